@@ -1,0 +1,1 @@
+"""What a record and a collection are. No Beam, no JAX, no network."""

@@ -1,0 +1,167 @@
+"""Filters: is this a row that somebody would want to train on? Pure functions of text, right for every script.
+
+Lengths are in characters of English: a limit is multiplied by the density of the script (scripts.py), so that 10 stands
+for 10 letters of English, 3 Han characters, 12 Khmer ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from collection.languages import Language
+from collection.record import Message
+from collection.reject import Reason
+from collection.scripts import SCRIPTS, dominant_script
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """Limits of the filters. Each share is between 0 and 1; 1 (for a least share, 0) turns its filter off."""
+
+    enabled: bool = True
+    min_characters: int = 10  # whole conversation, in characters of English
+    max_characters: int = 50_000  # whole conversation, in characters of English
+    max_damaged: float = 0.05  # share of replacement characters (U+FFFD) in the answer or the prompt
+    max_repetition: float = 0.5  # share of the answer that is one piece over and over
+    max_url: float = 0.5  # share of the answer's characters inside links
+    max_markup: float = 0.5  # share of the answer's characters inside tags, fenced code apart
+    min_script: float = 0.2  # share of letters in a script that the language uses
+
+
+class Fault(NamedTuple):
+    """Why a filter turned a row away, and what it saw."""
+
+    reason: Reason
+    detail: str
+
+
+def find_fault(messages: Sequence[Message], language: Language | None, config: FilterConfig) -> Fault | None:
+    """The first fault of a conversation in what can be told without knowing its language; None where it is sound.
+
+    `language` is the declared one, None where none was declared: it only says how dense the writing is.
+    """
+    target = messages[-1].content
+    prompts = [content for role, content in messages if role == "user"]
+    if not any(prompt and not prompt.isspace() for prompt in prompts):
+        return Fault(Reason.EMPTY_PROMPT, "")
+    if not target or target.isspace():
+        return Fault(Reason.EMPTY_TARGET, "")
+    if not _LETTER_OR_DIGIT.search(target):
+        return Fault(Reason.TRIVIAL_TARGET, repr(target[:40]))
+    if copies(prompts[-1], target):
+        return Fault(Reason.TARGET_COPIES_PROMPT, "")
+    return (
+        _length_fault(messages, language, config)
+        or _damage_fault(prompts[-1], target, config)
+        or _over(Reason.REPETITION, repetition(target, language), config.max_repetition)
+        or _over(Reason.MOSTLY_URLS, url_share(target), config.max_url)
+        or _over(Reason.MOSTLY_MARKUP, markup_share(target), config.max_markup)
+    )
+
+
+def find_script_fault(messages: Sequence[Message], language: Language, config: FilterConfig) -> Fault | None:
+    """WRONG_SCRIPT where neither the last turn nor the whole conversation is written in a script of the language.
+
+    The whole conversation counts, since the answer to a question asked in Hindi may rightly be a line of code.
+    """
+    least = config.min_script
+    target = messages[-1].content
+    if script_share(target, language) >= least:
+        return None
+    whole = "\n".join(content for _, content in messages)
+    share = script_share(whole, language)
+    if share >= least:
+        return None
+    seen = dominant_script(target)
+    return Fault(Reason.WRONG_SCRIPT, f"{share:.2f} of the letters are {language.script.name}, most are {SCRIPTS[seen].name if seen else 'none'}")
+
+
+_LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
+_URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'）」】]+", re.IGNORECASE)
+_TAG: Final = re.compile(r"</?[A-Za-z!][^<>]{0,500}>")
+_FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_PROBES: Final = 16
+_PROBE_LENGTH: Final = 12  # characters of English
+_DENSITIES: Final = [script.density for script in SCRIPTS.values()]
+_LOWEST, _HIGHEST = min(_DENSITIES), max(_DENSITIES)
+
+
+def copies(prompt: str, target: str) -> bool:
+    """Whether the answer is the prompt, apart from case and blanks."""
+    if prompt == target:
+        return True
+    # Folding changes lengths a little (ß, ŉ, blanks): texts of very different length need no folding.
+    if not 0.5 <= len(prompt) / max(len(target), 1) <= 2 or prompt[:1].casefold() != target[:1].casefold():
+        return False
+    return prompt.casefold().split() == target.casefold().split()
+
+
+def repetition(text: str, language: Language | None = None) -> float:
+    """The share, in sixteenths, of a text that is one piece over and over; 0 for a text too short to tell.
+
+    Of 16 short windows spread evenly over the text, the share that stands in it at least three times without overlap.
+    """
+    length = max(3, round(_PROBE_LENGTH * _density(text, language)))
+    if len(text) < 8 * length:
+        return 0.0
+    step = (len(text) - length) / (_PROBES - 1)
+    starts = [round(i * step) for i in range(_PROBES)]
+    return sum(text.count(text[start : start + length]) >= 3 for start in starts) / _PROBES
+
+
+def url_share(text: str) -> float:
+    """The share of characters that stand inside links."""
+    if "://" not in text and "www." not in text.lower():
+        return 0.0
+    return sum(map(len, _URL.findall(text))) / len(text)
+
+
+def markup_share(text: str) -> float:
+    """The share of characters that stand inside tags. Fenced code does not count, on either side."""
+    if "<" not in text or ">" not in text:
+        return 0.0
+    prose = _FENCED.sub("", text)
+    return sum(map(len, _TAG.findall(prose))) / len(text)
+
+
+def script_share(text: str, language: Language) -> float:
+    """The share of letters that belong to a script of the language; 1 for a text without letters."""
+    fitting = language.script.count(text)
+    if 2 * fitting >= len(text):
+        return 1.0  # at least half of all characters fit, so of the letters too: near enough for any sane limit
+    letters = sum(map(str.isalpha, text))
+    return min(1.0, fitting / letters) if letters else 1.0
+
+
+def _length_fault(messages: Sequence[Message], language: Language | None, config: FilterConfig) -> Fault | None:
+    length = sum([len(content) for _, content in messages])
+    if config.min_characters * _HIGHEST <= length <= config.max_characters * _LOWEST:
+        return None
+    in_english = length / _density("".join(content for _, content in messages), language)
+    if in_english < config.min_characters:
+        return Fault(Reason.TOO_SHORT, f"{length} characters, as long as {in_english:.0f} of English")
+    if in_english > config.max_characters:
+        return Fault(Reason.TOO_LONG, f"{length} characters, as long as {in_english:.0f} of English")
+    return None
+
+
+def _damage_fault(prompt: str, target: str, config: FilterConfig) -> Fault | None:
+    for text in (target, prompt):
+        lost = text.count("\ufffd")
+        if lost and lost / len(text) > config.max_damaged:
+            return Fault(Reason.DAMAGED_TEXT, f"{lost} of {len(text)} characters are replacement characters")
+    return None
+
+
+def _over(reason: Reason, share: float, limit: float) -> Fault | None:
+    return Fault(reason, f"{share:.2f} of the answer") if share > limit else None
+
+
+def _density(text: str, language: Language | None) -> float:
+    if language is not None:
+        return language.script.density
+    script = dominant_script(text[:1000])
+    return SCRIPTS[script].density if script else 1.0

@@ -1,0 +1,127 @@
+"""The record: one conversation, whose last turn is the assistant's, and where it came from.
+
+    >>> record = Record.of(
+    ...     messages=(Message("user", "Habari?"), Message("assistant", "Nzuri.")), language="swh_Latn", source="aya_dataset"
+    ... )
+    >>> record.prompt, record.target, len(record.id)
+    ('Habari?', 'Nzuri.', 32)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import xxhash
+
+ROLES: Final = ("system", "user", "assistant", "tool")
+ORIGINS: Final = ("human", "template", "translated", "synthetic")
+
+
+class Message(NamedTuple):
+    """One turn. `role` is one of ROLES."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a collection; docs/record.md describes every field.
+
+    `id` is the same on every run and machine, whatever clean-up, language ID or masking later change: it is taken
+    from the row as it was read.
+    """
+
+    id: str
+    language: str
+    messages: tuple[Message, ...]
+    source: str
+    dataset: str = ""
+    template: str = ""
+    task: str = ""
+    split: str = ""
+    origin: str = "human"
+    license: str = "unknown"
+    parent_id: str | None = None
+    generator: str | None = None
+    lid_language: str | None = None
+    lid_score: float | None = None
+
+    @classmethod
+    def of(cls, *, messages: Sequence[Message], language: str, source: str, source_id: str = "", **columns: str) -> Record:
+        """A record with its id worked out. `source_id` is the source's own id for the row, "" where it has none."""
+        messages = tuple(messages)
+        return cls(record_id(source, source_id, language, messages), language, messages, source, **columns)  # type: ignore[arg-type]
+
+    @property
+    def prompt(self) -> str:
+        """All turns but the last, a blank line between them."""
+        return "\n\n".join(message.content for message in self.messages[:-1])
+
+    @property
+    def target(self) -> str:
+        """The content of the last turn."""
+        return self.messages[-1].content
+
+
+def record_id(source: str, source_id: str, language: str, messages: Iterable[Message]) -> str:
+    """32 hex digits: xxh3-128 of source, the source's own id, language and messages, with lengths as separators."""
+    parts = [source, source_id, language]
+    for message in messages:
+        parts += message
+    # Lone surrogates can still stand in what was read; they must not stop the row from having an id.
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    lengths = ",".join([str(len(part)) for part in encoded]).encode()
+    return xxhash.xxh3_128_hexdigest(b"".join([lengths, b"\n", *encoded]))
+
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("template", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("license", pa.string(), nullable=False),
+        pa.field("parent_id", pa.string()),
+        pa.field("generator", pa.string()),
+        pa.field("lid_language", pa.string()),
+        pa.field("lid_score", pa.float32()),
+    ]
+)
+assert SCHEMA.names == [field.name for field in fields(Record)]
+
+
+def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
+    """The records as one Arrow batch of SCHEMA, in their order."""
+    offsets, roles, contents = [0], [], []
+    for record in records:
+        for role, content in record.messages:
+            roles.append(role)
+            contents.append(content)
+        offsets.append(len(roles))
+    turns = pa.StructArray.from_arrays([pa.array(roles, pa.string()), pa.array(contents, pa.string())], ["role", "content"])
+    columns: list[pa.Array] = []
+    for field in SCHEMA:
+        if field.name == "messages":
+            columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), turns))
+        else:
+            columns.append(pa.array([getattr(record, field.name) for record in records], field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def from_batch(batch: pa.RecordBatch | pa.Table) -> list[Record]:
+    """The records of an Arrow batch or table of SCHEMA, in their order."""
+    columns = [batch.column(name).to_pylist() for name in SCHEMA.names if name != "messages"]
+    messages = (
+        tuple(Message(turn["role"], turn["content"]) for turn in turns) for turns in batch.column("messages").to_pylist()
+    )
+    before, after = columns[:2], columns[2:]
+    return [Record(*head, turns, *tail) for head, turns, tail in zip(zip(*before, strict=True), messages, zip(*after, strict=True), strict=True)]

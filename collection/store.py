@@ -1,0 +1,111 @@
+"""The folder that every stage writes: `data/`, `rejects/`, and readers for both.
+
+A part is written batch by batch, so memory does not grow with it, and appears by a rename when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collection import record, reject
+from collection.record import Record
+from collection.reject import Reject
+from glotmill import files
+from glotmill.errors import SourceError
+
+# A row group is closed at this many rows or bytes: small enough for flat memory, large enough to compress.
+_GROUP_ROWS = 10_000
+_GROUP_BYTES = 8 << 20
+
+
+def part_name(index: int, count: int) -> str:
+    """`part-00000-of-00008.parquet`"""
+    return f"part-{index:05d}-of-{count:05d}.parquet"
+
+
+class PartWriter:
+    """Writes one part of `data/` and, beside it, of `rejects/`. Both appear when the block ends without an error."""
+
+    def __init__(self, folder: Path, index: int, count: int) -> None:
+        name = part_name(index, count)
+        self._stack = contextlib.ExitStack()
+        self._paths = (folder / "data" / name, folder / "rejects" / name)
+        self._records: list[Record] = []
+        self._rejects: list[Reject] = []
+        self._bytes = 0
+
+    def __enter__(self) -> PartWriter:
+        self._data, self._refused = (
+            self._stack.enter_context(parquet_writer(path, schema))
+            for path, schema in zip(self._paths, (record.SCHEMA, reject.SCHEMA), strict=True)
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool | None:
+        if error is None:
+            self._flush()
+        return self._stack.__exit__(kind, error, trace)
+
+    def keep(self, kept: Record) -> None:
+        self._records.append(kept)
+        for _, content in kept.messages:
+            self._bytes += len(content)
+        if len(self._records) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def refuse(self, refused: Reject) -> None:
+        self._rejects.append(refused)
+        self._bytes += len(refused.raw)
+        if len(self._rejects) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._records:
+            self._data.write_batch(record.to_batch(self._records))
+        if self._rejects:
+            self._refused.write_batch(reject.to_batch(self._rejects))
+        self._records, self._rejects, self._bytes = [], [], 0
+
+
+@contextlib.contextmanager
+def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file (zstd) that appears at `path` when the block ends without an error."""
+    # Only columns with few values gain from a dictionary; for the others it costs time and room.
+    few = [name for name in schema.names if name not in {"id", "messages", "parent_id", "lid_score", "detail", "location", "raw"}]
+    with files.appearing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=few) as writer:
+        yield writer
+
+
+def parts(folder: Path, kind: str = "data") -> list[Path]:
+    """The Parquet files of `data/` or `rejects/` in a folder that a command wrote, in their order."""
+    return sorted((folder / kind).rglob("*.parquet"))
+
+
+def batches(path: Path, columns: list[str] | None = None, rows: int = 5_000) -> Iterator[pa.RecordBatch]:
+    """The batches of one part; SourceError where it is damaged."""
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=rows, columns=columns)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
+
+
+def records(folder: Path) -> Iterator[Record]:
+    """Every record of a folder, in the order of its parts."""
+    for path in parts(folder):
+        for batch in batches(path):
+            yield from record.from_batch(batch)
+
+
+def rejects(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every line of a folder's decision log."""
+    for path in parts(folder, "rejects"):
+        for batch in batches(path):
+            yield from batch.to_pylist()

@@ -1,0 +1,1 @@
+"""Beam jobs that fill a collection. The only package that imports apache_beam."""

@@ -1,0 +1,258 @@
+"""Ingest: sources as they were published become records, every row that does not become one a reject.
+
+A Beam element is one shard task. Its worker reads the task's slices, refines row by row, and writes one part of
+`data/` and of `rejects/`, and a marker with the counts. The driver adds the markers up.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from collection.manifest import KEPT, Manifest, balances, rejected_by_reason, total_of, unfair_reasons
+from collection.reject import REASONS, Reason, Reject
+from collection.store import PartWriter, part_name
+from glotmill import config as configuration
+from glotmill import version
+from glotmill.errors import ConfigError, SourceError
+from glotmill.progress import Progress
+from pipelines import readers, runner
+from pipelines.refine import RefineConfig, Refiner, detector_of, wanted_languages
+from pipelines.runner import Phase, RunConfig
+from pipelines.shards import Plan, ShardTask, plan
+from pipelines.sources import SOURCES, make_source
+from pipelines.sources.source import ParseFault, Source, SourceOptions
+from pipelines.sources.xp3x import PUBLISHED_CAP
+from pipelines.stage import Workplace, clear_work, finished, identity_hash, stage
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One source of a run. `options` empty: those given for its kind."""
+
+    kind: str
+    path: str
+    options: SourceOptions | None = None
+
+
+@dataclass(frozen=True)
+class IngestConfig(RefineConfig):
+    """The configuration of `glotmill ingest`: what is read, what is done to it, where it runs.
+
+    Sections named like a kind of source hold options for all sources of that kind.
+    """
+
+    sources: tuple[SourceConfig, ...] = ()
+    xp3x: SourceOptions = field(default_factory=SourceOptions)
+    aya: SourceOptions = field(default_factory=SourceOptions)
+    aya_collection: SourceOptions = field(default_factory=SourceOptions)
+    sharegpt: SourceOptions = field(default_factory=SourceOptions)
+    table: SourceOptions = field(default_factory=SourceOptions)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def options_of(self, source: SourceConfig) -> SourceOptions:
+        own: SourceOptions = getattr(self, source.kind)
+        return source.options or own
+
+
+CODE = ("glotmill", "collection", "pipelines")
+
+
+def ingest(config: IngestConfig, out: Path, *, fresh: bool = False, beam_args: Sequence[str] = (), progress: Progress | None = None) -> Manifest:
+    """Reads all sources into `out`, or takes up there what a killed run left; the manifest of the finished stage.
+
+    SourceError where a source gives no row at all, OutputError where `out` cannot be used.
+    """
+    progress = progress or Progress.silent()
+    sources = _sources(config)
+    wanted_languages(config.languages)
+    detector = detector_of(config)
+    progress.note("looking at the sources")
+    planned = plan([(source.path, config.options_of(source).encoding) for source in config.sources])
+    _check_first_rows(config.sources, sources, planned)
+    signature = detector.signature if detector else "none"
+    identity = _identity(config, planned, signature)
+    if finished(out, identity) and not fresh:
+        clear_work(out)
+        progress.note(f"{out} already holds the output of this very run")
+        return Manifest.read(out)
+
+    begun = time.monotonic()
+    with stage(out, identity, fresh) as place:
+        tasks = [task for task in planned.tasks if not place.is_done(_name(task))]
+        if len(tasks) < len(planned.tasks):
+            progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
+        phase = Phase("ingest", partial(run_task, config=config, place=place), tasks)
+        with progress.watch(place.beats, planned.weight):
+            _run(phase, config, sum(piece.weight for task in tasks for piece in task.pieces), beam_args, place)
+        manifest = _manifest(config, planned, identity, place)
+        manifest.run["seconds"] = round(time.monotonic() - begun, 1)
+        _check_sources(manifest, sources)
+        manifest.complete = True
+        manifest.write(out)
+        clear_work(out)
+    return manifest
+
+
+def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None:
+    """Reads, refines and writes one shard. A shard that is done already is left alone."""
+    name = _name(task)
+    if place.is_done(name):
+        return
+    sources = _sources(config)
+    refiner = Refiner(config)
+    file_rows: Counter[str] = Counter()
+    with place.piece(name) as work, PartWriter(Path(place.out), task.index, task.count) as part:
+        rows = weight = 0
+        for piece in task.pieces:
+            source = sources[piece.source]
+            for row in readers.read(piece.slice):
+                rows += 1
+                if isinstance(row, Reject):
+                    part.refuse(refiner.refuse(row, source.name, row.location, row.raw))
+                    continue
+                outcome = refiner.refine(row, source, piece.slice)
+                if isinstance(outcome, Reject):
+                    part.refuse(outcome)
+                else:
+                    part.keep(outcome)
+                if not rows & 255:
+                    work.beat(rows, weight)
+            file_rows[piece.slice.name] += rows - sum(file_rows.values())
+            weight += piece.weight
+            work.beat(rows, weight, last=piece is task.pieces[-1])
+        work.tally.add(refiner.tally)
+        work.extra["file_rows"] = {file: count for file, count in file_rows.items() if count >= PUBLISHED_CAP // task.count}
+
+
+def _name(task: ShardTask) -> str:
+    return f"{part_name(task.index, task.count).removesuffix('.parquet')}-{task.key}"
+
+
+def _sources(config: IngestConfig) -> list[Source]:
+    if not config.sources:
+        raise ConfigError(f"no source was given: expected --source KIND=PATH, where KIND is one of {', '.join(SOURCES)}")
+    sources = []
+    for source in config.sources:
+        if source.kind not in SOURCES:
+            make_source(source.kind, SourceOptions())  # says which kinds there are
+        sources.append(make_source(source.kind, config.options_of(source)))
+    return sources
+
+
+def _identity(config: IngestConfig, planned: Plan, detector: str) -> dict[str, Any]:
+    values = configuration.as_dict(config)
+    del values["run"]
+    return {
+        "command": "ingest",
+        "code": version.code_hash(*CODE),
+        "versions": {"detector": detector, **{name: importlib.metadata.version(name) for name in ("ftfy", "pyarrow")}},
+        "config": values,
+        "inputs": [{"path": file.path, "bytes": file.bytes, "hash": file.hash} for file in planned.inputs],
+    }
+
+
+def _run(phase: Phase, config: IngestConfig, weight: int, beam_args: Sequence[str], place: Workplace) -> None:
+    try:
+        runner.run([phase], config.run, weight, beam_args)
+    except Exception as error:
+        # Beam wraps what a worker raised in its own traceback; the worker has left the error itself.
+        raise (place.error() or error) from error
+
+
+_FIRST_ROWS = 200
+
+
+def _check_first_rows(configs: Sequence[SourceConfig], sources: Sequence[Source], planned: Plan) -> None:
+    """SourceError for a source none of whose first rows is one: the wrong kind, or no such data at all."""
+    for index, (config, source) in enumerate(zip(configs, sources, strict=True)):
+        seen, first = 0, ""
+        for part in (piece.slice for task in planned.tasks for piece in task.pieces if piece.source == index):
+            for row in readers.read(part):
+                seen += 1
+                try:
+                    if not isinstance(row, Reject):
+                        source.parse(row.data, part.name)
+                        seen = -1
+                        break
+                    first = first or f"{row.location}: {REASONS[row.reason][1]} ({row.detail})"
+                except ParseFault as fault:
+                    if fault.reason != Reason.MISSING_FIELD:
+                        seen = -1  # a row of this source, though not one to keep
+                        break
+                    first = first or f"{readers.location(part, row.number)}: {fault.detail}"
+                if seen >= _FIRST_ROWS:
+                    break
+            if seen < 0 or seen >= _FIRST_ROWS:
+                break
+        if seen >= 0:
+            what = f"none of its first {seen} rows is one, e.g. {first}" if seen else "it holds no rows at all"
+            raise SourceError(f"{config.path} cannot be read as {config.kind}: {what}")
+
+
+def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
+    for source in sources:
+        balance = manifest.sources.get(source.name)
+        read = sum(count for reason, count in balance.rejected.items() if REASONS[Reason(reason)][0] == "read") if balance else 0
+        if balance is None or read == balance.rows_in:
+            raise SourceError(f"source {source.name}: no row of it could be read; rejects/ says why")
+
+
+def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], place: Workplace) -> Manifest:
+    markers = [place.read(_name(task)) for task in planned.tasks]
+    tally = total_of(marker.tally for marker in markers)
+    languages = balances(tally, 1)
+    verdicts: dict[str, dict[str, int]] = {}
+    for (language, verdict), count in sorted(tally.verdicts.items()):
+        verdicts.setdefault(language, {})[verdict] = count
+    warnings = unfair_reasons(languages)
+    errors = sum(count for (_, _, outcome), count in tally.outcomes.items() if outcome == Reason.INTERNAL_ERROR.value)
+    if errors:
+        warnings.insert(0, f"glotmill itself failed on {errors} rows (internal_error in rejects/): please report it")
+    return Manifest(
+        command="ingest",
+        glotmill=version.__version__,
+        code=identity["code"],
+        versions=identity["versions"],
+        config=identity["config"],
+        inputs=list(planned.inputs),
+        shards=len(planned.tasks),
+        rows_in=tally.rows_in,
+        rows_out=tally.rows_out,
+        rows_rejected=tally.rows_in - tally.rows_out,
+        rejected=rejected_by_reason(tally),
+        languages=languages,
+        sources=balances(tally, 0),
+        language_id={
+            "detector": identity["versions"]["detector"],
+            "verdicts": verdicts,
+            "relabelled": [[declared, found, count] for (declared, found), count in sorted(tally.relabelled.items())],
+        },
+        repaired=dict(sorted(tally.repaired.items())),
+        masked=dict(sorted(tally.masked.items())),
+        warnings=warnings,
+        notes=_notes(planned, markers),
+        run={**version.describe(), "identity": identity_hash(identity), "shard_seconds": round(sum(marker.seconds for marker in markers), 1)},
+    )
+
+
+def _notes(planned: Plan, markers: Sequence[Any]) -> list[str]:
+    notes = []
+    rows: Counter[str] = Counter()
+    for marker in markers:
+        rows.update(marker.extra["file_rows"])
+    capped = sorted(file for file, count in rows.items() if count == PUBLISHED_CAP)
+    if capped:
+        notes.append(f"{len(capped)} files hold exactly {PUBLISHED_CAP:,} rows, the publisher's cap, so each is a sample: {', '.join(capped[:5])}")
+    if planned.ignored:
+        notes.append(f"{len(planned.ignored)} files of no known format were left out: {', '.join(planned.ignored[:10])}")
+    return notes
+
+
+__all__ = ["KEPT", "IngestConfig", "SourceConfig", "ingest", "run_task"]

@@ -1,0 +1,106 @@
+"""Runs phases of independent tasks on Beam: locally in one process or on all cores, or wherever the options say.
+
+A task is a small description of work on files; nothing but tasks ever crosses the runner.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from glotmill.errors import ConfigError
+
+# Starting worker processes costs some 3 CPU-seconds, and two of them on one core slow each other down: below this many
+# bytes of input, some half a minute of work, one process is as good.
+_ONE_PROCESS: Final = 128 << 20
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where and how a job runs. None of it changes what the job makes."""
+
+    mode: Literal["auto", "in_memory", "multi_processing"] = "auto"
+    workers: int = 0  # processes; 0: all cores
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Tasks that can run in any order, on any worker, and the function that each is given to."""
+
+    name: str
+    function: Callable[[Any], None]
+    tasks: Sequence[Any]
+
+
+def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str] = ()) -> None:
+    """Runs the phases one after the other. `weight` is about the bytes of input; `beam_args` go to Beam as they are."""
+    phases = [phase for phase in phases if phase.tasks]
+    if not phases:
+        return
+    if not any(argument.startswith("--runner") for argument in beam_args):
+        runner: Any = FnApiRunner()
+        arguments = [*_local_arguments(config, weight, max(len(phase.tasks) for phase in phases)), *beam_args]
+    else:
+        runner, arguments = None, list(beam_args)
+    try:
+        options = PipelineOptions(arguments)
+    except SystemExit:
+        raise ConfigError(f"Beam does not take the options after --: {' '.join(beam_args)}") from None
+    # Everything is in installed modules: nothing of __main__ needs to travel.
+    options.view_as(SetupOptions).save_main_session = False
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    gate = pipeline | "Start" >> beam.Create([None])
+    for phase in phases:
+        gate = _add(gate, phase)
+    pipeline.run().wait_until_finish()
+
+
+def _add(gate: Any, phase: Phase) -> Any:
+    """The tasks of a phase, begun when `gate` has its one element; gives one element when all are done."""
+    tasks = list(phase.tasks)
+    return (
+        gate
+        | f"{phase.name}: tasks" >> beam.FlatMap(_Each(tasks))
+        | f"{phase.name}: spread" >> beam.Reshuffle()
+        | f"{phase.name}: run" >> beam.ParDo(_Run(phase.function))
+        | f"{phase.name}: wait" >> beam.combiners.Count.Globally()
+    )
+
+
+class _Each:
+    """Gives out the tasks, whatever it is called with."""
+
+    def __init__(self, tasks: Sequence[Any]) -> None:
+        self._tasks = tasks
+
+    def __call__(self, _: Any) -> Sequence[Any]:
+        return self._tasks
+
+
+class _Run(beam.DoFn):  # type: ignore[misc]
+    """A shell around a function of one task."""
+
+    def __init__(self, function: Callable[[Any], None]) -> None:
+        self._function = function
+
+    def process(self, task: Any) -> list[int]:
+        self._function(task)
+        return [1]
+
+
+def _local_arguments(config: RunConfig, weight: int, tasks: int) -> list[str]:
+    cores = config.workers or os.cpu_count() or 1
+    workers = min(cores, tasks)
+    mode = config.mode
+    if mode == "auto":
+        mode = "multi_processing" if workers > 1 and weight > _ONE_PROCESS else "in_memory"
+    workers = workers if mode == "multi_processing" else 1
+    return [f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]

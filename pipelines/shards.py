@@ -1,0 +1,209 @@
+"""From paths to shard tasks: which files are read, cut into which pieces, in which order.
+
+The plan depends on the input alone, not on the machine, so that the output has the same parts wherever it is made.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from collection.manifest import Input
+from glotmill import files
+from glotmill.errors import SourceError, explain_os_error
+from pipelines import hub
+from pipelines.readers import Slice, format_of
+from pipelines.streams import COMPRESSIONS
+
+_LEAST, _MOST, _WANTED_SHARDS = 4 << 20, 64 << 20, 16
+# How much more there is in a file than its size says.
+_COMPRESSED, _COLUMNAR = 4, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A slice and the number of the source that it belongs to; `weight` is about its size in bytes of JSON lines."""
+
+    source: int
+    slice: Slice
+    weight: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """What one worker does in one go and writes as one part. `key` names its input."""
+
+    index: int
+    count: int
+    pieces: tuple[Piece, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All shard tasks of a run, the files that they read, and the files found beside them that are not read."""
+
+    tasks: tuple[ShardTask, ...]
+    inputs: tuple[Input, ...]
+    weight: int
+    ignored: tuple[str, ...]
+
+
+def plan(paths: Sequence[tuple[str, str]]) -> Plan:
+    """The plan for sources given as (path, encoding). SourceError for a path where nothing can be read."""
+    ignored: list[str] = []
+    found = [[] if path.startswith("hf://") else _files(path, ignored) for path, _ in paths]
+    target = min(_MOST, max(_LEAST, sum(_weight(file) for listed in found for file, _ in listed) // _WANTED_SHARDS))
+    pieces: list[Piece] = []
+    inputs: list[Input] = []
+    for source, ((path, encoding), listed) in enumerate(zip(paths, found, strict=True)):
+        if path.startswith("hf://"):
+            pieces += (hub_pieces := _hub_pieces(source, path))
+            inputs += [Input(piece.slice.path, 0, piece.hash) for piece in hub_pieces]
+        for file, name in listed:
+            try:
+                size, digest = file.stat().st_size, files.content_hash(file)
+                cut = list(_cut(file, name, encoding, target))
+            except OSError as error:
+                size, digest, cut = 0, str(error.strerror), [(Slice(str(file), name, "unreadable"), 0)]
+            inputs.append(Input(str(file), size, digest))
+            pieces += [Piece(source, part, weight, digest) for part, weight in cut]
+    return Plan(_tasks(pieces, target), tuple(inputs), sum(piece.weight for piece in pieces), tuple(ignored))
+
+
+def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
+    """The files that a path, folder or glob means, each with its name below the root, sorted by name.
+
+    What cannot be looked at is among them: its reader will say so.
+    """
+    root = Path(path).expanduser()
+    try:
+        if root.is_dir():
+            found = [(file, file.relative_to(root).as_posix()) for file in _walk(root, root)]
+            what = f"{path} is a folder without data files"
+        elif root.exists() or not any(character in path for character in "*?["):
+            os.stat(root)
+            found = [(root, root.name)]
+            what = f"{path} is of no known format"
+        else:
+            base = _glob_base(root)
+            found = [(file, file.relative_to(base).as_posix()) for file in base.glob(str(root.relative_to(base))) if not file.is_dir()]
+            what = f"no file matches {path}"
+    except OSError as error:
+        raise SourceError(explain_os_error(error, f"cannot read {path}")) from error
+    wanted = [(file, name) for file, name in found if format_of(file) or not file.is_file()]
+    if not wanted:
+        raise SourceError(f"{what}: expected JSON lines, JSON, Parquet, CSV or TSV, plain or as gz, zst, bz2, xz, lz4")
+    ignored += sorted(name for file, name in set(found) - set(wanted) if not _is_documentation(file))
+    return sorted(wanted, key=lambda pair: pair[1])
+
+
+def _walk(folder: Path, root: Path) -> Iterator[Path]:
+    """Every file below a folder but the hidden ones, and every folder and link below it that cannot be followed."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        if folder == root:
+            raise
+        yield folder
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            is_folder = entry.is_dir()
+        except OSError:
+            is_folder = False
+        yield from _walk(Path(entry.path), root) if is_folder else [Path(entry.path)]
+
+
+def _glob_base(pattern: Path) -> Path:
+    """The folders of a glob before its first wildcard."""
+    fixed = itertools.takewhile(lambda part: not any(character in part for character in "*?["), pattern.parts)
+    return Path(*fixed)
+
+
+def _is_documentation(file: Path) -> bool:
+    return file.suffix.lower() in (".md", ".py") or file.stem.upper() in ("README", "LICENSE", "NOTICE", "ORIGIN", "CHANGELOG")
+
+
+def _weight(file: Path) -> int:
+    try:
+        size = file.stat().st_size
+    except OSError:
+        return 0
+    if file.suffix.lower() in COMPRESSIONS:
+        return size * _COMPRESSED
+    return size * _COLUMNAR if file.suffix.lower() == ".parquet" else size
+
+
+def _cut(file: Path, name: str, encoding: str, target: int) -> Iterable[tuple[Slice, int]]:
+    """A file's slices of about `target` bytes each; a single one for a format that can only be read from its start."""
+    format = format_of(file) or ""
+    weight = _weight(file)
+    encoding = _marked_encoding(file) or encoding
+    count = math.ceil(weight / target)
+    if format == "jsonl" and file.suffix.lower() not in COMPRESSIONS and encoding == "utf-8" and count > 1:
+        bounds = [weight * i // count for i in range(count + 1)]
+        return [(Slice(str(file), name, format, a, b, encoding), b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
+    if format == "parquet" and count > 1 and (groups := _row_groups(file)) > 1:
+        count = min(count, groups)
+        bounds = [groups * i // count for i in range(count + 1)]
+        return [(Slice(str(file), name, format, a, b), weight // count) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [(Slice(str(file), name, format, encoding=encoding), weight)]
+
+
+def _row_groups(file: Path) -> int:
+    try:
+        return int(pq.ParquetFile(file).num_row_groups)
+    except (OSError, pa.ArrowException):
+        return 1
+
+
+_MARKS: Final = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def _marked_encoding(file: Path) -> str:
+    """The encoding that a byte order mark speaks of, "" where there is none or it is UTF-8's."""
+    with open(file, "rb") as opened:
+        head = opened.read(4)
+    return next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "")
+
+
+def _hub_pieces(source: int, path: str) -> list[Piece]:
+    address = hub.parse_address(path)
+    pieces = []
+    for split, count in hub.splits_of(address):
+        one = str(hub.HubAddress(address.name, address.config, split, address.revision))
+        name = "/".join(filter(None, (address.name.rsplit("/", 1)[-1], address.config, f"{split}")))
+        pieces += [Piece(source, Slice(one, name, "hub", index, count), _LEAST, f"{one}:{index}/{count}") for index in range(count)]
+    return pieces
+
+
+def _tasks(pieces: Sequence[Piece], target: int) -> tuple[ShardTask, ...]:
+    """Neighbouring pieces together, up to about the target."""
+    groups: list[list[Piece]] = []
+    weight = target
+    for piece in pieces:
+        if weight >= target or (weight + piece.weight > 1.5 * target):
+            groups.append([])
+            weight = 0
+        groups[-1].append(piece)
+        weight += piece.weight
+    return tuple(ShardTask(index, len(groups), tuple(group), _key(group)) for index, group in enumerate(groups))
+
+
+def _key(pieces: Sequence[Piece]) -> str:
+    named: list[Any] = [[p.source, p.slice.name, p.slice.format, p.slice.start, p.slice.end, p.slice.encoding, p.hash] for p in pieces]
+    return xxhash.xxh3_128_hexdigest(json.dumps(named).encode())

@@ -1,0 +1,26 @@
+"""The sources that can be ingested: a table from KIND to the class that parses its rows, imported when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+from glotmill.errors import UnknownNameError
+from pipelines.sources.source import Source, SourceOptions
+
+SOURCES: Final = {
+    "xp3x": "pipelines.sources.xp3x:Xp3x",
+    "aya": "pipelines.sources.aya:AyaDataset",
+    "aya_collection": "pipelines.sources.aya:AyaCollection",
+    "sharegpt": "pipelines.sources.sharegpt:ShareGpt",
+    "table": "pipelines.sources.table:Table",
+}
+
+
+def make_source(kind: str, options: SourceOptions) -> Source:
+    """The parser of a kind of source; UnknownNameError for a kind that is none."""
+    if kind not in SOURCES:
+        raise UnknownNameError("kind of source", kind, SOURCES, f"expected one of {', '.join(SOURCES)}")
+    module, _, name = SOURCES[kind].partition(":")
+    source: Source = getattr(importlib.import_module(module), name)(options)
+    return source

@@ -1,0 +1,46 @@
+"""Any tabular data set, by a column mapping in the configuration: Alpaca, the Data Provenance collection, a CSV.
+
+    [[sources]]
+    kind = "table"
+    path = "alpaca.json"
+    options = { name = "alpaca", inputs = "{instruction}\\n{input}", targets = "{output}", language = "eng_Latn", license = "CC-BY-NC-4.0" }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from collection.record import Message
+from glotmill.errors import ConfigError
+from pipelines.sources.source import Parsed, Pattern, SourceOptions, language_of, split_in_path
+
+
+class Table:
+    """See the module. Columns that are named but absent make the row a reject; empty ones are empty text."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        self._options = options
+        self.name = options.name or "table"
+        self._inputs, self._targets, self._system = (Pattern(text) for text in (options.inputs, options.targets, options.system))
+        self._id, self._language, self._dataset, self._template, self._task, self._split = (
+            Pattern(text) for text in (options.id, options.language, options.dataset, options.template, options.task, options.split)
+        )
+        if not self._targets.columns:
+            raise ConfigError(f"the mapping targets = {options.targets!r} names no column: expected something like '{{output}}'")
+
+    def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
+        system = self._system.fill(row)
+        messages = [Message("system", system)] if system else []
+        messages += [Message("user", self._inputs.fill(row)), Message("assistant", self._targets.fill(row))]
+        return Parsed(
+            messages,
+            language_of(self._language.fill(row)),
+            source_id=self._id.fill(row),
+            dataset=self._dataset.fill(row) or self.name,
+            template=self._template.fill(row),
+            task=self._task.fill(row),
+            split=self._split.fill(row) or split_in_path(file),
+            origin=self._options.origin or "human",
+            license=self._options.license or "unknown",
+        )

@@ -1,0 +1,216 @@
+"""One run of one stage on its output folder: begun, taken up again after a kill, finished.
+
+While it runs, `OUT/.work/` holds `run.json`, which says what is being made, a marker for every finished piece of work, and
+a heartbeat for every piece at work. A marker is written after the files that it speaks for have appeared, so what has
+a marker is whole. The folder goes when `manifest.json` says that the stage is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collection.manifest import Tally
+from glotmill import files
+from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_error
+
+_OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a finished piece of work leaves behind: its counts, and whatever else its stage needs to know of it."""
+
+    tally: Tally
+    seconds: float
+    extra: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The `.work` folder of a run, as workers see it: small enough to travel with every task."""
+
+    out: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.out) / ".work"
+
+    def marker(self, name: str) -> Path:
+        return self.folder / "done" / f"{name}.json"
+
+    def is_done(self, name: str) -> bool:
+        return self.marker(name).exists()
+
+    def read(self, name: str) -> Marker:
+        values = json.loads(self.marker(name).read_text("utf-8"))
+        return Marker(Tally.from_json(values["tally"]), values["seconds"], values["extra"])
+
+    def beat(self, name: str, rows: int, weight: int) -> None:
+        """Notes how far a piece of work has come; nothing is lost if the note is."""
+        with contextlib.suppress(OSError):
+            (self.folder / "beats" / name).write_text(f"{rows} {weight}", "ascii")
+
+    def beats(self) -> Iterator[tuple[int, int]]:
+        """Rows and weight done in each piece of work that is finished or at work."""
+        for path in list((self.folder / "beats").glob("*")):
+            with contextlib.suppress(OSError, ValueError):
+                rows, weight = path.read_text("ascii").split()
+                yield int(rows), int(weight)
+
+    @contextlib.contextmanager
+    def piece(self, name: str) -> Iterator[PieceOfWork]:
+        """Runs one piece of work: its marker is written at the end, its error, if it has one, where the driver sees it."""
+        piece = PieceOfWork(self, name)
+        try:
+            yield piece
+            values = {"tally": piece.tally.to_json(), "seconds": round(time.monotonic() - piece.begun, 3), "extra": dict(piece.extra)}
+            files.write_text(self.marker(name), json.dumps(values, ensure_ascii=False))
+        except Exception as error:
+            self._note(name, error)
+            raise
+
+    def _note(self, name: str, error: Exception) -> None:
+        what = explain_os_error(error, f"cannot write to {self.out}") if isinstance(error, OSError) else str(error)
+        note = {"user": isinstance(error, UserError | OSError), "message": what, "trace": traceback.format_exc()}
+        with contextlib.suppress(OSError):
+            (self.folder / "errors" / f"{name}.json").write_text(json.dumps(note), "utf-8")
+
+    def error(self) -> GlotmillError | None:
+        """The first error that a piece of work left, as one to raise."""
+        for path in sorted((self.folder / "errors").glob("*.json")):
+            with contextlib.suppress(OSError, ValueError):
+                note = json.loads(path.read_text("utf-8"))
+                return UserError(note["message"]) if note["user"] else GlotmillError(f"{path.stem}: {note['message']}\n{note['trace']}")
+        return None
+
+
+class PieceOfWork:
+    """Counts and heartbeat of a piece of work while it runs."""
+
+    def __init__(self, place: Workplace, name: str) -> None:
+        self._place, self._name = place, name
+        self.begun = time.monotonic()
+        self._next_beat = self.begun
+        self.tally = Tally()
+        self.extra: dict[str, Any] = {}
+
+    def beat(self, rows: int, weight: int, last: bool = False) -> None:
+        now = time.monotonic()
+        if last or now >= self._next_beat:
+            self._next_beat = now + 1.0
+            self._place.beat(self._name, rows, weight)
+
+
+@contextlib.contextmanager
+def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterator[Workplace]:
+    """The workplace for one run that makes `identity` in `out`, alone.
+
+    OutputError if the folder holds something else: another run's output, or files that are not glotmill's.
+    """
+    with files.locked(out):
+        if fresh:
+            _clear(out)
+        _check_identity(out, identity)
+        place = Workplace(str(out))
+        try:
+            for name in ("done", "beats", "errors"):
+                (place.folder / name).mkdir(parents=True, exist_ok=True)
+            for path in (place.folder / "errors").glob("*.json"):
+                path.unlink()
+            files.remove_leftovers(out)
+            files.write_text(place.folder / "run.json", json.dumps(identity, ensure_ascii=False, sort_keys=True))
+            yield place
+        except OSError as error:
+            raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
+
+
+def finished(out: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether the folder already holds the complete output of just this run."""
+    try:
+        values = json.loads((out / "manifest.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(values.get("complete")) and values["run"].get("identity") == identity_hash(identity)
+
+
+def identity_hash(identity: Mapping[str, Any]) -> str:
+    """32 hex digits that name what a run makes."""
+    import xxhash
+
+    return xxhash.xxh3_128_hexdigest(json.dumps(identity, ensure_ascii=False, sort_keys=True).encode())
+
+
+def clear_work(out: Path) -> None:
+    """Removes the workplace of a run that is complete."""
+    shutil.rmtree(out / ".work", ignore_errors=True)
+
+
+def _clear(out: Path) -> None:
+    for name in _OWN:
+        path = out / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif name != ".lock":
+            path.unlink(missing_ok=True)
+
+
+def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
+    if strangers:
+        raise OutputError(f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out")
+    for path, read in ((out / ".work" / "run.json", _run_identity), (out / "manifest.json", _manifest_identity)):
+        if path.exists():
+            before = read(path)
+            difference = _difference(before, identity)
+            if difference:
+                raise OutputError(
+                    f"{out} holds the output of another run: {difference}. Use another --out, or --fresh to throw it away and start over"
+                )
+            return
+    if any(path.name not in (".lock", ".work") for path in out.iterdir()):
+        raise OutputError(f"{out} holds data without a manifest: choose an empty or new folder for --out, or --fresh to throw it away")
+
+
+def _run_identity(path: Path) -> Mapping[str, Any]:
+    try:
+        values: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} cannot be read ({error}): --fresh starts over") from error
+    return values
+
+
+def _manifest_identity(path: Path) -> Mapping[str, Any]:
+    values = _run_identity(path)
+    return {name: values.get(name) for name in ("command", "code", "versions", "config", "inputs")}
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first thing in which two runs differ, "" where they are one."""
+    flat_before, flat_now = (dict(_flat(json.loads(json.dumps(values)))) for values in (before, now))
+    for key in sorted(flat_before.keys() | flat_now.keys()):
+        then, here = flat_before.get(key, "absent"), flat_now.get(key, "absent")
+        if then != here:
+            return f"{key} was {then!r}, is {here!r}"
+    return ""
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _flat(item, f"{path}[{index}]")
+        yield f"{path}.length", len(value)
+    else:
+        yield path, value
+
+
