@@ -12,20 +12,18 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import xxhash
 
-from collection.languages import Language, find, in_script
-from collection.scripts import dominant_script
+from collection.languages import Language, find, in_script, table
+from collection.scripts import SCRIPTS, dominant_script
 from glotmill.errors import ConfigError, MissingDependencyError, UnknownNameError
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(NamedTuple):
     """What a detector says of one text.
 
     `language` is None where it cannot tell. `score` is how often such an answer is right, between 0 and 1, not the
@@ -146,17 +144,21 @@ class Vote:
         if a and a == b:
             return Detection(_language_of(label, text), self._FIRST_TWO, groups)
         third = self._langid.classify(text)[0]
+        third = _LANGID_LABELS.get(third, third)
         c = _group(third)
         groups |= {group for group in (b, c) if group}
         if a and a == c:
             return Detection(_language_of(label, text), self._FIRST_AND_THIRD, groups)
         if b and b == c:
-            return Detection(_language_of(third, text), self._LAST_TWO, groups)
+            return Detection(_language_of(second, text), self._LAST_TWO, groups)
         return Detection(_language_of(label or third, text), self._NONE, groups)
 
 
 class FastText:
-    """A fastText model. Its score is the model's own probability."""
+    """A fastText model. Its score is the model's own probability.
+
+    The model is not asked about text in a script that one of its labels alone is written in: it has no choice there.
+    """
 
     def __init__(self, path: Path) -> None:
         library = _library("fasttext.FastText", "fasttext-predict")
@@ -167,26 +169,64 @@ class FastText:
         # The bare binding: the Python wrapper costs as much again on a short row.
         self._predict = model.f.predict
         self.signature = f"fasttext({path.name},{xxhash.xxh3_64_hexdigest(path.read_bytes())})"
-        self._codes: dict[str, str] = {}
-        labels = [label for _, label in self._predict("\n", -1, -1.0, "replace") or self._predict("a\n", -1, -1.0, "replace")]
+        labels = [label for _, label in self._predict("a\n", -1, -1.0, "replace")]
         if not labels:
             raise ConfigError(f"{path} is a fastText model without labels: a classifier is needed, not word vectors")
-        for label in labels:
-            bare = label.removeprefix("__label__")
-            self._codes[label] = _WIKIPEDIA_LABELS.get(bare, bare)
-        self._known = _varieties(self._codes.values())
+        bare = {label: label.removeprefix("__label__") for label in labels}
+        codes = {label: _WIKIPEDIA_LABELS.get(name, name) for label, name in bare.items()}
+        self._known = _varieties(codes.values())
+        # The answer for each label, for texts in the label's own script.
+        self._answers = {
+            label: (code, language, frozenset((language.group,)), language.group in _groups_in_many_scripts())
+            for label, code in codes.items()
+            if (language := find(code))
+        }
+        self._alone = _OneLanguageScripts([language for _, language, _, _ in self._answers.values()])
 
     def knows(self, language: Language) -> bool:
         return _variety(language) in self._known
 
     def detect(self, text: str, declared: Language | None = None) -> Detection:
-        line = text[:_ENOUGH].replace("\n", " ")
-        found = self._predict(line + "\n", 1, 0.0, "replace")
+        text = text[:_ENOUGH]
+        if (alone := self._alone.language(text)) is not None:
+            return Detection(alone, _BY_SCRIPT, frozenset((alone.group,)))
+        found = self._predict(text.replace("\n", " ") + "\n", 1, 0.0, "replace")
         if not found:
             return UNKNOWN
         score, label = found[0]
-        language = _language_of(self._codes[label], text)
-        return Detection(language, min(score, 1.0), frozenset((language.group,))) if language else UNKNOWN
+        answer = self._answers.get(label)
+        if answer is None:
+            return UNKNOWN  # a language of a larger model than our table
+        code, language, groups, many_scripts = answer
+        if many_scripts:
+            language = _language_of(code, text) or language
+        return Detection(language, score if score < 1.0 else 1.0, groups)
+
+
+_BY_SCRIPT: Final = 0.99
+
+
+class _OneLanguageScripts:
+    """Among some languages, those that have a script to themselves."""
+
+    def __init__(self, languages: Sequence[Language]) -> None:
+        users: dict[str, dict[str, Language]] = {}
+        for language in languages:
+            # Serbian and the like may be written in a second script that no label speaks of.
+            if language.group not in _groups_in_many_scripts():
+                users.setdefault(language.code[4:], {})[language.group] = language
+            else:
+                users.setdefault(language.code[4:], {}).update(dict.fromkeys(("", language.group), language))
+        shared = {"Latn", "Cyrl", "Arab", "Deva", "Hans", "Hant", "Hani", "Jpan", "Hang", "Zyyy"}
+        self._only = {script: next(iter(found.values())) for script, found in users.items() if len(found) == 1 and script not in shared}
+        self._sign = re.compile("[" + "".join(SCRIPTS[script].characters for script in self._only) + "]") if self._only else None
+
+    def language(self, text: str) -> Language | None:
+        """The language that has the script of most of the text to itself; None where there is none."""
+        if self._sign is None or not (found := self._sign.search(text, 0, 32)):
+            return None
+        language = self._only[dominant_script(found[0]) or ""]
+        return language if language.script.count(text) >= 0.7 * len(text) else None
 
 
 def _model_path(argument: str) -> Path:
@@ -208,6 +248,9 @@ _GCLD3_LABELS: Final = (
     "is it iw ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my ne nl no ny pa pl ps pt ro ru sd si sk sl sm "
     "sn so sq sr st su sv sw ta te tg th tr uk ur uz vi xh yi yo zh zu bg-Latn el-Latn hi-Latn ja-Latn ru-Latn zh-Latn"
 ).split()
+
+# py3langid has labels for near relatives that it takes other texts for.
+_LANGID_LABELS: Final = {"wuu": "zh", "hbo": "he", "sdh": "ckb"}
 
 # lid.176 was trained on Wikipedia, whose domain names are not all language codes.
 _WIKIPEDIA_LABELS: Final = {"als": "gsw", "bh": "bih", "sh": "hbs", "no": "nob", "nah": "nah", "zh": "zho_Hans"}
@@ -248,20 +291,24 @@ def _varieties(labels: Any) -> frozenset[tuple[str, str]]:
     return frozenset(_variety(language) for label in labels if (language := find(label)))
 
 
+@functools.cache
+def _groups_in_many_scripts() -> frozenset[str]:
+    """Groups whose languages are written in more scripts than one, simplified and traditional Han taken as one."""
+    scripts: dict[str, set[str]] = {}
+    for language in table().values():
+        scripts.setdefault(language.group, set()).add(_variety(language)[1])
+    return frozenset(group for group, found in scripts.items() if len(found) > 1)
+
+
 def _language_of(label: str, text: str) -> Language | None:
-    """The row for a label in the script that the text is written in."""
+    """The row for a label in the script that the text is written in; None for a label that the table has not."""
     language = find(label)
-    if language is None:
-        return None  # a label of a model with more languages than the table
-    script = language.code[4:]
-    if script in ("Hans", "Hant", "Jpan", "Hang") or (script == "Latn" and text.isascii()):
+    if language is None or language.group not in _groups_in_many_scripts():
         return language
-    return _written_in(language, text)
-
-
-def _written_in(language: Language, text: str) -> Language:
     # Most texts are in the script of the label: one count shows it.
     if 2 * language.script.count(text) >= len(text):
         return language
     seen = dominant_script(text)
+    if seen == "Hani":
+        return language
     return (in_script(language, seen) if seen else None) or language

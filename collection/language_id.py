@@ -6,14 +6,14 @@ at; where that cannot tell either, the declared language stands, and the record 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from collection.detectors import UNKNOWN, Detection, Detector
-from collection.languages import Language
+from collection.languages import Language, table
+from collection.quality import prose
 from collection.record import Message
 from collection.scripts import SCRIPTS, dominant_script
 
@@ -39,8 +39,7 @@ class Verdict(StrEnum):
     CONTRADICTED = "contradicted"  # the text is in another
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """`detected` and `score` are empty where the detector could not tell."""
 
     verdict: Verdict
@@ -50,7 +49,7 @@ class Decision:
 
 def decide(messages: Sequence[Message], declared: Language | None, detector: Detector, config: LanguageIdConfig) -> Decision:
     """What a detector makes of a conversation. UNDECIDED with nothing declared means: no language could be told."""
-    last = _prose(messages[-1].content)
+    last = prose(messages[-1].content)
     length = _length(last, declared)
     telling = length >= config.min_characters
     found = detector.detect(last, declared) if telling else UNKNOWN
@@ -59,13 +58,15 @@ def decide(messages: Sequence[Message], declared: Language | None, detector: Det
     if decision.verdict != Verdict.UNDECIDED and not hasty:
         return decision
 
-    whole = _prose("\n".join([content for role, content in messages if role != "system"]))
+    whole = prose("\n".join([content for role, content in messages if role != "system"]))
     around_length = _length(whole, declared)
+    if telling and len(whole) < _MORE * len(last):
+        return decision if declared is not None else _without_declaration(found, last, True, config)
+    if declared is None:
+        return _without_declaration(detector.detect(whole), whole, around_length >= config.min_characters, config)
     if len(whole) <= len(last) or around_length < config.min_characters:
         return decision
     around = detector.detect(whole, declared)
-    if declared is None:
-        return _weigh(around, whole, around_length, None, detector, config)
     if declared.group in around.groups:
         return Decision(Verdict.AGREED, around.language, around.score)
     # A Swahili label under an English question is a Swahili row: the rest of a conversation can confirm the declared
@@ -77,7 +78,9 @@ def decide(messages: Sequence[Message], declared: Language | None, detector: Det
     return decision
 
 
-_FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+# The whole conversation is asked only where it says a good deal more than its last turn.
+_MORE: Final = 1.5
+
 # Up to three times as long as a turn must be to tell anything, it may be a list of foreign names.
 _NAMES: Final = 3
 
@@ -113,6 +116,42 @@ _RELATIVES_APART: Final = 10
 _OVERRULES_UNSUPPORTED: Final = "eng"
 
 
+# Of a few words one can tell the language only when the best of evidence agrees.
+_FEW_WORDS: Final = 0.97
+
+
+def _without_declaration(detection: Detection, text: str, telling: bool, config: LanguageIdConfig) -> Decision:
+    """What to make of a whole conversation whose language nobody named: the last chance to tell it."""
+    least = config.min_undeclared_score if telling else _FEW_WORDS
+    if detection.language is not None and detection.score >= least:
+        return Decision(Verdict.DETECTED, detection.language, detection.score)
+    by_script = _ONLY_LANGUAGE.get(dominant_script(text) or "")
+    return Decision(Verdict.DETECTED, table()[by_script], None) if by_script else Decision(Verdict.UNDECIDED, detection.language, detection.score)
+
+
+# Scripts that one language writes, nearly all that is found in them: two characters tell it.
+_ONLY_LANGUAGE: Final = {
+    "Armn": "hye_Armn",
+    "Geor": "kat_Geor",
+    "Grek": "ell_Grek",
+    "Gujr": "guj_Gujr",
+    "Guru": "pan_Guru",
+    "Hang": "kor_Hang",
+    "Hani": "zho_Hans",
+    "Jpan": "jpn_Jpan",
+    "Khmr": "khm_Khmr",
+    "Knda": "kan_Knda",
+    "Laoo": "lao_Laoo",
+    "Mlym": "mal_Mlym",
+    "Orya": "ory_Orya",
+    "Sinh": "sin_Sinh",
+    "Taml": "tam_Taml",
+    "Telu": "tel_Telu",
+    "Thaa": "div_Thaa",
+    "Thai": "tha_Thai",
+}
+
+
 def _weigh(detection: Detection, text: str, length: float, declared: Language | None, detector: Detector, config: LanguageIdConfig) -> Decision:
     found, score = detection.language, detection.score
     if found is None:
@@ -128,10 +167,6 @@ def _weigh(detection: Detection, text: str, length: float, declared: Language | 
     if score < config.min_score or (related and length < _RELATIVES_APART * config.min_characters):
         return Decision(Verdict.UNDECIDED)
     return Decision(Verdict.CONTRADICTED, found, score)
-
-
-def _prose(text: str) -> str:
-    return _FENCED.sub("", text) if "```" in text else text
 
 
 def _length(text: str, declared: Language | None) -> float:

@@ -30,7 +30,11 @@ def normalize(text: str, *, mojibake: bool = True) -> str:
         >>> normalize("cafe\\u0301\\r\\n")
         'café'
     """
-    if mojibake and _may_be_mojibake(text):
+    if text.isascii():
+        if _ANY_STRAY.search(text):
+            text = _without_stray(text)
+        return text.rstrip().lstrip("\n")
+    if mojibake and _mojibake_clue().search(text):
         text = _fix_encoding(text)
     if _ANY_STRAY.search(text):
         text = _without_stray(text)
@@ -44,10 +48,6 @@ def _without_stray(text: str) -> str:
     text = re.sub("[\ud800-\udfff]", "\ufffd", text)
     text = _LINE_END.sub("\n", text)
     return _ANY_STRAY.sub("", text)
-
-
-def _may_be_mojibake(text: str) -> bool:
-    return not text.isascii() and _mojibake_clue().search(text) is not None
 
 
 @functools.cache

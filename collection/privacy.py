@@ -13,27 +13,29 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-_EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,5}[^\W\d_]{2,24}(?![\w-])")
+# Letters of scripts with spaces between words: elsewhere a letter before an address is the end of the word before it.
+_SPACED: Final = "A-Za-z0-9\u00c0-\u024f\u0370-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u064a\u0660-\u06d3\u0900-\u0dff\u10a0-\u10ff\u1200-\u137f"
+_EMAIL: Final = re.compile(rf"(?<![{_SPACED}.+-])[{_SPACED}_.+%-]{{1,64}}@(?:[{_SPACED}](?:[{_SPACED}-]{{0,61}}[{_SPACED}])?\.){{1,5}}[{_SPACED}]{{2,24}}(?![{_SPACED}-])")
 
 # +44 20 7946 0958 · 00 49 30 123456 · (555) 123-4567 · 555-123-4567 · 0712 345 678 · ٠٥٥٥ ١٢٣ ٤٥٦
 _GAP: Final = r"[ .\-\u00a0\u2010-\u2012]"
 _PHONE: Final = re.compile(
-    rf"""(?<![\w.,:/+-])(?:
+    rf"""(?<![\dA-Za-z_.,:/+-])(?:
         (?:\+|00{_GAP}?)[1-9]\d{{0,2}}(?:{_GAP}?\(\d{{1,4}}\))?(?:{_GAP}?\d){{6,12}}
       | \(\d{{3,4}}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}
       | \d{{3}}[ .\-]\d{{3}}[ .\-]\d{{4}}
       | [0٠०০۰]\d{{2,4}}(?:{_GAP}\d{{2,4}}){{2,3}}
-    )(?![\w]|[.,:/\-]\d)""",
+    )(?![\dA-Za-z_]|[.,:/\-]\d)""",
     re.VERBOSE,
 )
 _FIVE_DIGITS: Final = re.compile(r"\d[^\w]{0,3}\d[^\w]{0,3}\d[^\w]{0,3}\d[^\w]{0,3}\d")
 
-_IPV4: Final = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])")
-_IPV6: Final = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_IPV4: Final = re.compile(r"(?<![0-9A-Za-z_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
+_IPV6: Final = re.compile(r"(?<![0-9A-Za-z_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![0-9A-Za-z_:])")
 
 _KEY: Final = re.compile(
     r"""-----BEGIN[ ](?:[A-Z]+[ ]){0,3}PRIVATE[ ]KEY-----.*?(?:-----END[ ](?:[A-Z]+[ ]){0,3}PRIVATE[ ]KEY-----|\Z)
-      | \b(?:
+      | (?<![A-Za-z0-9_])(?:
             (?:AKIA|ASIA)[0-9A-Z]{16}
           | gh[pousr]_[A-Za-z0-9]{36,255}
           | github_pat_[A-Za-z0-9_]{22,255}

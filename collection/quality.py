@@ -27,8 +27,8 @@ class FilterConfig:
     max_damaged: float = 0.05  # share of replacement characters (U+FFFD) in the answer or the prompt
     max_repetition: float = 0.5  # share of the answer that is one piece over and over
     max_url: float = 0.5  # share of the answer's characters inside links
-    max_markup: float = 0.5  # share of the answer's characters inside tags, fenced code apart
-    min_script: float = 0.2  # share of letters in a script that the language uses
+    max_markup: float = 0.5  # share of the answer's characters inside tags, code apart
+    min_script: float = 0.1  # share of letters in a script that the language uses, code apart
 
 
 class Fault(NamedTuple):
@@ -56,7 +56,7 @@ def find_fault(messages: Sequence[Message], language: Language | None, config: F
     return (
         _length_fault(messages, language, config)
         or _damage_fault(prompts[-1], target, config)
-        or _over(Reason.REPETITION, repetition(target, language), config.max_repetition)
+        or _over(Reason.REPETITION, repetition(prose(target), language), config.max_repetition)
         or _over(Reason.MOSTLY_URLS, url_share(target), config.max_url)
         or _over(Reason.MOSTLY_MARKUP, markup_share(target), config.max_markup)
     )
@@ -65,14 +65,13 @@ def find_fault(messages: Sequence[Message], language: Language | None, config: F
 def find_script_fault(messages: Sequence[Message], language: Language, config: FilterConfig) -> Fault | None:
     """WRONG_SCRIPT where neither the last turn nor the whole conversation is written in a script of the language.
 
-    The whole conversation counts, since the answer to a question asked in Hindi may rightly be a line of code.
+    The whole conversation counts, since the answer to a question asked in Hindi may rightly be a formula or a name.
     """
     least = config.min_script
-    target = messages[-1].content
+    target = prose(messages[-1].content)
     if script_share(target, language) >= least:
         return None
-    whole = "\n".join(content for _, content in messages)
-    share = script_share(whole, language)
+    share = script_share(prose("\n".join(content for _, content in messages)), language)
     if share >= least:
         return None
     seen = dominant_script(target)
@@ -82,11 +81,16 @@ def find_script_fault(messages: Sequence[Message], language: Language, config: F
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
 _URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'）」】]+", re.IGNORECASE)
 _TAG: Final = re.compile(r"</?[A-Za-z!][^<>]{0,500}>")
-_FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_CODE: Final = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _PROBES: Final = 16
 _PROBE_LENGTH: Final = 12  # characters of English
 _DENSITIES: Final = [script.density for script in SCRIPTS.values()]
 _LOWEST, _HIGHEST = min(_DENSITIES), max(_DENSITIES)
+
+
+def prose(text: str) -> str:
+    """`text` without its code, fenced or between backticks."""
+    return _CODE.sub("", text) if "`" in text else text
 
 
 def copies(prompt: str, target: str) -> bool:
@@ -120,11 +124,10 @@ def url_share(text: str) -> float:
 
 
 def markup_share(text: str) -> float:
-    """The share of characters that stand inside tags. Fenced code does not count, on either side."""
+    """The share of characters that stand inside tags. Tags in code are no markup but what the text is about."""
     if "<" not in text or ">" not in text:
         return 0.0
-    prose = _FENCED.sub("", text)
-    return sum(map(len, _TAG.findall(prose))) / len(text)
+    return sum(map(len, _TAG.findall(prose(text)))) / len(text)
 
 
 def script_share(text: str, language: Language) -> float:

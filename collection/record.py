@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
@@ -68,14 +69,14 @@ class Record:
 
 
 def record_id(source: str, source_id: str, language: str, messages: Iterable[Message]) -> str:
-    """32 hex digits: xxh3-128 of source, the source's own id, language and messages, with lengths as separators."""
-    parts = [source, source_id, language]
-    for message in messages:
-        parts += message
-    # Lone surrogates can still stand in what was read; they must not stop the row from having an id.
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    lengths = ",".join([str(len(part)) for part in encoded]).encode()
-    return xxhash.xxh3_128_hexdigest(b"".join([lengths, b"\n", *encoded]))
+    """32 hex digits: xxh3-128 of source, the source's own id, language and messages, each content with its length."""
+    turns = "".join([f"{role}\x1f{len(content)}\x1f{content}\x1e" for role, content in messages])
+    text = f"{source}\x1f{source_id}\x1f{language}\x1e{turns}"
+    try:
+        return xxhash.xxh3_128_hexdigest(text.encode())
+    except UnicodeEncodeError:
+        # Lone surrogates can still stand in what was read; they must not keep the row from having an id.
+        return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 
 SCHEMA: Final = pa.schema(
@@ -97,24 +98,24 @@ SCHEMA: Final = pa.schema(
     ]
 )
 assert SCHEMA.names == [field.name for field in fields(Record)]
+_COLUMNS: Final = operator.attrgetter(*SCHEMA.names)
 
 
 def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
     """The records as one Arrow batch of SCHEMA, in their order."""
-    offsets, roles, contents = [0], [], []
-    for record in records:
-        for role, content in record.messages:
+    columns = dict(zip(SCHEMA.names, zip(*map(_COLUMNS, records), strict=True), strict=True)) if records else dict.fromkeys(SCHEMA.names, ())
+    roles: list[str] = []
+    contents: list[str] = []
+    offsets = [0]
+    for messages in columns.pop("messages"):
+        for role, content in messages:
             roles.append(role)
             contents.append(content)
         offsets.append(len(roles))
     turns = pa.StructArray.from_arrays([pa.array(roles, pa.string()), pa.array(contents, pa.string())], ["role", "content"])
-    columns: list[pa.Array] = []
-    for field in SCHEMA:
-        if field.name == "messages":
-            columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), turns))
-        else:
-            columns.append(pa.array([getattr(record, field.name) for record in records], field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    arrays = {name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()}
+    arrays["messages"] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), turns)
+    return pa.RecordBatch.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
 def from_batch(batch: pa.RecordBatch | pa.Table) -> list[Record]:

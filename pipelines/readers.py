@@ -1,7 +1,7 @@
 """Rows of a file, whatever its format: each is either a mapping or a reject that says what was wrong with it.
 
-A reader never raises for what stands in a file, and never ends early without a reject that says so. JSON lines may be
-read from the middle of a file: a slice owns the lines that begin in it.
+Rows come in small batches. A reader never raises for what stands in a file, and never ends early without a reject that
+says so. JSON lines may be read from the middle of a file: a slice owns the lines that begin in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 
 from collection.reject import Reason, Reject
 from pipelines import json_array
-from pipelines.streams import COMPRESSIONS, open_bytes
+from pipelines.streams import COMPRESSIONS, LongLine, line_blocks, open_bytes, skip_line
 
 # A row larger than this, in bytes or characters, is not one.
 MAX_ROW: Final = 1 << 26
+_BATCH_ROWS, _BATCH_BYTES = 1_000, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,22 @@ class Slice:
 
 
 class Row(NamedTuple):
-    """One row as it stood in the file. `raw` is its text where it had one; `number` counts from 1 in its slice."""
+    """One row as it stood in the file. `raw` is its text where it had one; `number` is its line, or counts from 1."""
 
     data: dict[str, Any]
     raw: bytes | str | None
     number: int
 
 
-def read(part: Slice) -> Iterator[Row | Reject]:
-    """The rows of a slice, in their order."""
+Reader = Callable[[Slice], Iterator[list[Row | Reject]]]
+
+
+def read(part: Slice) -> Iterator[list[Row | Reject]]:
+    """The rows of a slice, in their order, in batches of about a thousand rows or a megabyte."""
     try:
         yield from READERS[part.format](part)
     except OSError as error:
-        yield _reject(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: {error.strerror or error}")
+        yield [_reject(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: {error.strerror or error}")]
 
 
 def format_of(path: Path) -> str | None:
@@ -82,16 +86,31 @@ def raw_text(row: Row) -> str:
     return json.dumps(row.data, ensure_ascii=False, default=str)
 
 
-def _json(part: Slice) -> Iterator[Row | Reject]:
+def _batched(rows: Callable[[Slice], Iterator[Row | Reject]]) -> Reader:
+    """A reader that gives batches, from one that gives rows."""
+
+    def read_batches(part: Slice) -> Iterator[list[Row | Reject]]:
+        batch: list[Row | Reject] = []
+        size = 0
+        for row in rows(part):
+            batch.append(row)
+            size += len(row.raw) if row.raw else 500
+            if len(batch) >= _BATCH_ROWS or size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    return read_batches
+
+
+def _json(part: Slice) -> Iterator[list[Row | Reject]]:
     """A `.json` file: an array if it begins with a bracket, JSON lines if not; one object on many lines is one row."""
     with open_bytes(Path(part.path))[0] as file:
         head = file.read(4096)
-    try:
-        first = head.decode(part.encoding, "ignore").lstrip("\ufeff \t\r\n")[:1]
-    except LookupError:
-        first = ""
+    first = head.decode(part.encoding, "ignore").lstrip("\ufeff \t\r\n")[:1]
     if first == "[":
-        yield from _json_array(part)
+        yield from _batched(_json_array)(part)
         return
     with open_bytes(Path(part.path))[0] as file:
         line = file.readline(MAX_ROW)
@@ -101,12 +120,12 @@ def _json(part: Slice) -> Iterator[Row | Reject]:
             whole = file.read(MAX_ROW)
         data, fault, _ = _parse(whole, part.encoding)
         if fault is None and isinstance(data, dict):
-            yield Row(data, whole, 1)
+            yield [Row(data, whole, 1)]
             return
     yield from _json_lines(part)
 
 
-def _json_lines(part: Slice) -> Iterator[Row | Reject]:
+def _json_lines(part: Slice) -> Iterator[list[Row | Reject]]:
     file, stream = open_bytes(Path(part.path))
     utf8 = part.encoding == "utf-8"
     with file:
@@ -114,35 +133,39 @@ def _json_lines(part: Slice) -> Iterator[Row | Reject]:
             # Line ends are no single bytes there.
             file = io.BufferedReader(_Recoded(file, part.encoding))
             utf8 = True
-        position = _to_first_line(file, part)
-        number = 0
-        while not part.end or position < part.end:
-            line = file.readline(MAX_ROW)
-            if not line:
-                break
-            position += len(line)
-            number += 1
-            if len(line) >= MAX_ROW and not line.endswith(b"\n"):
-                position += (left := _skip_line(file))
-                size = len(line) + left
-                yield _reject(part, Reason.TOO_LONG, number, f"a line of {size} bytes, over the limit of {MAX_ROW}", line)
-                continue
-            if stream.fault and not line.endswith(b"\n"):
-                yield _reject(part, Reason.TRUNCATED_FILE, number, f"{part.name}: {stream.fault}", line)
-                return
-            try:
-                data = orjson.loads(line) if utf8 else None
-            except ValueError:
-                data = None
-            if type(data) is dict:
-                yield Row(data, line, number)
-                continue
-            if not line.strip():
-                number -= 1  # an empty line is no row
-                continue
-            yield _row(part, number, line)
+        left = part.end - _to_first_line(file, part) if part.end else None
+        number = 1
+        rows: list[Row | Reject] = []
+        for lines in line_blocks(file, left, MAX_ROW):
+            yield rows
+            rows = _line_rows(part, lines, number, utf8)
+            number += len(lines)
         if stream.fault:
-            yield _reject(part, Reason.TRUNCATED_FILE, number + 1, f"{part.name}: {stream.fault}")
+            # The file was cut: in the middle of its last line, if that is no JSON.
+            half = rows.pop().raw if rows and isinstance(rows[-1], Reject) and rows[-1].reason == Reason.INVALID_JSON else ""
+            rows.append(_reject(part, Reason.TRUNCATED_FILE, number - bool(half), f"{part.name}: {stream.fault}", half))
+        yield rows
+
+
+def _line_rows(part: Slice, lines: Sequence[bytes | LongLine], number: int, utf8: bool) -> list[Row | Reject]:
+    """The rows of some lines, the first of which has the number."""
+    try:
+        if utf8:
+            rows: list[Row | Reject] = []
+            for index, data in enumerate(map(orjson.loads, lines)):  # type: ignore[arg-type]
+                if type(data) is not dict:
+                    raise ValueError
+                rows.append(Row(data, lines[index], number + index))  # type: ignore[arg-type]
+            return rows
+    except (ValueError, TypeError):
+        pass  # one of them is no plain row: look at each
+    rows = []
+    for index, line in enumerate(lines, number):
+        if isinstance(line, LongLine):
+            rows.append(_reject(part, Reason.TOO_LONG, index, f"a line of {line.bytes} bytes, over the limit of {MAX_ROW}", line.head))
+        elif line.strip():  # an empty line is no row
+            rows.append(_row(part, index, line))
+    return rows
 
 
 class _Recoded(io.RawIOBase):
@@ -169,26 +192,8 @@ def _to_first_line(file: io.BufferedReader, part: Slice) -> int:
         mark = file.peek(3)[:3]
         return len(file.read(3)) if mark == b"\xef\xbb\xbf" else 0
     # The line that begins at `start` follows a line end at `start - 1`.
-    with open(part.path, "rb") as raw:
-        raw.seek(part.start - 1)
-        position = part.start - 1 + _skip_line(raw)
-    _discard(file, position)
-    return position
-
-
-def _skip_line(file: BinaryIO) -> int:
-    """Reads to the end of the line; how many bytes that took."""
-    skipped = 0
-    while piece := file.readline(1 << 20):
-        skipped += len(piece)
-        if piece.endswith(b"\n"):
-            break
-    return skipped
-
-
-def _discard(file: BinaryIO, count: int) -> None:
-    while count and (piece := file.read(min(count, 1 << 20))):
-        count -= len(piece)
+    file.seek(part.start - 1)
+    return part.start - 1 + skip_line(file)
 
 
 def _row(part: Slice, number: int, line: bytes) -> Row | Reject:
@@ -237,40 +242,38 @@ def _array_row(part: Slice, number: int, element: json_array.Element, fault: str
     return Row(element.value, element.text, number)
 
 
-def _parquet(part: Slice) -> Iterator[Row | Reject]:
+def _parquet(part: Slice) -> Iterator[list[Row | Reject]]:
     try:
         file = pq.ParquetFile(part.path)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        yield _reject(part, Reason.TRUNCATED_FILE, 0, f"{part.name}: {_first_line(error)}")
+        yield [_reject(part, Reason.TRUNCATED_FILE, 0, f"{part.name}: {_first_line(error)}")]
         return
-    number = 0
+    number = 1
     with file:
         for group in range(part.start, part.end or file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            before = number
+            after = number + file.metadata.row_group(group).num_rows
             try:
-                for batch in file.iter_batches(batch_size=1_000, row_groups=[group]):
-                    for row in _batch_rows(part, batch, number):
-                        yield row
-                        number += 1
+                for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group]):
+                    yield _batch_rows(part, batch, number)
+                    number += batch.num_rows
             except (OSError, pa.ArrowException) as error:
-                lost = rows - (number - before)
-                yield _reject(part, Reason.TRUNCATED_FILE, number + 1, f"{part.name}: {lost} rows cannot be read: {_first_line(error)}")
-                number = before + rows
+                what = f"{part.name}: {after - number} rows cannot be read: {_first_line(error)}"
+                yield [_reject(part, Reason.TRUNCATED_FILE, number, what)]
+                number = after
 
 
-def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> Iterator[Row | Reject]:
+def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> list[Row | Reject]:
     try:
-        rows = batch.to_pylist()
+        return [Row(data, None, index) for index, data in enumerate(batch.to_pylist(), number)]
     except UnicodeDecodeError:
-        for index in range(batch.num_rows):
-            try:
-                yield Row(batch.slice(index, 1).to_pylist()[0], None, number + index + 1)
-            except UnicodeDecodeError as error:
-                yield _reject(part, Reason.INVALID_ENCODING, number + index + 1, f"not utf-8: {error.reason}")
-        return
-    for index, data in enumerate(rows, number + 1):
-        yield Row(data, None, index)
+        return [_one_row(part, batch.slice(index, 1), number + index) for index in range(batch.num_rows)]
+
+
+def _one_row(part: Slice, batch: pa.RecordBatch, number: int) -> Row | Reject:
+    try:
+        return Row(batch.to_pylist()[0], None, number)
+    except UnicodeDecodeError as error:
+        return _reject(part, Reason.INVALID_ENCODING, number, f"not utf-8: {error.reason}")
 
 
 def _table(delimiter: str) -> Callable[[Slice], Iterator[Row | Reject]]:
@@ -329,14 +332,14 @@ def _unreadable(part: Slice) -> Iterator[Row | Reject]:
     yield _reject(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: could not be read at first, and now can: run again")
 
 
-READERS: Final[dict[str, Callable[[Slice], Iterator[Row | Reject]]]] = {
+READERS: Final[dict[str, Reader]] = {
     "jsonl": _json_lines,
     "json": _json,
     "parquet": _parquet,
-    "csv": _table(","),
-    "tsv": _table("\t"),
-    "hub": _hub,
-    "unreadable": _unreadable,
+    "csv": _batched(_table(",")),
+    "tsv": _batched(_table("\t")),
+    "hub": _batched(_hub),
+    "unreadable": _batched(_unreadable),
 }
 
 _FORMATS: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet", ".csv": "csv", ".tsv": "tsv"}

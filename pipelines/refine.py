@@ -1,4 +1,4 @@
-"""One raw row becomes a record or a reject: parse, clean up, filter, tell the language, mask.
+"""Raw rows become records or rejects: parse, clean up, filter, tell the language, mask.
 
 Everything that ingest decides about a row is decided here, by pure functions of the row and the configuration; the Beam
 job around it only moves files.
@@ -6,9 +6,10 @@ job around it only moves files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, Final
 
 from collection import privacy, quality
 from collection.detectors import Detector, make_detector
@@ -42,6 +43,21 @@ class RefineConfig:
     raw_limit: int = 65_536  # characters of a raw row that a reject keeps
 
 
+_UNASKED: Final = Decision(Verdict.UNSUPPORTED)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A row on its way: parsed, cleaned, sound as far as can be told without knowing its language."""
+
+    row: Row
+    id: str
+    parsed: Parsed
+    messages: list[Message]
+    is_code: bool
+    decision: Decision = _UNASKED
+
+
 class Refiner:
     """Refines rows under one configuration, and counts in `tally` what became of them."""
 
@@ -52,90 +68,97 @@ class Refiner:
         self._wanted = wanted_languages(config.languages)
         self.tally = Tally()
 
-    def refine(self, row: Row, source: Source, part: Slice) -> Record | Reject:
-        """The record that a row becomes, or the reject that says why it becomes none."""
+    def refine(self, rows: Sequence[Row | Reject], source: Source, part: Slice) -> list[Record | Reject]:
+        """What becomes of each row, in their order: a record, or the reject that says why not.
+
+        Step by step over all rows, not row by row: a detector's model and the code around it do not fit into the
+        processor's cache together, and taking turns costs a third more.
+        """
+        drafts = [self._guarded(self._draft, row, source, part) if isinstance(row, Row) else row for row in rows]
+        if self._detector is not None:
+            for draft in drafts:
+                if isinstance(draft, _Draft) and not draft.is_code:
+                    draft.decision = decide(draft.messages, draft.parsed.declared, self._detector, self._config.language_id)
+        outcomes = [self._guarded(self._finish, draft, source, part) if isinstance(draft, _Draft) else draft for draft in drafts]
+        return [
+            self._counted(outcome, row, source, part) if isinstance(outcome, Reject) else outcome
+            for outcome, row in zip(outcomes, rows, strict=True)
+        ]
+
+    def _guarded(self, step: Callable[[Any, Source, Slice], Any], what: Any, source: Source, part: Slice) -> Any:
         try:
-            parsed = source.parse(row.data, part.name)
-            outcome = self._refine(parsed, source.name)
+            return step(what, source, part)
         except ParseFault as fault:
-            outcome = Reject(fault.reason, fault.detail)
-        except Exception as error:  # noqa: BLE001 - a bug on one row must neither lose it nor stop the run
-            outcome = Reject(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-        if isinstance(outcome, Record):
-            self.tally.outcomes[source.name, outcome.language, KEPT] += 1
-            return outcome
-        return self.refuse(outcome, source.name, location(part, row.number), raw_text(row))
+            return Reject(fault.reason, fault.detail)
+        except Exception as error:  # a bug on one row must neither lose it nor stop the run
+            return Reject(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
-    def refuse(self, reject: Reject, source: str, where: str, raw: str) -> Reject:
-        """Counts a reject and completes it with where it stood and what it held, cut at the limit."""
-        limit = self._config.raw_limit
-        detail = reject.detail
-        if len(raw) > limit:
-            detail = f"{detail}{'; ' if detail else ''}the first {limit} of {len(raw)} characters are kept"
-        language = reject.language or UNDETERMINED
-        self.tally.outcomes[source, language, reject.reason.value] += 1
-        return Reject(reject.reason, detail, reject.id, language, source, where, raw[:limit])
-
-    def _refine(self, parsed: Parsed, source: str) -> Record | Reject:
+    def _draft(self, row: Row, source: Source, part: Slice) -> _Draft | Reject:
+        parsed = source.parse(row.data, part.name)
         declared = parsed.declared
-        row_id = record_id(source, parsed.source_id, declared.code if declared else "", parsed.messages)
+        row_id = record_id(source.name, parsed.source_id, declared.code if declared else "", parsed.messages)
         clean = self._clean
-        messages = [Message(role, clean(content)) for role, content in parsed.messages]
+        messages = [
+            message if (content := clean(message.content)) is message.content else Message(message.role, content)
+            for message in parsed.messages
+        ]
         is_code = declared is not None and declared.script.code == "Zyyy"
+        if self._config.filters.enabled and not is_code:
+            fault = quality.find_fault(messages, declared, self._config.filters)
+            if fault is not None:
+                return _rejected(fault, row_id, declared)
+        return _Draft(row, row_id, parsed, messages, is_code)
 
-        if self._config.filters.enabled and not is_code and (fault := quality.find_fault(messages, declared, self._config.filters)):
-            return _rejected(fault, row_id, declared)
-        decision = Decision(Verdict.UNSUPPORTED) if self._detector is None or is_code else decide(messages, declared, self._detector, self._config.language_id)
-        language, fault = self._settle(declared, decision)
-        if fault is None and language is not None:
-            fault = self._language_fault(messages, language)
-        if fault is not None or language is None:
-            return _rejected(fault or Fault(Reason.UNDETECTED_LANGUAGE, ""), row_id, language or declared)
+    def _finish(self, draft: _Draft, source: Source, part: Slice) -> Record | Reject:
+        parsed, messages, decision = draft.parsed, draft.messages, draft.decision
+        language = self._settle(parsed.declared, decision)
+        if isinstance(language, Fault):
+            return _rejected(language, draft.id, parsed.declared)
+        if self._wanted and language.code not in self._wanted:
+            return _rejected(Fault(Reason.UNWANTED_LANGUAGE, str(language)), draft.id, language)
+        if self._config.filters.enabled and (fault := quality.find_script_fault(messages, language, self._config.filters)):
+            return _rejected(fault, draft.id, language)
+        if self._config.clean.mask_private:
+            messages = self._masked(messages)
 
-        self.tally.verdicts[language.code, decision.verdict.value] += 1
-        if declared is not None and language is not declared:
-            self.tally.relabelled[declared.code, language.code] += 1
+        code, tally = language.code, self.tally
+        tally.outcomes[source.name, code, KEPT] += 1
+        tally.verdicts[code, decision.verdict.value] += 1
+        if parsed.declared is not None and language is not parsed.declared:
+            tally.relabelled[parsed.declared.code, code] += 1
         for repair in parsed.repairs:
-            self.tally.repaired[repair] += 1
+            tally.repaired[repair] += 1
         return Record(
-            id=row_id,
-            language=language.code,
-            messages=tuple(self._masked(messages)),
-            source=source,
-            dataset=parsed.dataset,
-            template=parsed.template,
-            task=parsed.task,
-            split=parsed.split,
-            origin=parsed.origin,
-            license=parsed.license,
-            generator=parsed.generator,
-            lid_language=decision.detected.code if decision.detected else None,
-            lid_score=decision.score,
+            draft.id,
+            code,
+            tuple(messages),
+            source.name,
+            parsed.dataset,
+            parsed.template,
+            parsed.task,
+            parsed.split,
+            parsed.origin,
+            parsed.license,
+            None,
+            parsed.generator,
+            decision.detected.code if decision.detected else None,
+            decision.score,
         )
 
-    def _settle(self, declared: Language | None, decision: Decision) -> tuple[Language | None, Fault | None]:
+    def _settle(self, declared: Language | None, decision: Decision) -> Language | Fault:
         """The language that the row goes by, or the fault that turns it away."""
         found = decision.detected
         if declared is None:
             if found is None or decision.verdict != Verdict.DETECTED:
-                return None, Fault(Reason.UNDETECTED_LANGUAGE, f"best guess {found}" if found else "")
-            return found, None
-        if decision.verdict != Verdict.CONTRADICTED or found is None or self._config.language_id.policy == "keep":
-            return declared, None
+                return Fault(Reason.UNDETECTED_LANGUAGE, f"best guess {found}" if found else "")
+            return found
+        if decision.verdict is not Verdict.CONTRADICTED or found is None or self._config.language_id.policy == "keep":
+            return declared
         if self._config.language_id.policy == "reject":
-            return declared, Fault(Reason.WRONG_LANGUAGE, f"declared {declared}, written in {found} ({decision.score:.2f})")
-        return found, None
+            return Fault(Reason.WRONG_LANGUAGE, f"declared {declared}, written in {found} ({decision.score:.2f})")
+        return found
 
-    def _language_fault(self, messages: Sequence[Message], language: Language) -> Fault | None:
-        if self._wanted and language.code not in self._wanted:
-            return Fault(Reason.UNWANTED_LANGUAGE, str(language))
-        if self._config.filters.enabled:
-            return quality.find_script_fault(messages, language, self._config.filters)
-        return None
-
-    def _masked(self, messages: Sequence[Message]) -> Sequence[Message]:
-        if not self._config.clean.mask_private:
-            return messages
+    def _masked(self, messages: Sequence[Message]) -> list[Message]:
         masked = []
         for message in messages:
             content, found = privacy.mask(message.content)
@@ -144,6 +167,16 @@ class Refiner:
                 message = Message(message.role, content)
             masked.append(message)
         return masked
+
+    def _counted(self, reject: Reject, row: Row | Reject, source: Source, part: Slice) -> Reject:
+        """A reject completed with where its row stood and what that held, cut at the limit."""
+        where, raw = (location(part, row.number), raw_text(row)) if isinstance(row, Row) else (row.location, row.raw)
+        limit, detail = self._config.raw_limit, reject.detail
+        if len(raw) > limit:
+            detail = f"{detail}{'; ' if detail else ''}the first {limit} of {len(raw)} characters are kept"
+        language = reject.language or UNDETERMINED
+        self.tally.outcomes[source.name, language, reject.reason.value] += 1
+        return Reject(reject.reason, detail, reject.id, language, source.name, where, raw[:limit])
 
 
 def detector_of(config: RefineConfig) -> Detector | None:

@@ -1,4 +1,4 @@
-"""Bytes of a file, decompressed, with everything kept that comes before a cut.
+"""Bytes and lines of a file, decompressed, with everything kept that comes before a cut.
 
 A library that meets the end of a truncated file throws away what it decoded last. `open_bytes` gives those bytes too,
 and then ends like any file; `fault` tells that it was cut.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, BinaryIO, Final
 
 import pyarrow as pa
 
@@ -29,6 +31,15 @@ class Stream(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return self._compression is None
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._source.tell()
 
     def readinto(self, buffer: Any) -> int:
         if self.fault:
@@ -72,3 +83,57 @@ def open_bytes(path: Path) -> tuple[io.BufferedReader, Stream]:
     """A buffered reader over the decompressed bytes of `path`, and the stream beneath, which knows of faults."""
     stream = Stream(path)
     return io.BufferedReader(stream, 1 << 18), stream
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line over the limit: how long it was, and how it began."""
+
+    bytes: int
+    head: bytes
+
+
+_BLOCK: Final = 1 << 18
+_HEAD: Final = 1 << 20
+
+
+def line_blocks(file: BinaryIO, left: int | None, limit: int) -> Iterator[list[bytes | LongLine]]:
+    """The lines that begin in the next `left` bytes (None: all), without their ends, in blocks of about 256 KiB.
+
+    A line over `limit` bytes is not held in memory.
+    """
+    pieces: list[bytes] = []  # of a line that has not ended yet
+    held = 0
+
+    def line() -> bytes | LongLine:
+        return b"".join(pieces) if held <= limit else LongLine(held, b"".join(pieces))
+
+    while left is None or left > 0:
+        block = file.read(_BLOCK if left is None else min(_BLOCK, left))
+        if not block:
+            break
+        if left is not None:
+            left -= len(block)
+        first, *others = block.split(b"\n")
+        held += len(first)
+        if held <= limit or sum(map(len, pieces)) < _HEAD:
+            pieces.append(first[:_HEAD] if held > limit else first)
+        if others:
+            yield [line(), *others[:-1]]
+            pieces, held = [others[-1]], len(others[-1])
+    if held and left == 0:  # the last line goes on after the slice
+        rest = file.readline(limit - held + 1) if held <= limit else b""
+        pieces.append(rest.rstrip(b"\n"))
+        held += len(rest) + (0 if rest.endswith(b"\n") or not rest else skip_line(file))
+    if held:
+        yield [line()]
+
+
+def skip_line(file: BinaryIO) -> int:
+    """Reads to the end of the line; how many bytes that took."""
+    skipped = 0
+    while piece := file.readline(_BLOCK):
+        skipped += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return skipped

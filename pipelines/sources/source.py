@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,6 +121,7 @@ def unknown_language(spelling: str) -> str:
     return f"no language is called {spelling!r}" + (f"; the nearest are {', '.join(close)}" if close else "")
 
 
+@functools.lru_cache(maxsize=1024)
 def split_in_path(file: str) -> str:
     """The split that a file's name or its folder speaks of: train, validation or test; "" where none does."""
     for part in reversed(re.split(r"[/\\]", file)):
@@ -144,23 +146,25 @@ class Pattern:
 
     text: str
     pieces: tuple[str, ...] = field(init=False)
+    columns: tuple[str, ...] = field(init=False)
+    only: str = field(init=False)  # the one column that is all of the text, "" where there is more
 
     def __post_init__(self) -> None:
         pieces = tuple(re.split(r"\{([^{}]+)\}", self.text))
         if any("{" in piece or "}" in piece for piece in pieces[::2]):
             raise ConfigError(f"column mapping {self.text!r}: braces must stand in pairs around a column's name")
         object.__setattr__(self, "pieces", pieces)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.pieces[1::2]
+        object.__setattr__(self, "columns", pieces[1::2])
+        object.__setattr__(self, "only", pieces[1] if len(pieces) == 3 and not pieces[0] + pieces[2] else "")
 
     def fill(self, row: Mapping[str, Any]) -> str:
         """The text with each column's value in its place, without the blanks that empty columns leave at its ends."""
+        if self.only:
+            value = row.get(self.only)
+            return value.strip() if type(value) is str else self._value(row, self.only)
         if not self.columns:
             return self.text
-        filled = [piece if index % 2 == 0 else self._value(row, piece) for index, piece in enumerate(self.pieces)]
-        return "".join(filled).strip()
+        return "".join([piece if index % 2 == 0 else self._value(row, piece) for index, piece in enumerate(self.pieces)]).strip()
 
     def _value(self, row: Mapping[str, Any], column: str) -> str:
         if column in row:

@@ -23,24 +23,24 @@ class Table:
         self._options = options
         self.name = options.name or "table"
         self._inputs, self._targets, self._system = (Pattern(text) for text in (options.inputs, options.targets, options.system))
-        self._id, self._language, self._dataset, self._template, self._task, self._split = (
-            Pattern(text) for text in (options.id, options.language, options.dataset, options.template, options.task, options.split)
-        )
+        self._language, self._id, self._split = Pattern(options.language), Pattern(options.id), Pattern(options.split)
+        self._labels = [Pattern(text) for text in (options.dataset or self.name, options.template, options.task)]
         if not self._targets.columns:
             raise ConfigError(f"the mapping targets = {options.targets!r} names no column: expected something like '{{output}}'")
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
-        system = self._system.fill(row)
-        messages = [Message("system", system)] if system else []
-        messages += [Message("user", self._inputs.fill(row)), Message("assistant", self._targets.fill(row))]
+        messages = [Message("user", self._inputs.fill(row)), Message("assistant", self._targets.fill(row))]
+        if self._system.text and (system := self._system.fill(row)):
+            messages.insert(0, Message("system", system))
+        dataset, template, task = [pattern.fill(row) if pattern.columns else pattern.text for pattern in self._labels]
         return Parsed(
             messages,
             language_of(self._language.fill(row)),
-            source_id=self._id.fill(row),
-            dataset=self._dataset.fill(row) or self.name,
-            template=self._template.fill(row),
-            task=self._task.fill(row),
-            split=self._split.fill(row) or split_in_path(file),
-            origin=self._options.origin or "human",
-            license=self._options.license or "unknown",
+            self._id.fill(row),
+            dataset,
+            template,
+            task,
+            self._split.fill(row) or split_in_path(file),
+            self._options.origin or "human",
+            self._options.license or "unknown",
         )
