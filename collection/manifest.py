@@ -112,6 +112,7 @@ class Manifest:
     masked: dict[str, int]
     warnings: list[str]
     notes: list[str] = field(default_factory=list)
+    upstream: list[dict[str, Any]] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
     complete: bool = False
 

@@ -21,8 +21,8 @@ from glotmill import files
 from glotmill.errors import SourceError
 
 # A row group is closed at this many rows or bytes: small enough for flat memory, large enough to compress.
-_GROUP_ROWS: Final = 10_000
-_GROUP_BYTES: Final = 8 << 20
+GROUP_ROWS: Final = 10_000
+GROUP_BYTES: Final = 8 << 20
 
 
 def part_name(index: int, count: int) -> str:
@@ -76,7 +76,7 @@ class _RowGroups:
         self._batches.append(batch)
         self._rows += batch.num_rows
         self._bytes += batch.nbytes
-        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+        if self._rows >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
             self.close()
 
     def close(self) -> None:
@@ -109,9 +109,17 @@ def batches(path: Path, columns: list[str] | None = None, rows: int = 5_000) -> 
         raise SourceError(f"{path} cannot be read: {error}") from error
 
 
-def records(folder: Path) -> Iterator[Record]:
-    """Every record of a folder, in the order of its parts."""
+def records(folder: Path, language: str = "", split: str = "") -> Iterator[Record]:
+    """Every record of a folder, in the order of its parts.
+
+    Of a finished collection, `language` and `split` choose files; other folders are not sorted by them.
+    """
     for path in parts(folder):
+        sorted_by_language = path.parent.name != "data"
+        if sorted_by_language and ((language and path.parent.name != language) or (split and path.name.split("-")[0] != split)):
+            continue
+        if split and not sorted_by_language:
+            raise SourceError(f"{folder} has no splits: only a collection that `glotmill build` made has")
         for batch in batches(path):
             yield from record.from_batch(batch)
 

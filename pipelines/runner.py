@@ -32,11 +32,14 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Phase:
-    """Tasks that can run in any order, on any worker, and the function that each is given to."""
+    """Tasks that can run in any order, on any worker, and the function that each is given to.
+
+    Tasks that are known only when the phase before is done are given as the function that tells them.
+    """
 
     name: str
     function: Callable[[Any], None]
-    tasks: Sequence[Any]
+    tasks: Sequence[Any] | Callable[[], Sequence[Any]]
 
 
 def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str] = ()) -> None:
@@ -46,7 +49,7 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
         return
     if not any(argument.startswith("--runner") for argument in beam_args):
         runner: Any = FnApiRunner()
-        arguments = [*_local_arguments(config, weight, max(len(phase.tasks) for phase in phases)), *beam_args]
+        arguments = [*_local_arguments(config, weight, phases), *beam_args]
     else:
         runner, arguments = None, list(beam_args)
     try:
@@ -55,7 +58,7 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
         raise ConfigError(f"Beam does not take the options after --: {' '.join(beam_args)}") from None
     # Everything is in installed modules: nothing of __main__ needs to travel.
     options.view_as(SetupOptions).save_main_session = False
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(runner=runner, options=options)
     gate = pipeline | "Start" >> beam.Create([None])
     for phase in phases:
@@ -65,10 +68,9 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
 
 def _add(gate: Any, phase: Phase) -> Any:
     """The tasks of a phase, begun when `gate` has its one element; gives one element when all are done."""
-    tasks = list(phase.tasks)
     return (
         gate
-        | f"{phase.name}: tasks" >> beam.FlatMap(_Each(tasks))
+        | f"{phase.name}: tasks" >> beam.FlatMap(_Each(phase.tasks))
         | f"{phase.name}: spread" >> beam.Reshuffle()
         | f"{phase.name}: run" >> beam.ParDo(_Run(phase.function))
         | f"{phase.name}: wait" >> beam.combiners.Count.Globally()
@@ -78,11 +80,11 @@ def _add(gate: Any, phase: Phase) -> Any:
 class _Each:
     """Gives out the tasks, whatever it is called with."""
 
-    def __init__(self, tasks: Sequence[Any]) -> None:
+    def __init__(self, tasks: Sequence[Any] | Callable[[], Sequence[Any]]) -> None:
         self._tasks = tasks
 
     def __call__(self, _: Any) -> Sequence[Any]:
-        return self._tasks
+        return self._tasks() if callable(self._tasks) else self._tasks
 
 
 class _Run(beam.DoFn):  # type: ignore[misc]
@@ -96,9 +98,9 @@ class _Run(beam.DoFn):  # type: ignore[misc]
         return [1]
 
 
-def _local_arguments(config: RunConfig, weight: int, tasks: int) -> list[str]:
-    cores = config.workers or os.cpu_count() or 1
-    workers = min(cores, tasks)
+def _local_arguments(config: RunConfig, weight: int, phases: Sequence[Phase]) -> list[str]:
+    most = max(len(phase.tasks) if isinstance(phase.tasks, Sequence) else 1 for phase in phases)
+    workers = min(config.workers or os.cpu_count() or 1, most)
     mode = config.mode
     if mode == "auto":
         mode = "multi_processing" if workers > 1 and weight > _ONE_PROCESS else "in_memory"

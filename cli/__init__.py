@@ -1,0 +1,1 @@
+"""The `glotmill` command. It parses, calls and prints; it decides nothing."""

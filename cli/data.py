@@ -1,0 +1,148 @@
+"""`glotmill ingest` and `glotmill build`, and how a finished stage is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import Config, Debug, Fresh, Json, Set
+from cli.output import folder_name, guarded, print_json, print_table
+
+if TYPE_CHECKING:
+    from collection.manifest import Manifest
+
+# What comes after -- is Beam's.
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": False}
+_WORST = 20
+
+
+@guarded
+def ingest(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", "-s", metavar="KIND=PATH", help="xp3x, aya, aya_collection, sharegpt or table = a file, folder, glob or hf://NAME; may be repeated."),
+    ] = None,
+    detector: Annotated[str, typer.Option("--detector", help="vote, cld2, fasttext:PATH or none.")] = "",
+    config: Config = None,
+    set: Set = None,
+    fresh: Fresh = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Read sources, clean and filter them, tell their languages: records in, rejects with reasons beside them.
+
+    [dim]glotmill ingest --source xp3x=data/xp3x --source sharegpt=chats.json --out work/ingested[/dim]
+
+    [dim]glotmill ingest --source table=rows.csv --set table.inputs='{question}' --set table.targets='{answer}' --set table.language=swh_Latn --out work/rows[/dim]
+
+    A killed run is taken up by the same command. What follows -- goes to Beam.
+    """
+    from glotmill.config import build, merged, read_toml
+    from glotmill.errors import ConfigError
+    from glotmill.progress import Progress
+    from pipelines.ingest import IngestConfig, SourceConfig
+    from pipelines.ingest import ingest as run
+
+    resolved = build(IngestConfig, merged(read_toml(config) if config else {}, set or ()))
+    given = []
+    for text in source or ():
+        kind, equals, path = text.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--source {text!r}: expected KIND=PATH, such as xp3x=data/xp3x")
+        given.append(SourceConfig(kind, path))
+    resolved = dataclasses.replace(resolved, sources=(*resolved.sources, *given))
+    if detector:
+        resolved = dataclasses.replace(resolved, language_id=dataclasses.replace(resolved.language_id, detector=detector))
+    manifest = run(resolved, out, fresh=fresh, beam_args=context.args, progress=Progress.on_stderr())
+    report(manifest, out, as_json=json)
+    if not json:
+        print(f"next: glotmill build --input {folder_name(out)} --out COLLECTION")
+
+
+@guarded
+def build(
+    context: typer.Context,
+    input: Annotated[list[Path], typer.Option("--input", "-i", help="A folder that ingest or another stage wrote; may be repeated.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The collection to write.")],
+    config: Config = None,
+    set: Set = None,
+    fresh: Fresh = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make one collection: exact duplicates out, train, validation and test, Parquet by language, a dataset card.
+
+    [dim]glotmill build --input work/ingested --input work/translated --out my-collection[/dim]
+
+    Of equal rows the one written by a person stays, before one from a template, a translation, a model; then the first.
+    """
+    from glotmill.config import load
+    from glotmill.progress import Progress
+    from pipelines.build import BuildConfig
+    from pipelines.build import build as run
+
+    manifest = run(input, load(BuildConfig, config, set or ()), out, fresh=fresh, beam_args=context.args, progress=Progress.on_stderr())
+    report(manifest, out, as_json=json)
+    if not json:
+        print(f"next: {folder_name(out / 'README.md')} is its card; glotmill collection show {folder_name(out)}")
+
+
+def summary(manifest: Manifest, out: Path) -> dict[str, Any]:
+    """What --json prints for a data command."""
+    return {
+        "command": manifest.command,
+        "out": str(out),
+        "rows_in": manifest.rows_in,
+        "rows_out": manifest.rows_out,
+        "rows_rejected": manifest.rows_rejected,
+        "rejected": manifest.rejected,
+        "languages": {code: {"rows_in": one.rows_in, "rows_out": one.rows_out, "rejected": one.rejected} for code, one in manifest.languages.items()},
+        "warnings": manifest.warnings,
+        "seconds": manifest.run.get("seconds"),
+    }
+
+
+def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
+    """Tells a finished stage: tables, or one JSON object."""
+    if as_json:
+        print_json(summary(manifest, out))
+        return
+    from collection.languages import find
+    from collection.reject import REASONS, Reason
+
+    print_table(
+        "Sources",
+        ("source", "in", "kept", "rejected"),
+        [(name, one.rows_in, one.rows_out, one.rows_rejected) for name, one in manifest.sources.items()],
+    )
+    print_table(
+        "Rejected",
+        ("reason", "rows", "stage", "meaning"),
+        [(reason, count, *REASONS[Reason(reason)]) for reason, count in manifest.rejected.items()],
+    )
+    rows = [
+        (code, language.name if (language := find(code)) else "undetermined", one.rows_in, one.rows_out, one.rows_rejected, ", ".join(one.rejected))
+        for code, one in manifest.languages.items()
+    ]
+    worst = sorted((row for row in rows if row[4]), key=lambda row: (-row[4] / row[2], -row[4]))[:_WORST]
+    print_table("Languages that lost most", ("language", "name", "in", "kept", "rejected", "reasons"), worst)
+    for change, counts in (("masked", manifest.masked), ("repaired", manifest.repaired)):
+        if counts:
+            print(f"{change}: " + ", ".join(f"{kind} {count:,}" for kind, count in counts.items()))
+    moved = sum(count for _, _, count in manifest.language_id.get("relabelled", ()))
+    if moved:
+        print(f"relabelled: {moved:,} rows stood under another language than they are written in")
+    for note in manifest.notes:
+        print(f"note: {note}")
+    for warning in manifest.warnings:
+        print(f"warning: {warning}")
+    kept = sum(1 for one in manifest.languages.values() if one.rows_out)
+    print(
+        f"{manifest.command}: {manifest.rows_in:,} rows in = {manifest.rows_out:,} kept + {manifest.rows_rejected:,} rejected, "
+        f"{kept} languages, {manifest.run.get('seconds')} s, in {folder_name(out)}"
+    )

@@ -1,0 +1,41 @@
+"""The table of commands. Nothing heavy is imported here: `glotmill --help` must answer at once."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import collection, data, demo, languages, lid
+from glotmill import __version__
+
+app = typer.Typer(
+    name="glotmill",
+    help="Mill multilingual sources into one instruction collection in 100+ languages.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+
+app.command("demo")(demo.demo)
+app.command("ingest", context_settings=data.PASS_ON)(data.ingest)
+app.command("build", context_settings=data.PASS_ON)(data.build)
+app.command("languages")(languages.languages)
+app.add_typer(collection.app, name="collection")
+app.add_typer(lid.app, name="lid")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"glotmill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def glotmill(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+    """Mill multilingual sources into one instruction collection in 100+ languages."""
+
+
+def main() -> None:
+    """The console script."""
+    app()

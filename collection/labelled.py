@@ -1,0 +1,72 @@
+"""Text whose language is known, in the layouts in which such sets are published: to judge language ID by.
+
+    FOLDER/.../<code>/train.tsv     SIB-200: a folder a language, a table with a `text` column
+    FOLDER/<code>.txt               a file a language, a sentence a line (also `name.<code>.txt`, `<code>.devtest`)
+    FOLDER/tatoeba.<code>-eng.<code>  Tatoeba's test sets
+    a folder that glotmill wrote     the last turn of every record
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from collection import store
+from collection.languages import Language, find
+from glotmill.errors import SourceError
+
+
+def read(path: Path, limit: int = 0) -> Iterator[tuple[Language, list[str]]]:
+    """The texts of each language, at most `limit` of each (0: all), in the order of the codes.
+
+    SourceError where nothing is found.
+    """
+    if not path.is_dir():
+        raise SourceError(f"{path}: expected a folder with a file or a folder for every language")
+    found = _records(path) if (path / "manifest.json").exists() else _files(path)
+    texts: dict[str, list[str]] = {}
+    languages: dict[str, Language] = {}
+    for language, text in found:
+        languages[language.code] = language
+        texts.setdefault(language.code, []).append(text)
+    if not texts:
+        raise SourceError(f"{path}: no text in a known language; expected <code>/train.tsv, <code>.txt or tatoeba.<code>-eng.<code>")
+    for code in sorted(texts):
+        yield languages[code], texts[code][:limit] if limit else texts[code]
+
+
+def _records(folder: Path) -> Iterator[tuple[Language, str]]:
+    for record in store.records(folder):
+        if language := find(record.language):
+            yield language, record.target
+
+
+def _files(folder: Path) -> Iterator[tuple[Language, str]]:
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        if path.suffix == ".tsv" and (language := find(path.parent.name)):
+            yield from ((language, text) for text in _table_texts(path))
+        elif path.name.startswith("tatoeba."):
+            pair, _, side = path.name.removeprefix("tatoeba.").rpartition(".")
+            # English stands beside every language: once is enough.
+            if (language := find(side)) and (side != "eng" or pair == "fra-eng"):
+                yield from ((language, text) for text in _lines(path))
+        elif path.suffix in (".txt", ".dev", ".devtest", ".test") and (language := _named(path)):
+            yield from ((language, text) for text in _lines(path))
+
+
+def _named(path: Path) -> Language | None:
+    return find(path.stem) or find(path.stem.rpartition(".")[2])
+
+
+def _table_texts(path: Path) -> Iterator[str]:
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row.get("text"):
+                yield row["text"]
+
+
+def _lines(path: Path) -> Iterator[str]:
+    yield from (line for line in path.read_text("utf-8").splitlines() if line.strip())

@@ -1,0 +1,35 @@
+"""Train, validation and test by a stable hash: a row falls into the same split in every run and in every collection.
+
+What was made from a row falls where that row falls, so that a translation of a training row is never tested on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import xxhash
+
+from glotmill.errors import ConfigError
+
+SPLITS: Final = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """The share of rows in each held-out split; all others are for training."""
+
+    validation: float = 0.01
+    test: float = 0.01
+
+    def __post_init__(self) -> None:
+        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+            raise ConfigError(f"splits: validation = {self.validation} and test = {self.test} must be shares that leave rows for training")
+
+
+def split_of(record_id: str, parent_id: str | None, config: SplitConfig) -> str:
+    """The split of a record, from its parent's id, or its own where it has no parent."""
+    share = xxhash.xxh3_64_intdigest((parent_id or record_id).encode()) / 2**64
+    if share < config.test:
+        return "test"
+    return "validation" if share < config.test + config.validation else "train"
