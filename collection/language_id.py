@@ -1,7 +1,8 @@
 """Language ID: which language a conversation is in, given what was declared and what a detector says.
 
 The last turn is what counts. Where it is too short to tell (a label, a number, a name) the whole conversation is looked
-at; where that cannot tell either, the declared language stands, and the record says so by an empty `lid_language`.
+at: it can confirm the declared language, but not overrule it, since prompts are often in another. Where nothing can be
+told the declared language stands, and the record says so by an empty `lid_language`.
 """
 
 from __future__ import annotations
@@ -54,8 +55,7 @@ def decide(messages: Sequence[Message], declared: Language | None, detector: Det
     telling = length >= config.min_characters
     found = detector.detect(last, declared) if telling else UNKNOWN
     decision = _weigh(found, last, length, declared, detector, config)
-    hasty = decision.verdict == Verdict.CONTRADICTED and length < _NAMES * config.min_characters
-    if decision.verdict != Verdict.UNDECIDED and not hasty:
+    if decision.verdict != Verdict.UNDECIDED:
         return decision
 
     whole = prose("\n".join([content for role, content in messages if role != "system"]))
@@ -67,25 +67,19 @@ def decide(messages: Sequence[Message], declared: Language | None, detector: Det
     if len(whole) <= len(last) or around_length < config.min_characters:
         return decision
     around = detector.detect(whole, declared)
-    if declared.group in around.groups:
-        return Decision(Verdict.AGREED, around.language, around.score)
-    # A Swahili label under an English question is a Swahili row: the rest of a conversation can confirm the declared
-    # language, but speaks against it only together with the turn itself.
-    if not telling:
-        found = detector.detect(last, declared)
-    if found.language and around.language and found.language.group == around.language.group:
-        return _weigh(around, whole, around_length, declared, detector, config)
-    return decision
+    # A Swahili word under an English question is a Swahili row: the rest of a conversation can speak for the declared
+    # language, never against it.
+    return Decision(Verdict.AGREED, around.language, around.score) if declared.group in around.groups else decision
 
 
 # The whole conversation is asked only where it says a good deal more than its last turn.
 _MORE: Final = 1.5
 
-# Up to three times as long as a turn must be to tell anything, it may be a list of foreign names.
-_NAMES: Final = 3
+# To overrule a declared language a turn must be three times as long as to confirm it: shorter ones are often names.
+_OVERRULING: Final = 3
 
-# Groups that detectors mix up in short text: pairs with 0.5% or more of the sentences of SIB-200 or Tatoeba overruled by
-# the vote. Between relatives a turn must be ten times as long as between others.
+# Groups that detectors mix up in short text: most are pairs with 0.5% or more of the sentences of SIB-200 or Tatoeba
+# overruled by the vote. To overrule a relative a turn must be ten times as long as to confirm it.
 _RELATIVES: Final = tuple(
     frozenset(groups.split())
     for groups in (
@@ -95,6 +89,7 @@ _RELATIVES: Final = tuple(
         "glg por spa",
         "cat fra oci por spa",
         "cos ita",
+        "ita lat ron",
         "bul mkd rus slv srp ukr",
         "bel rus ukr",
         "ces slk slv",
@@ -110,7 +105,7 @@ _RELATIVES: Final = tuple(
         "jpn zho",
     )
 )
-_RELATIVES_APART: Final = 10
+_OVERRULING_RELATIVES: Final = 10
 # Rows in the wrong place are mostly English, and hardly another language is mistaken for it: of 7,600 sentences of SIB-200 in
 # 76 varieties that the vote has no label for, 16 were called English with a score that can overrule. ASCII alone counts.
 _OVERRULES_UNSUPPORTED: Final = "eng"
@@ -164,7 +159,8 @@ def _weigh(detection: Detection, text: str, length: float, declared: Language | 
     if not detector.knows(declared) and not (found.group == _OVERRULES_UNSUPPORTED and text.isascii()):
         return Decision(Verdict.UNSUPPORTED, found, score)
     related = any(declared.group in groups and found.group in groups for groups in _RELATIVES)
-    if score < config.min_score or (related and length < _RELATIVES_APART * config.min_characters):
+    enough = (_OVERRULING_RELATIVES if related else _OVERRULING) * config.min_characters
+    if score < config.min_score or length < enough:
         return Decision(Verdict.UNDECIDED)
     return Decision(Verdict.CONTRADICTED, found, score)
 

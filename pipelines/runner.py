@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+# Beam warns at its import about clients of clouds that are not in use.
+logging.disable(logging.WARNING)
+import apache_beam as beam  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  # noqa: E402
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
-from glotmill.errors import ConfigError
+from glotmill.errors import ConfigError  # noqa: E402
+
+logging.disable(logging.NOTSET)
 
 # Starting worker processes costs some 3 CPU-seconds, and two of them on one core slow each other down: below this many
 # bytes of input, some half a minute of work, one process is as good.
