@@ -15,7 +15,9 @@ from cli.output import folder_name, guarded, print_json, print_table
 if TYPE_CHECKING:
     from collection.record import Record
 
-app = typer.Typer(help="Look at, check and export a collection, or the folder of any other stage.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at, check and export a collection, or the folder of any other stage.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -40,7 +42,17 @@ def stats(folder: Folder, json: Json = False, debug: Debug = False) -> None:
         language = find(code)
         origins = " ".join(f"{origin} {count:,}" for origin, count in sorted(one.by["origin"].items()))
         prompt, target = (round(total / one.rows) for total in (one.prompt_characters, one.target_characters))
-        rows.append((code, language.name if language else "", (language and language.resource) or "", one.rows, prompt, target, origins))
+        rows.append(
+            (
+                code,
+                language.name if language else "",
+                (language and language.resource) or "",
+                one.rows,
+                prompt,
+                target,
+                origins,
+            )
+        )
     print_table("Languages", ("language", "name", "resources", "rows", "prompt chars", "answer chars", "origins"), rows)
     everything = statistics.total(found.values())
     sources = [(*key.split("\t"), count) for key, count in sorted(everything.by["provenance"].items())]
@@ -86,11 +98,28 @@ def show(
             print(f"── {line['reason']} · {line['source']} · {line['location']} · {line['language']} {line['id']}")
             print("\n".join(filter(None, (line["detail"], line["raw"][:1000]))) + "\n")
         return
-    records = list(itertools.islice((record for record in store.records(folder, code) if not code or record.language == code), count))
+    records = list(
+        itertools.islice(
+            (record for record in store.records(folder, code) if not code or record.language == code), count
+        )
+    )
     if json:
         print_json([export.as_messages(record) for record in records])
     for record in [] if json else records:
-        where = " · ".join(filter(None, (record.language, record.source, record.dataset, record.template, record.origin, record.license, record.id)))
+        where = " · ".join(
+            filter(
+                None,
+                (
+                    record.language,
+                    record.source,
+                    record.dataset,
+                    record.template,
+                    record.origin,
+                    record.license,
+                    record.id,
+                ),
+            )
+        )
         print(f"── {where}")
         for message in record.messages:
             print(f"{message.role}: {message.content}")
@@ -123,23 +152,36 @@ def validate(folder: Folder, json: Json = False, debug: Debug = False) -> None:
     found = list(problems(folder))
     manifest = Manifest.read(folder)
     if json:
-        print_json({"folder": str(folder), "sound": not found, "problems": found, "rows_in": manifest.rows_in, "rows_out": manifest.rows_out})
+        print_json(
+            {
+                "folder": str(folder),
+                "sound": not found,
+                "problems": found,
+                "rows_in": manifest.rows_in,
+                "rows_out": manifest.rows_out,
+            }
+        )
     elif found:
         print("\n".join(found))
     if found:
         raise UserError(f"{folder_name(folder)} is not sound: {len(found)} problems, the first: {found[0]}")
     if not json:
-        print(f"{folder_name(folder)} is sound: {manifest.rows_in:,} rows in = {manifest.rows_out:,} out + {manifest.rows_rejected:,} rejected")
+        print(
+            f"{folder_name(folder)} is sound: {manifest.rows_in:,} rows in = {manifest.rows_out:,} out + "
+            f"{manifest.rows_rejected:,} rejected"
+        )
 
 
 @app.command()
 @guarded
 def export(
     folder: Folder,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .json.")],
-    shape: Annotated[str, typer.Option("--shape", help="messages, aya (inputs and targets), prompt-completion or sharegpt.")] = "messages",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .json.")
+    ],
+    shape: Annotated[str, typer.Option("--shape", help="messages, aya, prompt-completion or sharegpt.")] = "messages",
     language: Language = "",
-    split: Annotated[str, typer.Option("--split", help="Only train, validation or test, of a finished collection.")] = "",
+    split: Annotated[str, typer.Option("--split", help="Only train, validation or test.")] = "",
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -160,7 +202,9 @@ def export(
         if given not in known:
             raise UnknownNameError(kind, given, known, f"expected one of {', '.join(known)}")
     code = resolve(language).code if language else ""
-    records: Iterator[Record] = (record for record in store.records(folder, code, split) if not code or record.language == code)
+    records: Iterator[Record] = (
+        record for record in store.records(folder, code, split) if not code or record.language == code
+    )
     rows = write(records, shape, out)
     if json:
         print_json({"out": str(out), "shape": shape, "rows": rows})

@@ -25,7 +25,12 @@ def ingest(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", "-s", metavar="KIND=PATH", help="xp3x, aya, aya_collection, sharegpt or table = a file, folder, glob or hf://NAME; may be repeated."),
+        typer.Option(
+            "--source",
+            "-s",
+            metavar="KIND=PATH",
+            help="xp3x, aya, aya_collection, sharegpt or table = a file, folder, glob or hf://NAME; may be repeated.",
+        ),
     ] = None,
     detector: Annotated[str, typer.Option("--detector", help="vote, cld2, fasttext:PATH or none.")] = "",
     config: Config = None,
@@ -38,7 +43,8 @@ def ingest(
 
     [dim]glotmill ingest --source xp3x=data/xp3x --source sharegpt=chats.json --out work/ingested[/dim]
 
-    [dim]glotmill ingest --source table=rows.csv --set table.inputs='{question}' --set table.targets='{answer}' --set table.language=swh_Latn --out work/rows[/dim]
+    [dim]glotmill ingest --source table=rows.csv --set table.inputs='{question}' --set table.targets='{answer}'
+    --set table.language=swh_Latn --out work/rows[/dim]
 
     A killed run is taken up by the same command. What follows -- goes to Beam.
     """
@@ -57,7 +63,9 @@ def ingest(
         given.append(SourceConfig(kind, path))
     resolved = dataclasses.replace(resolved, sources=(*resolved.sources, *given))
     if detector:
-        resolved = dataclasses.replace(resolved, language_id=dataclasses.replace(resolved.language_id, detector=detector))
+        resolved = dataclasses.replace(
+            resolved, language_id=dataclasses.replace(resolved.language_id, detector=detector)
+        )
     manifest = run(resolved, out, fresh=fresh, beam_args=context.args, progress=Progress.on_stderr())
     report(manifest, out, as_json=json)
     if not json:
@@ -67,7 +75,9 @@ def ingest(
 @guarded
 def build(
     context: typer.Context,
-    input: Annotated[list[Path], typer.Option("--input", "-i", help="A folder that ingest or another stage wrote; may be repeated.")],
+    input: Annotated[
+        list[Path], typer.Option("--input", "-i", help="A folder that ingest or another stage wrote; may be repeated.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The collection to write.")],
     config: Config = None,
     set: Set = None,
@@ -86,7 +96,14 @@ def build(
     from pipelines.build import BuildConfig
     from pipelines.build import build as run
 
-    manifest = run(input, load(BuildConfig, config, set or ()), out, fresh=fresh, beam_args=context.args, progress=Progress.on_stderr())
+    manifest = run(
+        input,
+        load(BuildConfig, config, set or ()),
+        out,
+        fresh=fresh,
+        beam_args=context.args,
+        progress=Progress.on_stderr(),
+    )
     report(manifest, out, as_json=json)
     if not json:
         print(f"next: {folder_name(out / 'README.md')} is its card; glotmill collection show {folder_name(out)}")
@@ -101,7 +118,10 @@ def summary(manifest: Manifest, out: Path) -> dict[str, Any]:
         "rows_out": manifest.rows_out,
         "rows_rejected": manifest.rows_rejected,
         "rejected": manifest.rejected,
-        "languages": {code: {"rows_in": one.rows_in, "rows_out": one.rows_out, "rejected": one.rejected} for code, one in manifest.languages.items()},
+        "languages": {
+            code: {"rows_in": one.rows_in, "rows_out": one.rows_out, "rejected": one.rejected}
+            for code, one in manifest.languages.items()
+        },
         "warnings": manifest.warnings,
         "seconds": manifest.run.get("seconds"),
     }
@@ -126,7 +146,14 @@ def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
         [(reason, count, *REASONS[Reason(reason)]) for reason, count in manifest.rejected.items()],
     )
     rows = [
-        (code, language.name if (language := find(code)) else "undetermined", one.rows_in, one.rows_out, one.rows_rejected, ", ".join(one.rejected))
+        (
+            code,
+            language.name if (language := find(code)) else "undetermined",
+            one.rows_in,
+            one.rows_out,
+            one.rows_rejected,
+            ", ".join(one.rejected),
+        )
         for code, one in manifest.languages.items()
     ]
     worst = sorted((row for row in rows if row[4]), key=lambda row: (-row[4] / row[2], -row[4]))[:_WORST]
@@ -143,6 +170,6 @@ def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
         print(f"warning: {warning}")
     kept = sum(1 for one in manifest.languages.values() if one.rows_out)
     print(
-        f"{manifest.command}: {manifest.rows_in:,} rows in = {manifest.rows_out:,} kept + {manifest.rows_rejected:,} rejected, "
-        f"{kept} languages, {manifest.run.get('seconds')} s, in {folder_name(out)}"
+        f"{manifest.command}: {manifest.rows_in:,} rows in = {manifest.rows_out:,} kept + "
+        f"{manifest.rows_rejected:,} rejected, {kept} languages, {manifest.run.get('seconds')} s, in {folder_name(out)}"
     )

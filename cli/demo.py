@@ -30,13 +30,32 @@ def demo(
     begun = time.monotonic()
     places = {kind: folder_name(path) for kind, path in write_sample(out / "sample").items()}
     prompted, chats, finished = (folder_name(out / name) for name in ("ingested-xp3x", "ingested", "collection"))
-    others = [argument for kind in ("aya", "aya_collection", "sharegpt") for argument in ("--source", f"{kind}={places[kind]}")]
+    others = [
+        argument
+        for kind in ("aya", "aya_collection", "sharegpt")
+        for argument in ("--source", f"{kind}={places[kind]}")
+    ]
     wanted = ["--set", 'languages=["aya"]']
     # xP3x says of every row which language it is: what is written in another is turned away here, and relabelled below.
-    _run(["ingest", "--source", f"xp3x={places['xp3x']}", *wanted, "--set", "language_id.policy=reject", "--out", prompted], json)
+    _run(
+        [
+            "ingest",
+            "--source",
+            f"xp3x={places['xp3x']}",
+            *wanted,
+            "--set",
+            "language_id.policy=reject",
+            "--out",
+            prompted,
+        ],
+        json,
+    )
     _run(["ingest", *others, *wanted, "--out", chats], json)
     splits = ["--set", "splits.validation=0.05", "--set", "splits.test=0.05"]
-    _run(["build", "--input", prompted, "--input", chats, *splits, "--set", "name=glotmill-demo", "--out", finished], json)
+    _run(
+        ["build", "--input", prompted, "--input", chats, *splits, "--set", "name=glotmill-demo", "--out", finished],
+        json,
+    )
     _run(["collection", "validate", finished], json)
 
     manifests = [Manifest.read(out / name) for name in ("ingested-xp3x", "ingested", "collection")]
@@ -67,12 +86,21 @@ def demo(
         "The collection, by language",
         ("language", "name", "resources", "rows", "train", "validation", "test"),
         [
-            (code, language.name, language.resource or "", one.rows, *(one.by["split"][split] for split in ("train", "validation", "test")))
+            (
+                code,
+                language.name,
+                language.resource or "",
+                one.rows,
+                *(one.by["split"][split] for split in ("train", "validation", "test")),
+            )
             for code, one in stats.items()
             if (language := find(code))
         ],
     )
-    print(f"{manifests[-1].rows_out:,} rows in {len(stats)} languages, {sum(rejected.values()):,} rows turned away for {len(rejected)} reasons, {seconds} s")
+    print(
+        f"{manifests[-1].rows_out:,} rows in {len(stats)} languages, {sum(rejected.values()):,} rows turned away "
+        f"for {len(rejected)} reasons, {seconds} s"
+    )
     print("where to look next:")
     print(f"  {finished}/README.md                                 the card of the collection")
     print(f"  glotmill collection show {finished} --language sw    rows as people read them")

@@ -12,7 +12,9 @@ from cli.output import guarded, print_json, print_table
 
 @guarded
 def languages(
-    spelling: Annotated[list[str] | None, typer.Argument(help="Spellings to resolve: codes, names, tags. None: list all languages.")] = None,
+    spelling: Annotated[
+        list[str] | None, typer.Argument(help="Spellings to resolve: codes, names, tags. None: list all languages.")
+    ] = None,
     aya: Annotated[bool, typer.Option("--aya", help="Only Aya's 101 languages.")] = False,
     json: Json = False,
     debug: Debug = False,

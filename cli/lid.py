@@ -18,7 +18,7 @@ Detector = Annotated[str, typer.Option("--detector", help="vote, cld2 or fasttex
 @app.command()
 @guarded
 def detect(detector: Detector = "vote", debug: Debug = False) -> None:
-    """Read lines from stdin; write language and score for each: `swh_Latn<TAB>0.98`, `und<TAB>0.0` where it cannot tell.
+    """Read lines from stdin; write language and score for each: `swh_Latn<TAB>0.98`, or `und<TAB>0.0`.
 
     [dim]echo "Habari ya asubuhi, rafiki yangu" | glotmill lid detect[/dim]
     """
@@ -26,19 +26,29 @@ def detect(detector: Detector = "vote", debug: Debug = False) -> None:
     from collection.normalize import normalize
 
     judge = make_detector(detector)
-    lines = open(sys.stdin.fileno(), encoding="utf-8", errors="replace", newline="\n", closefd=False)
-    for line in lines:
-        found = judge.detect(normalize(line))
-        print(f"{found.language.code}\t{found.score:.2f}" if found.language else "und\t0.0")
+    with open(sys.stdin.fileno(), encoding="utf-8", errors="replace", newline="\n", closefd=False) as lines:
+        for line in lines:
+            found = judge.detect(normalize(line))
+            print(f"{found.language.code}\t{found.score:.2f}" if found.language else "und\t0.0")
 
 
 @app.command()
 @guarded
 def report(
-    data: Annotated[Path, typer.Option("--data", help="Labelled text: SIB-200, Tatoeba, a folder of <code>.txt, or a folder that glotmill wrote.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", help="Labelled text: SIB-200, Tatoeba, a folder of <code>.txt, or a folder that glotmill wrote."
+        ),
+    ],
     detector: Detector = "vote",
     limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many texts of each language; 0: all.")] = 0,
-    declared: Annotated[bool, typer.Option("--declared", help="Tell the detector the true language, as ingest does where a source names one.")] = False,
+    declared: Annotated[
+        bool,
+        typer.Option(
+            "--declared", help="Tell the detector the true language, as ingest does where a source names one."
+        ),
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -59,10 +69,19 @@ def report(
         f"{result.detector} on {result.texts:,} texts",
         ("language", "name", "texts", "accuracy", "taken for"),
         [
-            (score.language.code, score.language.name, score.texts, score.accuracy, ", ".join(f"{code} {count}" for code, count in score.taken_for.most_common(4)))
+            (
+                score.language.code,
+                score.language.name,
+                score.texts,
+                score.accuracy,
+                ", ".join(f"{code} {count}" for code, count in score.taken_for.most_common(4)),
+            )
             for score in rows
         ],
     )
     values = result.to_json()
-    print(f"macro accuracy over Aya's languages: {values['macro_accuracy_aya']:.4f}; over all groups: {values['macro_accuracy']:.4f}")
+    print(
+        f"macro accuracy over Aya's languages: {values['macro_accuracy_aya']:.4f}; "
+        f"over all groups: {values['macro_accuracy']:.4f}"
+    )
     print(f"{values['texts_per_cpu_second']:,} texts per CPU-second")

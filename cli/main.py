@@ -32,7 +32,9 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def glotmill(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+def glotmill(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
     """Mill multilingual sources into one instruction collection in 100+ languages."""
 
 

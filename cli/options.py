@@ -10,7 +10,10 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout, and no tables.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with the configuration.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the configuration; may be repeated.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the configuration; may be repeated."),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away what stands in the output folder and start over.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that a glotmill command wrote.")]
 Language = Annotated[str, typer.Option("--language", "-l", help="Only this language, in any spelling.")]

@@ -41,7 +41,11 @@ def guarded(command: Command) -> Command:
         except Exception as error:
             _explain(error, kwargs.get("debug", False))
             what = str(error) if isinstance(error, GlotmillError) else f"{type(error).__name__}: {error}"
-            print(f"bug: {what.splitlines()[0] if what else type(error).__name__}; please report it, with the output of the same command with --debug", file=sys.stderr)
+            print(
+                f"bug: {what.splitlines()[0] if what else type(error).__name__}; "
+                "please report it, with what the same command says with --debug",
+                file=sys.stderr,
+            )
             sys.exit(1)
 
     return run  # type: ignore[return-value]
@@ -79,7 +83,9 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def _cell(value: Any) -> str:
     from rich.markup import escape
 
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}" if isinstance(value, float) else escape(str(value))
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:.3f}" if isinstance(value, float) else escape(str(value))
+    )
 
 
 def folder_name(path: Path) -> str:

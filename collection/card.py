@@ -1,4 +1,4 @@
-"""The card of a collection: a Hugging Face dataset card, computed from manifests and statistics, nothing typed by hand."""
+"""The card of a collection: a Hugging Face dataset card, computed from manifests and statistics alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def _front_matter(name: str, languages: Mapping[str, LanguageStats]) -> Iterator
     yield "language:"
     yield from (f"- {_quoted(tag)}" for tag in tags)
     yield "license:"
-    yield from (f"- {_quoted(license_tag(license))}" for license in sorted({license_tag(one): one for one in everything.by["license"]}.values()))
+    yield from (
+        f"- {_quoted(license_tag(license))}"
+        for license in sorted({license_tag(one): one for one in everything.by["license"]}.values())
+    )
     yield f"size_categories:\n- {size_category(everything.rows)}"
     yield "task_categories:\n- text-generation"
     yield "tags:\n- instruction-tuning\n- multilingual\n- glotmill"
@@ -39,7 +42,10 @@ def _front_matter(name: str, languages: Mapping[str, LanguageStats]) -> Iterator
 
 def _configs(languages: Mapping[str, LanguageStats]) -> Iterator[list[str]]:
     everything = total(languages.values())
-    for config, where, stats in [("default", "*", everything), *((code, code, languages[code]) for code in sorted(languages))]:
+    for config, where, stats in [
+        ("default", "*", everything),
+        *((code, code, languages[code]) for code in sorted(languages)),
+    ]:
         lines = [f"- config_name: {config}", *(["  default: true"] if config == "default" else []), "  data_files:"]
         for split in SPLITS:
             if stats.by["split"][split]:
@@ -61,11 +67,21 @@ def _body(name: str, manifest: Manifest, languages: Mapping[str, LanguageStats])
     for warning in _warnings(manifest):
         yield f"> **Warning.** {warning}\n"
     yield from _table("Sources", ("source", "origin", "licence", "rows"), _sources(languages))
-    yield from _table("Languages", ("language", "name", "resources", *SPLITS, "characters an answer"), _language_rows(languages))
+    yield from _table(
+        "Languages", ("language", "name", "resources", *SPLITS, "characters an answer"), _language_rows(languages)
+    )
     yield from _table("What was left out", ("stage", "reason", "meaning", "rows"), _left_out(manifest))
     yield from _changes(manifest)
     yield "## How it was made\n"
-    for stage in (*manifest.upstream, {"command": manifest.command, "config": manifest.config, "rows_in": manifest.rows_in, "rows_out": manifest.rows_out}):
+    for stage in (
+        *manifest.upstream,
+        {
+            "command": manifest.command,
+            "config": manifest.config,
+            "rows_in": manifest.rows_in,
+            "rows_out": manifest.rows_out,
+        },
+    ):
         yield f"`glotmill {stage['command']}`: {stage['rows_in']:,} rows in, {stage['rows_out']:,} out, with\n"
         yield f"```json\n{json.dumps(stage['config'], ensure_ascii=False, indent=1)}\n```\n"
 
@@ -88,13 +104,21 @@ def _language_rows(languages: Mapping[str, LanguageStats]) -> list[tuple[Any, ..
         language = find(code)
         splits = [stats.by["split"][split] for split in SPLITS]
         mean = round(stats.target_characters / stats.rows) if stats.rows else 0
-        rows.append((f"`{code}`", language.name if language else "", (language and language.resource) or "", *splits, mean))
+        rows.append(
+            (f"`{code}`", language.name if language else "", (language and language.resource) or "", *splits, mean)
+        )
     return rows
 
 
 def _left_out(manifest: Manifest) -> list[tuple[Any, ...]]:
-    stages = [(stage["command"], stage["rejected"]) for stage in manifest.upstream] + [(manifest.command, manifest.rejected)]
-    return [(command, f"`{reason}`", REASONS[Reason(reason)][1], count) for command, rejected in stages for reason, count in rejected.items()]
+    stages = [(stage["command"], stage["rejected"]) for stage in manifest.upstream] + [
+        (manifest.command, manifest.rejected)
+    ]
+    return [
+        (command, f"`{reason}`", REASONS[Reason(reason)][1], count)
+        for command, rejected in stages
+        for reason, count in rejected.items()
+    ]
 
 
 def _changes(manifest: Manifest) -> Iterator[str]:
@@ -120,8 +144,12 @@ def _table(title: str, head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> It
         yield f"| {' | '.join(head)} |"
         yield f"|{'---|' * len(head)}"
         for row in rows:
-            yield f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell).replace('|', chr(92) + '|') for cell in row)} |"
+            yield f"| {' | '.join(map(_cell, row))} |"
         yield ""
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
 
 
 def license_tag(spdx: str) -> str:

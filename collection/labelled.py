@@ -1,9 +1,9 @@
 """Text whose language is known, in the layouts in which such sets are published: to judge language ID by.
 
-    FOLDER/.../<code>/train.tsv     SIB-200: a folder a language, a table with a `text` column
-    FOLDER/<code>.txt               a file a language, a sentence a line (also `name.<code>.txt`, `<code>.devtest`)
-    FOLDER/tatoeba.<code>-eng.<code>  Tatoeba's test sets
-    a folder that glotmill wrote     the last turn of every record
+FOLDER/.../<code>/train.tsv     SIB-200: a folder a language, a table with a `text` column
+FOLDER/<code>.txt               a file a language, a sentence a line (also `name.<code>.txt`, `<code>.devtest`)
+FOLDER/tatoeba.<code>-eng.<code>  Tatoeba's test sets
+a folder that glotmill wrote     the last turn of every record
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def read(path: Path, limit: int = 0) -> Iterator[tuple[Language, list[str]]]:
         languages[language.code] = language
         texts.setdefault(language.code, []).append(text)
     if not texts:
-        raise SourceError(f"{path}: no text in a known language; expected <code>/train.tsv, <code>.txt or tatoeba.<code>-eng.<code>")
+        raise SourceError(
+            f"{path}: no text in a known language; expected <code>/train.tsv, <code>.txt or tatoeba.<code>-eng.<code>"
+        )
     for code in sorted(texts):
         yield languages[code], texts[code][:limit] if limit else texts[code]
 

@@ -48,7 +48,9 @@ class Decision(NamedTuple):
     score: float | None = None
 
 
-def decide(messages: Sequence[Message], declared: Language | None, detector: Detector, config: LanguageIdConfig) -> Decision:
+def decide(
+    messages: Sequence[Message], declared: Language | None, detector: Detector, config: LanguageIdConfig
+) -> Decision:
     """What a detector makes of a conversation. UNDECIDED with nothing declared means: no language could be told."""
     last = prose(messages[-1].content)
     length = _length(last, declared)
@@ -106,8 +108,9 @@ _RELATIVES: Final = tuple(
     )
 )
 _OVERRULING_RELATIVES: Final = 10
-# Rows in the wrong place are mostly English, and hardly another language is mistaken for it: of 7,600 sentences of SIB-200 in
-# 76 varieties that the vote has no label for, 16 were called English with a score that can overrule. ASCII alone counts.
+# Rows in the wrong place are mostly English, and hardly another language is mistaken for it: of 7,600 sentences of
+# SIB-200 in 76 varieties that the vote has no label for, 16 were called English with a score that can overrule. Text in
+# ASCII alone counts.
 _OVERRULES_UNSUPPORTED: Final = "eng"
 
 
@@ -121,7 +124,11 @@ def _without_declaration(detection: Detection, text: str, telling: bool, config:
     if detection.language is not None and detection.score >= least:
         return Decision(Verdict.DETECTED, detection.language, detection.score)
     by_script = _ONLY_LANGUAGE.get(dominant_script(text) or "")
-    return Decision(Verdict.DETECTED, table()[by_script], None) if by_script else Decision(Verdict.UNDECIDED, detection.language, detection.score)
+    return (
+        Decision(Verdict.DETECTED, table()[by_script], None)
+        if by_script
+        else Decision(Verdict.UNDECIDED, detection.language, detection.score)
+    )
 
 
 # Scripts that one language writes, nearly all that is found in them: two characters tell it.
@@ -147,7 +154,14 @@ _ONLY_LANGUAGE: Final = {
 }
 
 
-def _weigh(detection: Detection, text: str, length: float, declared: Language | None, detector: Detector, config: LanguageIdConfig) -> Decision:
+def _weigh(
+    detection: Detection,
+    text: str,
+    length: float,
+    declared: Language | None,
+    detector: Detector,
+    config: LanguageIdConfig,
+) -> Decision:
     found, score = detection.language, detection.score
     if found is None:
         return Decision(Verdict.UNDECIDED)

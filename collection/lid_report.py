@@ -68,7 +68,11 @@ class LidReport:
             "macro_accuracy": round(self.macro, 4),
             "texts_per_cpu_second": round(self.texts / self.cpu_seconds) if self.cpu_seconds else None,
             "languages": {
-                score.language.code: {"texts": score.texts, "accuracy": round(score.accuracy, 4), "taken_for": dict(score.taken_for.most_common(5))}
+                score.language.code: {
+                    "texts": score.texts,
+                    "accuracy": round(score.accuracy, 4),
+                    "taken_for": dict(score.taken_for.most_common(5)),
+                }
                 for score in self.scores
             },
         }

@@ -50,7 +50,9 @@ class Tally:
 
     def to_json(self) -> dict[str, list[Any]]:
         """Each counter as a sorted list of [key, ..., count]."""
-        return {name: [[*_parts(key), count] for key, count in sorted(getattr(self, name).items())] for name in _COUNTERS}
+        return {
+            name: [[*_parts(key), count] for key, count in sorted(getattr(self, name).items())] for name in _COUNTERS
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, list[Any]]) -> Tally:
@@ -130,7 +132,11 @@ class Manifest:
                 values[name] = {key: Balance(**item) for key, item in values[name].items()}
             manifest = cls(**values)
         except FileNotFoundError:
-            what = "no such folder" if not folder.exists() else "no manifest.json in it: it is not the output of a finished glotmill command"
+            what = (
+                "no such folder"
+                if not folder.exists()
+                else "no manifest.json in it: it is not the output of a finished glotmill command"
+            )
             raise SourceError(f"{folder}: {what}") from None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SourceError(f"{path} cannot be read: {error}") from error
@@ -189,7 +195,8 @@ def unfair_reasons(languages: Mapping[str, Balance]) -> list[str]:
             others = (total[reason] - count) / others_in
             if _wilson_low(count, balance.rows_in) > max(_LEAST_SHARE, _TIMES_OTHERS * others):
                 sentences.append(
-                    f"{reason} takes {count / balance.rows_in:.0%} of {code} ({count} of {balance.rows_in} rows), {others:.1%} of the other languages"
+                    f"{reason} takes {count / balance.rows_in:.0%} of {code} ({count} of {balance.rows_in} rows), "
+                    f"{others:.1%} of the other languages"
                 )
     return sentences
 

@@ -16,7 +16,9 @@ from typing import Final
 
 # Stray in text, whatever the script: C0 and C1 controls, line ends of other systems, byte order mark, noncharacters,
 # interlinear and deprecated format controls, surrogates. Not NUL alone: pycld2 refuses any of them, Parquet some.
-_STRAY: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u206a-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\ufdd0-\ufdef"
+_STRAY: Final = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u206a-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\ufdd0-\ufdef"
+)
 _ANY_STRAY: Final = re.compile(f"[{_STRAY}]")
 _LINE_END: Final = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")

@@ -1,7 +1,7 @@
 """Masks for personal data: e-mail addresses, phone numbers, IP addresses, keys and tokens.
 
-What is found is replaced by `[EMAIL]`, `[PHONE]`, `[IP]` or `[KEY]`. The patterns are cautious: a date, a price, a version
-number or an address that everybody shares (127.0.0.1) stays. Digits of every script count as digits.
+What is found is replaced by `[EMAIL]`, `[PHONE]`, `[IP]` or `[KEY]`. The patterns are cautious: a date, a price, a
+version number or an address that everybody shares (127.0.0.1) stays. Digits of every script count as digits.
 
 Each search is behind a cheap look that cannot miss what the search would find (tests/collection/test_privacy.py).
 """
@@ -14,8 +14,13 @@ from collections.abc import Mapping
 from typing import Final
 
 # Letters of scripts with spaces between words: elsewhere a letter before an address is the end of the word before it.
-_SPACED: Final = "A-Za-z0-9\u00c0-\u024f\u0370-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u064a\u0660-\u06d3\u0900-\u0dff\u10a0-\u10ff\u1200-\u137f"
-_EMAIL: Final = re.compile(rf"(?<![{_SPACED}.+-])[{_SPACED}_.+%-]{{1,64}}@(?:[{_SPACED}](?:[{_SPACED}-]{{0,61}}[{_SPACED}])?\.){{1,5}}[{_SPACED}]{{2,24}}(?![{_SPACED}-])")
+_SPACED: Final = (
+    "A-Za-z0-9\u00c0-\u024f\u0370-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u064a\u0660-\u06d3\u0900-\u0dff"
+    "\u10a0-\u10ff\u1200-\u137f"
+)
+_EMAIL: Final = re.compile(
+    rf"(?<![{_SPACED}.+-])[{_SPACED}_.+%-]{{1,64}}@(?:[{_SPACED}](?:[{_SPACED}-]{{0,61}}[{_SPACED}])?\.){{1,5}}[{_SPACED}]{{2,24}}(?![{_SPACED}-])"
+)
 
 # +44 20 7946 0958 · 00 49 30 123456 · (555) 123-4567 · 555-123-4567 · 0712 345 678 · ٠٥٥٥ ١٢٣ ٤٥٦
 _GAP: Final = r"[ .\-\u00a0\u2010-\u2012]"

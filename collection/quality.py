@@ -75,7 +75,10 @@ def find_script_fault(messages: Sequence[Message], language: Language, config: F
     if share >= least:
         return None
     seen = dominant_script(target)
-    return Fault(Reason.WRONG_SCRIPT, f"{share:.2f} of the letters are {language.script.name}, most are {SCRIPTS[seen].name if seen else 'none'}")
+    return Fault(
+        Reason.WRONG_SCRIPT,
+        f"{share:.2f} of the letters are {language.script.name}, most are {SCRIPTS[seen].name if seen else 'none'}",
+    )
 
 
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")

@@ -1,10 +1,10 @@
 """The record: one conversation, whose last turn is the assistant's, and where it came from.
 
-    >>> record = Record.of(
-    ...     messages=(Message("user", "Habari?"), Message("assistant", "Nzuri.")), language="swh_Latn", source="aya_dataset"
-    ... )
-    >>> record.prompt, record.target, len(record.id)
-    ('Habari?', 'Nzuri.', 32)
+>>> record = Record.of(
+...     messages=(Message("user", "Habari?"), Message("assistant", "Nzuri.")), language="swh_Latn", source="aya_dataset"
+... )
+>>> record.prompt, record.target, len(record.id)
+('Habari?', 'Nzuri.', 32)
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Record:
     lid_score: float | None = None
 
     @classmethod
-    def of(cls, *, messages: Sequence[Message], language: str, source: str, source_id: str = "", **columns: str) -> Record:
+    def of(
+        cls, *, messages: Sequence[Message], language: str, source: str, source_id: str = "", **columns: str
+    ) -> Record:
         """A record with its id worked out. `source_id` is the source's own id for the row, "" where it has none."""
         messages = tuple(messages)
         return cls(record_id(source, source_id, language, messages), language, messages, source, **columns)  # type: ignore[arg-type]
@@ -103,7 +105,11 @@ _COLUMNS: Final = operator.attrgetter(*SCHEMA.names)
 
 def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
     """The records as one Arrow batch of SCHEMA, in their order."""
-    columns = dict(zip(SCHEMA.names, zip(*map(_COLUMNS, records), strict=True), strict=True)) if records else dict.fromkeys(SCHEMA.names, ())
+    columns = (
+        dict(zip(SCHEMA.names, zip(*map(_COLUMNS, records), strict=True), strict=True))
+        if records
+        else dict.fromkeys(SCHEMA.names, ())
+    )
     roles: list[str] = []
     contents: list[str] = []
     offsets = [0]
@@ -112,7 +118,9 @@ def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
             roles.append(role)
             contents.append(content)
         offsets.append(len(roles))
-    turns = pa.StructArray.from_arrays([pa.array(roles, pa.string()), pa.array(contents, pa.string())], ["role", "content"])
+    turns = pa.StructArray.from_arrays(
+        [pa.array(roles, pa.string()), pa.array(contents, pa.string())], ["role", "content"]
+    )
     arrays = {name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()}
     arrays["messages"] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), turns)
     return pa.RecordBatch.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA)
@@ -122,7 +130,11 @@ def from_batch(batch: pa.RecordBatch | pa.Table) -> list[Record]:
     """The records of an Arrow batch or table of SCHEMA, in their order."""
     columns = [batch.column(name).to_pylist() for name in SCHEMA.names if name != "messages"]
     messages = (
-        tuple(Message(turn["role"], turn["content"]) for turn in turns) for turns in batch.column("messages").to_pylist()
+        tuple(Message(turn["role"], turn["content"]) for turn in turns)
+        for turns in batch.column("messages").to_pylist()
     )
     before, after = columns[:2], columns[2:]
-    return [Record(*head, turns, *tail) for head, turns, tail in zip(zip(*before, strict=True), messages, zip(*after, strict=True), strict=True)]
+    return [
+        Record(*head, turns, *tail)  # type: ignore[call-arg]
+        for head, turns, tail in zip(zip(*before, strict=True), messages, zip(*after, strict=True), strict=True)
+    ]

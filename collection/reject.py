@@ -101,7 +101,10 @@ class Reject:
 
 
 SCHEMA: Final = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("id", "stage", "reason", "detail", "language", "source", "location", "raw")]
+    [
+        pa.field(name, pa.string(), nullable=False)
+        for name in ("id", "stage", "reason", "detail", "language", "source", "location", "raw")
+    ]
 )
 
 

@@ -48,12 +48,13 @@ SCRIPTS: dict[str, Script] = {
             1.07,
         ),
         Script("Cyrl", "Cyrillic", "\u0400-\u052f\u1c80-\u1c8a\u1d2b\u1d78\u2de0-\u2dff\ua640-\ua69f", 1.04),
-        Script("Grek", "Greek", "\u0370-\u03e1\u03f0-\u03ff\u1d26-\u1d2a\u1d5d-\u1d61\u1d66-\u1d6a\u1dbf\u1f00-\u1ffe", 1.2),
+        Script(
+            "Grek", "Greek", "\u0370-\u03e1\u03f0-\u03ff\u1d26-\u1d2a\u1d5d-\u1d61\u1d66-\u1d6a\u1dbf\u1f00-\u1ffe", 1.2
+        ),
         Script(
             "Arab",
             "Arabic",
-            "\u0600-\u0604\u0606-\u060b\u060d-\u061a\u061c-\u061e\u0620-\u063f\u0641-\u06ff\u0750-\u077f\u0870-\u08ff"
-            "\ufb50-\ufdff\ufe70-\ufefc",
+            "\u0600-\u0604\u0606-\u060b\u060d-\u061a\u061c-\u061e\u0620-\u063f\u0641-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff\ufe70-\ufefc",
             0.9,
             right_to_left=True,
         ),
@@ -102,7 +103,11 @@ SCRIPTS: dict[str, Script] = {
 }
 
 # What one character alone can tell: Han characters are told apart into Hans, Hant and Jpan by their neighbours.
-_ALONE = {code: SCRIPTS[code].characters for code in SCRIPTS if code not in {"Hang", "Hans", "Hant", "Hani", "Jpan", "Hira", "Kana", "Zyyy"}}
+_ALONE = {
+    code: SCRIPTS[code].characters
+    for code in SCRIPTS
+    if code not in {"Hang", "Hans", "Hant", "Hani", "Jpan", "Hira", "Kana", "Zyyy"}
+}
 _ALONE |= {"Hang": _HANGUL, "Hani": _HAN + _BOPOMOFO, "Jpan": _HIRAGANA + _KATAKANA}
 
 

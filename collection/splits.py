@@ -24,7 +24,9 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
-            raise ConfigError(f"splits: validation = {self.validation} and test = {self.test} must be shares that leave rows for training")
+            raise ConfigError(
+                f"splits: validation = {self.validation} and test = {self.test} are no shares that leave rows to train on"
+            )
 
 
 def split_of(record_id: str, parent_id: str | None, config: SplitConfig) -> str:

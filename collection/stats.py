@@ -70,7 +70,7 @@ class LanguageStats:
 
 
 def measure(table: pa.Table | pa.RecordBatch, split: str | None = None) -> LanguageStats:
-    """Statistics of records of one language. `split` stands in for the records' own split column, which is the source's."""
+    """Statistics of records of one language. `split` stands in for the records' own column, which is the source's."""
     stats = LanguageStats(rows=table.num_rows)
     if not table.num_rows:
         return stats
@@ -104,7 +104,7 @@ def _counted(column: Any) -> Counter[Any]:
 
 
 def by_language(folder: Path) -> dict[str, LanguageStats]:
-    """Statistics of every language in a folder that a command wrote: from `stats.json` where it has one, else counted."""
+    """Statistics of every language in a folder that a command wrote: from its `stats.json`, or counted."""
     path = folder / "stats.json"
     if path.exists():
         values = json.loads(path.read_text("utf-8"))

@@ -49,7 +49,9 @@ class PartWriter:
         )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool | None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
         if error is None:
             self._data.close()
             self._refused.close()
@@ -90,8 +92,15 @@ class _RowGroups:
 def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A Parquet file (zstd) that appears at `path` when the block ends without an error."""
     # Only columns with few values gain from a dictionary; for the others it costs time and room.
-    few = [name for name in schema.names if name not in {"id", "messages", "parent_id", "lid_score", "detail", "location", "raw"}]
-    with files.appearing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=few) as writer:
+    few = [
+        name
+        for name in schema.names
+        if name not in {"id", "messages", "parent_id", "lid_score", "detail", "location", "raw"}
+    ]
+    with (
+        files.appearing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=few) as writer,
+    ):
         yield writer
 
 
@@ -116,7 +125,9 @@ def records(folder: Path, language: str = "", split: str = "") -> Iterator[Recor
     """
     for path in parts(folder):
         sorted_by_language = path.parent.name != "data"
-        if sorted_by_language and ((language and path.parent.name != language) or (split and path.name.split("-")[0] != split)):
+        if sorted_by_language and (
+            (language and path.parent.name != language) or (split and path.name.split("-")[0] != split)
+        ):
             continue
         if split and not sorted_by_language:
             raise SourceError(f"{folder} has no splits: only a collection that `glotmill build` made has")

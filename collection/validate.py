@@ -43,17 +43,24 @@ def problems(folder: Path) -> Iterator[str]:
 
 def _balance_problems(manifest: Manifest) -> Iterator[str]:
     if manifest.rows_in != manifest.rows_out + manifest.rows_rejected:
-        yield f"manifest.json: {manifest.rows_in} rows in, but {manifest.rows_out} out + {manifest.rows_rejected} rejected"
+        yield f"manifest.json: {manifest.rows_in} rows in, {manifest.rows_out} out + {manifest.rows_rejected} rejected"
     if sum(manifest.rejected.values()) != manifest.rows_rejected:
-        yield f"manifest.json: the reasons add up to {sum(manifest.rejected.values())} rejects, not {manifest.rows_rejected}"
+        added = sum(manifest.rejected.values())
+        yield f"manifest.json: the reasons add up to {added} rejects, not {manifest.rows_rejected}"
     for what, balances in (("languages", manifest.languages), ("sources", manifest.sources)):
-        for total, name in ((manifest.rows_in, "rows_in"), (manifest.rows_out, "rows_out"), (manifest.rows_rejected, "rows_rejected")):
+        for total, name in (
+            (manifest.rows_in, "rows_in"),
+            (manifest.rows_out, "rows_out"),
+            (manifest.rows_rejected, "rows_rejected"),
+        ):
             found = sum(getattr(balance, name) for balance in balances.values())
             if found != total:
                 yield f"manifest.json: {name} of all {what} add up to {found}, not {total}"
 
 
-def _data_problems(path: Path, folder: Path, is_collection: bool, counted: Counter[tuple[str, str, str]], ids: list[Any]) -> Iterator[str]:
+def _data_problems(
+    path: Path, folder: Path, is_collection: bool, counted: Counter[tuple[str, str, str]], ids: list[Any]
+) -> Iterator[str]:
     name = path.relative_to(folder).as_posix()
     try:
         for batch in batches(path):
@@ -62,7 +69,9 @@ def _data_problems(path: Path, folder: Path, is_collection: bool, counted: Count
                 return
             for problem in _batch_problems(batch, path.parent.name if is_collection else None):
                 yield f"{name}: {problem}"
-            for language, source in zip(batch.column("language").to_pylist(), batch.column("source").to_pylist(), strict=True):
+            for language, source in zip(
+                batch.column("language").to_pylist(), batch.column("source").to_pylist(), strict=True
+            ):
                 counted[source, language, KEPT] += 1
             if is_collection:
                 ids.append(np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "S16").copy())
@@ -101,7 +110,9 @@ def _reject_problems(path: Path, counted: Counter[tuple[str, str, str]]) -> Iter
             if batch.schema != reject.SCHEMA:
                 yield f"rejects/{path.name}: its columns are not those of a reject"
                 return
-            for source, language, reason in zip(*(batch.column(name).to_pylist() for name in ("source", "language", "reason")), strict=True):
+            for source, language, reason in zip(
+                *(batch.column(name).to_pylist() for name in ("source", "language", "reason")), strict=True
+            ):
                 counted[source, language, reason] += 1
             if unknown := set(batch.column("reason").to_pylist()) - {reason.value for reason in REASONS}:
                 yield f"rejects/{path.name}: unknown reasons {sorted(unknown)}"
@@ -115,10 +126,13 @@ def _count_problems(manifest: Manifest, counted: Counter[tuple[str, str, str]]) 
         for key, count in counted.items():
             found[key[position], key[2]] += count
         expected = Counter({(name, KEPT): balance.rows_out for name, balance in balances.items()})
-        expected.update({(name, reason): count for name, balance in balances.items() for reason, count in balance.rejected.items()})
+        expected.update(
+            {(name, reason): count for name, balance in balances.items() for reason, count in balance.rejected.items()}
+        )
         for name, outcome in sorted(found.keys() | expected.keys()):
-            if found[name, outcome] != expected[name, outcome]:
-                yield f"{what} {name}: {found[name, outcome]} rows {outcome} in the files, {expected[name, outcome]} in the manifest"
+            here, told = found[name, outcome], expected[name, outcome]
+            if here != told:
+                yield f"{what} {name}: {here} rows {outcome} in the files, {told} in the manifest"
 
 
 def _id_problems(ids: list[Any]) -> Iterator[str]:

@@ -43,7 +43,9 @@ class MissingDependencyError(UserError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed: pip install 'glotmill[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed: pip install 'glotmill[{extra}]'"
+        )
 
 
 class UnknownNameError(UserError):
@@ -69,7 +71,7 @@ def explain_os_error(error: OSError, doing: str) -> str:
     """One line for an operating-system error: what was being done, what went wrong, what to do."""
     advice = {
         errno.ENOSPC: "free some space, then run the same command again: finished shards are kept",
-        errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again: finished shards are kept",
+        errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",
         errno.EFBIG: "the file is larger than this system allows",
         errno.EACCES: "the permissions do not allow it",
         errno.EPERM: "the permissions do not allow it",

@@ -62,7 +62,9 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
-            raise OutputError(f"another run (process {holder}) is writing to {folder}: wait for it, or choose another --out") from None
+            raise OutputError(
+                f"another run (process {holder}) is writing to {folder}: wait for it, or choose another --out"
+            ) from None
         handle.truncate(0)
         handle.write(f"{os.getpid()}\n")
         handle.flush()

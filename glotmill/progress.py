@@ -34,7 +34,7 @@ class Progress:
 
     @contextlib.contextmanager
     def watch(self, beats: Callable[[], Iterable[tuple[int, int]]], total: int) -> Iterator[None]:
-        """While the block runs, shows the sum of what `beats` gives: (rows, weight) of each piece of work, out of `total`."""
+        """While the block runs, shows the sum of `beats`: (rows, weight) of each piece of work, out of `total`."""
         if self._stream is None:
             yield
             return
@@ -82,4 +82,10 @@ def _left(seconds: float | None) -> str:
         return "time left unknown"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min left" if hours else f"{minutes} min {rest:02d} s left" if minutes else f"{rest} s left"
+    return (
+        f"{hours} h {minutes:02d} min left"
+        if hours
+        else f"{minutes} min {rest:02d} s left"
+        if minutes
+        else f"{rest} s left"
+    )

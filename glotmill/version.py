@@ -9,7 +9,9 @@ from pathlib import Path
 
 import xxhash
 
-from glotmill import __version__
+import glotmill
+
+VERSION = glotmill.__version__
 
 
 @functools.cache
@@ -27,4 +29,8 @@ def code_hash(*packages: str) -> str:
 
 def describe() -> dict[str, str]:
     """Version, Python and machine, for a manifest."""
-    return {"glotmill": __version__, "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+    return {
+        "glotmill": VERSION,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }

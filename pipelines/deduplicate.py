@@ -8,6 +8,7 @@ The same text in two languages is no duplicate: both rows stay, and are counted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ from glotmill import files
 Rows = npt.NDArray[Any]
 
 # A row as its part knows it: fingerprint, language, rank of its origin, place in the part, id.
-_ROW: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("language", "<u4"), ("rank", "u1"), ("row", "<u4"), ("id", "V16")])
+_ROW: Final = np.dtype(
+    [("high", "<u8"), ("low", "<u8"), ("language", "<u4"), ("rank", "u1"), ("row", "<u4"), ("id", "V16")]
+)
 # A row to drop: its part, its place there, and the id of the row that stays in its stead.
 _DROP: Final = np.dtype([("part", "<u4"), ("row", "<u4"), ("survivor", "V16")])
 
@@ -63,7 +66,7 @@ def write_fingerprints(part: Path, target: Path, buckets: int) -> int:
 
 
 def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, buckets: int) -> Found:
-    """Writes to `target` which rows of one bucket are to be dropped, from the fingerprints of all parts, in their order.
+    """Writes to `target` which rows of one bucket are to be dropped, from the fingerprints of all parts in order.
 
     Of equal rows in one language the one with the best origin stays (people before templates before translations
     before models), and of those the first, in the order of the parts and of the rows in them.
@@ -98,7 +101,9 @@ def drops_of(sources: Sequence[Path], part: int, parts: int) -> dict[int, str]:
             bounds = np.fromfile(file, "<i8", parts + 1)
             file.seek(int(bounds[part]) * _DROP.itemsize, 1)
             rows = np.fromfile(file, _DROP, int(bounds[part + 1] - bounds[part]))
-        drops.update(zip(rows["row"].tolist(), [survivor.tobytes().hex() for survivor in rows["survivor"]], strict=True))
+        drops.update(
+            zip(rows["row"].tolist(), [survivor.tobytes().hex() for survivor in rows["survivor"]], strict=True)
+        )
     return drops
 
 
@@ -108,7 +113,7 @@ def _fingerprints(batch: pa.RecordBatch) -> Rows:
     turns = messages.flatten()
     pairs = list(zip(turns.field("role").to_pylist(), turns.field("content").to_pylist(), strict=True))
     offsets = (messages.offsets.to_numpy() - messages.offsets[0].as_py()).tolist()
-    digests = b"".join([fingerprint(pairs[start:end]) for start, end in zip(offsets, offsets[1:], strict=False)])
+    digests = b"".join([fingerprint(pairs[start:end]) for start, end in itertools.pairwise(offsets)])
     halves = np.frombuffer(digests, ">u8").reshape(-1, 2)
     rows["high"], rows["low"] = halves[:, 0], halves[:, 1]
     rows["id"] = np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "V16")

@@ -1,8 +1,8 @@
 """Rows of a data set on the Hugging Face hub, streamed through `datasets`, or of a local folder in the hub's layout.
 
-    hf://CohereForAI/aya_dataset                       all splits of the default configuration
-    hf://CohereForAI/aya_collection_language_split?config=swahili&split=train&revision=<commit>
-    hf:///data/aya_dataset                             the same, from a local copy
+hf://CohereForAI/aya_dataset                       all splits of the default configuration
+hf://CohereForAI/aya_collection_language_split?config=swahili&split=train&revision=<commit>
+hf:///data/aya_dataset                             the same, from a local copy
 """
 
 from __future__ import annotations
@@ -65,6 +65,10 @@ def _load(address: HubAddress) -> dict[str, Any]:
     except ImportError as error:
         raise MissingDependencyError("datasets", "data", "reading hf:// sources") from error
     loaded = datasets.load_dataset(
-        address.name, name=address.config or None, split=address.split or None, revision=address.revision or None, streaming=True
+        address.name,
+        name=address.config or None,
+        split=address.split or None,
+        revision=address.revision or None,
+        streaming=True,
     )
     return {address.split: loaded} if address.split else dict(loaded)

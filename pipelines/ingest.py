@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.metadata
-import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from collection.manifest import KEPT, Manifest, balances, rejected_by_reason, total_of, unfair_reasons
-from collection.reject import REASONS, Reason, Reject
+from collection.reject import REASONS, Reason
 from collection.store import PartWriter, part_name
 from glotmill import config as configuration
 from glotmill import version
 from glotmill.errors import ConfigError, SourceError
 from glotmill.progress import Progress
-from pipelines import readers, runner
+from pipelines import preflight, readers, runner
 from pipelines.refine import RefineConfig, Refiner, detector_of, wanted_languages
 from pipelines.runner import Phase, RunConfig
 from pipelines.shards import Plan, ShardTask, plan
 from pipelines.sources import SOURCES, make_source
-from pipelines.sources.source import ParseFault, Source, SourceOptions
+from pipelines.sources.source import Source, SourceOptions
 from pipelines.sources.xp3x import PUBLISHED_CAP
 from pipelines.stage import Workplace, clear_work, finished, identity_hash, stage
 
@@ -67,7 +66,14 @@ class IngestConfig(RefineConfig):
 CODE = ("glotmill", "collection", "pipelines")
 
 
-def ingest(config: IngestConfig, out: Path, *, fresh: bool = False, beam_args: Sequence[str] = (), progress: Progress | None = None) -> Manifest:
+def ingest(
+    config: IngestConfig,
+    out: Path,
+    *,
+    fresh: bool = False,
+    beam_args: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Manifest:
     """Reads all sources into `out`, or takes up there what a killed run left; the manifest of the finished stage.
 
     SourceError where a source gives no row at all, OutputError where `out` cannot be used.
@@ -78,7 +84,9 @@ def ingest(config: IngestConfig, out: Path, *, fresh: bool = False, beam_args: S
     detector = detector_of(config)
     progress.note("looking at the sources")
     planned = plan([(source.path, config.options_of(source).encoding) for source in config.sources])
-    _check_first_rows(config.sources, sources, planned)
+    for index, (given, source) in enumerate(zip(config.sources, sources, strict=True)):
+        slices = [piece.slice for task in planned.tasks for piece in task.pieces if piece.source == index]
+        preflight.check(given.path, given.kind, source, slices)
     signature = detector.signature if detector else "none"
     identity = _identity(config, planned, signature)
     if finished(out, identity) and not fresh:
@@ -93,7 +101,8 @@ def ingest(config: IngestConfig, out: Path, *, fresh: bool = False, beam_args: S
             progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
         phase = Phase("ingest", partial(run_task, config=config, place=place), tasks)
         with progress.watch(place.beats, planned.weight):
-            _run(phase, config, sum(piece.weight for task in tasks for piece in task.pieces), beam_args, place)
+            weight = sum(piece.weight for task in tasks for piece in task.pieces)
+            runner.run([phase], config.run, weight, beam_args, place)
         manifest = _manifest(config, planned, identity, place)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
         _check_sources(manifest, sources)
@@ -124,7 +133,9 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
             work.beat(rows, weight, last=piece is task.pieces[-1])
         work.tally.add(refiner.tally)
         # A file may be spread over shards: only its whole count tells whether the publisher cut it.
-        work.extra["file_rows"] = {file: count for file, count in file_rows.items() if count * task.count >= PUBLISHED_CAP}
+        work.extra["file_rows"] = {
+            file: count for file, count in file_rows.items() if count * task.count >= PUBLISHED_CAP
+        }
 
 
 @contextlib.contextmanager
@@ -145,7 +156,9 @@ def _name(task: ShardTask) -> str:
 
 def _sources(config: IngestConfig) -> list[Source]:
     if not config.sources:
-        raise ConfigError(f"no source was given: expected --source KIND=PATH, where KIND is one of {', '.join(SOURCES)}")
+        raise ConfigError(
+            f"no source was given: expected --source KIND=PATH, where KIND is one of {', '.join(SOURCES)}"
+        )
     sources = []
     for source in config.sources:
         if source.kind not in SOURCES:
@@ -166,48 +179,14 @@ def _identity(config: IngestConfig, planned: Plan, detector: str) -> dict[str, A
     }
 
 
-def _run(phase: Phase, config: IngestConfig, weight: int, beam_args: Sequence[str], place: Workplace) -> None:
-    try:
-        runner.run([phase], config.run, weight, beam_args)
-    except Exception as error:
-        # Beam wraps what a worker raised in its own traceback; the worker has left the error itself.
-        raise (place.error() or error) from error
-
-
-_FIRST_ROWS = 200
-
-
-def _check_first_rows(configs: Sequence[SourceConfig], sources: Sequence[Source], planned: Plan) -> None:
-    """SourceError for a source none of whose first rows is one: the wrong kind, or no such data at all."""
-    for index, (config, source) in enumerate(zip(configs, sources, strict=True)):
-        seen, first = 0, ""
-        for part in (piece.slice for task in planned.tasks for piece in task.pieces if piece.source == index):
-            for row in itertools.chain.from_iterable(readers.read(part)):
-                seen += 1
-                try:
-                    if not isinstance(row, Reject):
-                        source.parse(row.data, part.name)
-                        seen = -1
-                        break
-                    first = first or f"{row.location}: {REASONS[row.reason][1]} ({row.detail})"
-                except ParseFault as fault:
-                    if fault.reason != Reason.MISSING_FIELD:
-                        seen = -1  # a row of this source, though not one to keep
-                        break
-                    first = first or f"{readers.location(part, row.number)}: {fault.detail}"
-                if seen >= _FIRST_ROWS:
-                    break
-            if seen < 0 or seen >= _FIRST_ROWS:
-                break
-        if seen >= 0:
-            what = f"none of its first {seen} rows is one, e.g. {first}" if seen else "it holds no rows at all"
-            raise SourceError(f"{config.path} cannot be read as {config.kind}: {what}")
-
-
 def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
     for source in sources:
         balance = manifest.sources.get(source.name)
-        read = sum(count for reason, count in balance.rejected.items() if REASONS[Reason(reason)][0] == "read") if balance else 0
+        read = (
+            sum(count for reason, count in balance.rejected.items() if REASONS[Reason(reason)][0] == "read")
+            if balance
+            else 0
+        )
         if balance is None or read == balance.rows_in:
             raise SourceError(f"source {source.name}: no row of it could be read; rejects/ says why")
 
@@ -225,7 +204,7 @@ def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], pla
         warnings.insert(0, f"glotmill itself failed on {errors} rows (internal_error in rejects/): please report it")
     return Manifest(
         command="ingest",
-        glotmill=version.__version__,
+        glotmill=version.VERSION,
         code=identity["code"],
         versions=identity["versions"],
         config=identity["config"],
@@ -246,7 +225,11 @@ def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], pla
         masked=dict(sorted(tally.masked.items())),
         warnings=warnings,
         notes=_notes(planned, markers),
-        run={**version.describe(), "identity": identity_hash(identity), "shard_seconds": round(sum(marker.seconds for marker in markers), 1)},
+        run={
+            **version.describe(),
+            "identity": identity_hash(identity),
+            "shard_seconds": round(sum(marker.seconds for marker in markers), 1),
+        },
     )
 
 
@@ -257,9 +240,14 @@ def _notes(planned: Plan, markers: Sequence[Any]) -> list[str]:
         rows.update(marker.extra["file_rows"])
     capped = sorted(file for file, count in rows.items() if count == PUBLISHED_CAP)
     if capped:
-        notes.append(f"{len(capped)} files hold exactly {PUBLISHED_CAP:,} rows, the publisher's cap, so each is a sample: {', '.join(capped[:5])}")
+        notes.append(
+            f"{len(capped)} files hold exactly {PUBLISHED_CAP:,} rows, the publisher's cap, so each is a sample: "
+            f"{', '.join(capped[:5])}"
+        )
     if planned.ignored:
-        notes.append(f"{len(planned.ignored)} files of no known format were left out: {', '.join(planned.ignored[:10])}")
+        notes.append(
+            f"{len(planned.ignored)} files of no known format were left out: {', '.join(planned.ignored[:10])}"
+        )
     return notes
 
 

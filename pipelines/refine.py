@@ -21,7 +21,7 @@ from collection.quality import Fault, FilterConfig
 from collection.record import Message, Record, record_id
 from collection.reject import Reason, Reject
 from pipelines.readers import Row, Slice, location, raw_text
-from pipelines.sources.source import ParseFault, Parsed, Source
+from pipelines.sources.source import Parsed, ParseFault, Source
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,12 @@ class Refiner:
         if self._detector is not None:
             for draft in drafts:
                 if isinstance(draft, _Draft) and not draft.is_code:
-                    draft.decision = decide(draft.messages, draft.parsed.declared, self._detector, self._config.language_id)
-        outcomes = [self._guarded(self._finish, draft, source, part) if isinstance(draft, _Draft) else draft for draft in drafts]
+                    draft.decision = decide(
+                        draft.messages, draft.parsed.declared, self._detector, self._config.language_id
+                    )
+        outcomes = [
+            self._guarded(self._finish, draft, source, part) if isinstance(draft, _Draft) else draft for draft in drafts
+        ]
         return [
             self._counted(outcome, row, source, part) if isinstance(outcome, Reject) else outcome
             for outcome, row in zip(outcomes, rows, strict=True)
@@ -116,7 +120,9 @@ class Refiner:
             return _rejected(language, draft.id, parsed.declared)
         if self._wanted and language.code not in self._wanted:
             return _rejected(Fault(Reason.UNWANTED_LANGUAGE, str(language)), draft.id, language)
-        if self._config.filters.enabled and (fault := quality.find_script_fault(messages, language, self._config.filters)):
+        if self._config.filters.enabled and (
+            fault := quality.find_script_fault(messages, language, self._config.filters)
+        ):
             return _rejected(fault, draft.id, language)
         if self._config.clean.mask_private:
             messages = self._masked(messages)

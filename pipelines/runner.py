@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
 from glotmill.errors import ConfigError  # noqa: E402
+from pipelines.stage import Workplace  # noqa: E402
 
 logging.disable(logging.NOTSET)
 
@@ -46,8 +47,11 @@ class Phase:
     tasks: Sequence[Any] | Callable[[], Sequence[Any]]
 
 
-def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str] = ()) -> None:
-    """Runs the phases one after the other. `weight` is about the bytes of input; `beam_args` go to Beam as they are."""
+def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str], place: Workplace) -> None:
+    """Runs the phases one after the other. `weight` is about the bytes of input; `beam_args` go to Beam as they are.
+
+    An error is raised as the worker met it, not as Beam wraps it.
+    """
     phases = [phase for phase in phases if phase.tasks]
     if not phases:
         return
@@ -67,7 +71,10 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
     gate = pipeline | "Start" >> beam.Create([None])
     for phase in phases:
         gate = _add(gate, phase)
-    pipeline.run().wait_until_finish()
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:
+        raise (place.error() or error) from error
 
 
 def _add(gate: Any, phase: Phase) -> Any:

@@ -98,7 +98,11 @@ def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
             what = f"{path} is of no known format"
         else:
             base = _glob_base(root)
-            found = [(file, file.relative_to(base).as_posix()) for file in base.glob(str(root.relative_to(base))) if not file.is_dir()]
+            found = [
+                (file, file.relative_to(base).as_posix())
+                for file in base.glob(str(root.relative_to(base)))
+                if not file.is_dir()
+            ]
             what = f"no file matches {path}"
     except OSError as error:
         raise SourceError(explain_os_error(error, f"cannot read {path}")) from error
@@ -135,7 +139,13 @@ def _glob_base(pattern: Path) -> Path:
 
 
 def _is_documentation(file: Path) -> bool:
-    return file.suffix.lower() in (".md", ".py") or file.stem.upper() in ("README", "LICENSE", "NOTICE", "ORIGIN", "CHANGELOG")
+    return file.suffix.lower() in (".md", ".py") or file.stem.upper() in (
+        "README",
+        "LICENSE",
+        "NOTICE",
+        "ORIGIN",
+        "CHANGELOG",
+    )
 
 
 def _weight(file: Path) -> int:
@@ -156,11 +166,11 @@ def _cut(file: Path, name: str, encoding: str, target: int) -> Iterable[tuple[Sl
     count = math.ceil(weight / target)
     if format == "jsonl" and file.suffix.lower() not in COMPRESSIONS and encoding == "utf-8" and count > 1:
         bounds = [weight * i // count for i in range(count + 1)]
-        return [(Slice(str(file), name, format, a, b, encoding), b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [(Slice(str(file), name, format, a, b, encoding), b - a) for a, b in itertools.pairwise(bounds)]
     if format == "parquet" and count > 1 and (groups := _row_groups(file)) > 1:
         count = min(count, groups)
         bounds = [groups * i // count for i in range(count + 1)]
-        return [(Slice(str(file), name, format, a, b), weight // count) for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [(Slice(str(file), name, format, a, b), weight // count) for a, b in itertools.pairwise(bounds)]
     return [(Slice(str(file), name, format, encoding=encoding), weight)]
 
 
@@ -171,7 +181,12 @@ def _row_groups(file: Path) -> int:
         return 1
 
 
-_MARKS: Final = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_MARKS: Final = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
 
 
 def _marked_encoding(file: Path) -> str:
@@ -187,7 +202,10 @@ def _hub_pieces(source: int, path: str) -> list[Piece]:
     for split, count in hub.splits_of(address):
         one = str(hub.HubAddress(address.name, address.config, split, address.revision))
         name = "/".join(filter(None, (address.name.rsplit("/", 1)[-1], address.config, f"{split}")))
-        pieces += [Piece(source, Slice(one, name, "hub", index, count), _LEAST, f"{one}:{index}/{count}") for index in range(count)]
+        pieces += [
+            Piece(source, Slice(one, name, "hub", index, count), _LEAST, f"{one}:{index}/{count}")
+            for index in range(count)
+        ]
     return pieces
 
 
@@ -205,5 +223,7 @@ def _tasks(pieces: Sequence[Piece], target: int) -> tuple[ShardTask, ...]:
 
 
 def _key(pieces: Sequence[Piece]) -> str:
-    named: list[Any] = [[p.source, p.slice.name, p.slice.format, p.slice.start, p.slice.end, p.slice.encoding, p.hash] for p in pieces]
+    named: list[Any] = [
+        [p.source, p.slice.name, p.slice.format, p.slice.start, p.slice.end, p.slice.encoding, p.hash] for p in pieces
+    ]
     return xxhash.xxh3_128_hexdigest(json.dumps(named).encode())

@@ -1,8 +1,8 @@
 """One run of one stage on its output folder: begun, taken up again after a kill, finished.
 
-While it runs, `OUT/.work/` holds `run.json`, which says what is being made, a marker for every finished piece of work, and
-a heartbeat for every piece at work. A marker is written after the files that it speaks for have appeared, so what has
-a marker is whole. The folder goes when `manifest.json` says that the stage is complete.
+While it runs, `OUT/.work/` holds `run.json`, which says what is being made, a marker for every finished piece of work,
+and a heartbeat for every piece at work. A marker is written after the files that it speaks for have appeared, so what
+has a marker is whole. The folder goes when `manifest.json` says that the stage is complete.
 """
 
 from __future__ import annotations
@@ -67,11 +67,15 @@ class Workplace:
 
     @contextlib.contextmanager
     def piece(self, name: str) -> Iterator[PieceOfWork]:
-        """Runs one piece of work: its marker is written at the end, its error, if it has one, where the driver sees it."""
+        """Runs one piece of work. Its marker is written at the end; its error, if any, where the driver sees it."""
         piece = PieceOfWork(self, name)
         try:
             yield piece
-            values = {"tally": piece.tally.to_json(), "seconds": round(time.monotonic() - piece.begun, 3), "extra": dict(piece.extra)}
+            values = {
+                "tally": piece.tally.to_json(),
+                "seconds": round(time.monotonic() - piece.begun, 3),
+                "extra": dict(piece.extra),
+            }
             files.write_text(self.marker(name), json.dumps(values, ensure_ascii=False))
         except Exception as error:
             self._note(name, error)
@@ -88,7 +92,11 @@ class Workplace:
         for path in sorted((self.folder / "errors").glob("*.json")):
             with contextlib.suppress(OSError, ValueError):
                 note = json.loads(path.read_text("utf-8"))
-                return UserError(note["message"]) if note["user"] else GlotmillError(f"{path.stem}: {note['message']}\n{note['trace']}")
+                return (
+                    UserError(note["message"])
+                    if note["user"]
+                    else GlotmillError(f"{path.stem}: {note['message']}\n{note['trace']}")
+                )
         return None
 
 
@@ -165,18 +173,23 @@ def _clear(out: Path) -> None:
 def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
     strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
     if strangers:
-        raise OutputError(f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out")
+        raise OutputError(
+            f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
+        )
     for path, read in ((out / ".work" / "run.json", _run_identity), (out / "manifest.json", _manifest_identity)):
         if path.exists():
             before = read(path)
             difference = _difference(before, identity)
             if difference:
                 raise OutputError(
-                    f"{out} holds the output of another run: {difference}. Use another --out, or --fresh to throw it away and start over"
+                    f"{out} holds the output of another run: {difference}. "
+                    "Use another --out, or --fresh to throw it away and start over"
                 )
             return
     if any(path.name not in (".lock", ".work") for path in out.iterdir()):
-        raise OutputError(f"{out} holds data without a manifest: choose an empty or new folder for --out, or --fresh to throw it away")
+        raise OutputError(
+            f"{out} holds data without a manifest: choose an empty or new folder for --out, or --fresh to throw it away"
+        )
 
 
 def _run_identity(path: Path) -> Mapping[str, Any]:
@@ -212,5 +225,3 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield f"{path}.length", len(value)
     else:
         yield path, value
-
-

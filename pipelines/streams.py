@@ -89,7 +89,7 @@ def open_bytes(path: Path) -> tuple[io.BufferedReader, Stream]:
 class LongLine:
     """A line over the limit: how long it was, and how it began."""
 
-    bytes: int
+    size: int
     head: bytes
 
 

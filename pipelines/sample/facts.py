@@ -53,7 +53,14 @@ _BORROWED: Final = ("hat_Latn",)
 
 
 # Where CLDR files a language under another name or script than its tag says.
-_LOCALES: Final = {"azj_Latn": "az_Latn", "uzn_Latn": "uz_Latn", "srp_Cyrl": "sr_Cyrl", "pan_Guru": "pa_Guru", "zho_Hans": "zh_Hans", "snd_Arab": "sd_Arab"}
+_LOCALES: Final = {
+    "azj_Latn": "az_Latn",
+    "uzn_Latn": "uz_Latn",
+    "srp_Cyrl": "sr_Cyrl",
+    "pan_Guru": "pa_Guru",
+    "zho_Hans": "zh_Hans",
+    "snd_Arab": "sd_Arab",
+}
 
 Pairs = Iterator[tuple[str, str]]
 
@@ -105,7 +112,10 @@ def _quantities(locale: Any, name: str, chance: random.Random) -> Pairs:
 
     for unit, english in _UNITS.items():
         number = chance.randint(2, 40)
-        yield f"Write the quantity {number} {english} in words of {name}.", format_unit(number, unit, "long", locale=locale)
+        yield (
+            f"Write the quantity {number} {english} in words of {name}.",
+            format_unit(number, unit, "long", locale=locale),
+        )
 
 
 def _numbers(locale: Any, name: str, chance: random.Random) -> Pairs:

@@ -24,7 +24,12 @@ def write_sample(folder: Path) -> dict[str, Path]:
     _write_aya_collection(folder / "aya_collection")
     chats = [_chat(index, language, rows) for index, (language, rows) in enumerate(_by_language(written).items())]
     (folder / "sharegpt.json").write_text(json.dumps([*chats, *faults.CHATS], ensure_ascii=False, indent=1), "utf-8")
-    return {"xp3x": folder / "xp3x", "aya": folder / "aya", "aya_collection": folder / "aya_collection", "sharegpt": folder / "sharegpt.json"}
+    return {
+        "xp3x": folder / "xp3x",
+        "aya": folder / "aya",
+        "aya_collection": folder / "aya_collection",
+        "sharegpt": folder / "sharegpt.json",
+    }
 
 
 def handwritten() -> list[tuple[Language, str, str]]:
@@ -46,14 +51,22 @@ def _write_xp3x(folder: Path) -> None:
     for language in facts.languages():
         rows: dict[str, list[dict[str, str]]] = {}
         for fact in facts.facts(language, language.name):
-            row = {"inputs": fact.prompt, "targets": fact.answer, "language": language.code, "split": "train", "template": fact.template}
+            row = {
+                "inputs": fact.prompt,
+                "targets": fact.answer,
+                "language": language.code,
+                "split": "train",
+                "template": fact.template,
+            }
             rows.setdefault(fact.template, []).append({**row, "dataset": "cldr", "config": language.tag})
         for template, made in rows.items():
             name = f"xp3_cldr_{language.tag}_train_{template}.jsonl"
             _write_lines(folder / language.code / name, sorted(made, key=lambda row: row["inputs"]))
     bad: dict[str, list[dict[str, Any]]] = {}
     for row in faults.XP3X_ROWS:
-        bad.setdefault(row.get("folder", row["language"]), []).append({key: value for key, value in row.items() if key != "folder"})
+        bad.setdefault(row.get("folder", row["language"]), []).append(
+            {key: value for key, value in row.items() if key != "folder"}
+        )
     for place, made in bad.items():
         _write_lines(folder / place / "xp3_faults_rows_train_bad.jsonl", made)
     faults.write_bad_files(folder)
@@ -108,7 +121,11 @@ def _write_aya_collection(folder: Path) -> None:
 
 
 def _chat(index: int, language: Language, rows: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    turns = [turn for prompt, answer in rows for turn in ({"from": "human", "value": prompt}, {"from": "gpt", "value": answer})]
+    turns = [
+        turn
+        for prompt, answer in rows
+        for turn in ({"from": "human", "value": prompt}, {"from": "gpt", "value": answer})
+    ]
     return {"id": f"sample_{index}", "lang": language.tag, "conversations": turns}
 
 

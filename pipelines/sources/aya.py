@@ -14,8 +14,8 @@ from collection.languages import Language
 from collection.record import Message
 from collection.reject import Reason
 from pipelines.sources.source import (
-    ParseFault,
     Parsed,
+    ParseFault,
     SourceOptions,
     folders_of,
     label,
@@ -48,7 +48,7 @@ class AyaDataset:
 
 
 class AyaCollection:
-    """Rows of `id`, `inputs`, `targets`, `dataset_name`, `sub_dataset_name`, `task_type`, `template_id`, `language`, `script`, `split`.
+    """Rows of `id`, `inputs`, `targets`, names of data set, task and template, `language`, `script`, `split`.
 
     Copies differ: `language` or `language_code`, a number or text as `template_id`, a stray `__index_level_0__`.
     """

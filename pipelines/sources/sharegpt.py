@@ -1,11 +1,11 @@
 """ShareGPT and its dialects: conversations with a chat model, one a row, under many names.
 
-    {"id", "conversations": [{"from", "value"}], "system", "tools"}      FastChat, LLaMA-Factory; "items" in the oldest copies
-    {"messages": [{"role", "content"}]}                                  content is text, or parts of type text
-    {"conversation": [{"human", "assistant"}]}                           a pair of turns an element
-    {"conversations", "chosen", "rejected"}, {"prompt", "chosen", ...}     the chosen answer is the answer
-    {"text": "<|user|>: ... <|bot|>: ..."}                               one string
-    {"instruction", "input", "output", "history"}                        Alpaca
+    {"id", "conversations": [{"from", "value"}], "system", "tools"}    FastChat, LLaMA-Factory; once called "items"
+    {"messages": [{"role", "content"}]}                                content is text, or parts of type text
+    {"conversation": [{"human", "assistant"}]}                         a pair of turns an element
+    {"conversations", "chosen", "rejected"}, {"prompt", "chosen"}      the chosen answer is the answer
+    {"text": "<|user|>: ... <|bot|>: ..."}                             one string
+    {"instruction", "input", "output", "history"}                      Alpaca
 
 What can be kept of a conversation is kept: turns before the first question and questions without an answer are left
 out, two turns of one speaker become one. `repairs` says what was done.
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from collection.record import Message
 from collection.reject import Reason
-from pipelines.sources.source import ParseFault, Parsed, SourceOptions, label, language_of, split_in_path
+from pipelines.sources.source import Parsed, ParseFault, SourceOptions, label, language_of, split_in_path
 
 # Speaker to role. A `call` of a tool is the assistant's, but is not joined to what it says beside it.
 ROLES: Final = {
@@ -94,7 +94,9 @@ def conversation(turns: Sequence[Message]) -> tuple[tuple[Message, ...], tuple[s
     if not kept:
         roles = " ".join(message.role for message in turns[:12])
         raise ParseFault(Reason.NO_ANSWER, f"turns: {roles}")
-    return tuple(Message("assistant", content) if role == "call" else Message(role, content) for role, content in kept), tuple(repairs)
+    return tuple(
+        Message("assistant", content) if role == "call" else Message(role, content) for role, content in kept
+    ), tuple(repairs)
 
 
 def _turns(row: Mapping[str, Any]) -> list[Message]:
@@ -104,7 +106,9 @@ def _turns(row: Mapping[str, Any]) -> list[Message]:
         if value is None:
             continue
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            raise ParseFault(Reason.MISSING_FIELD, f"{name!r} is of type {type(value).__name__}, expected a list of turns")
+            raise ParseFault(
+                Reason.MISSING_FIELD, f"{name!r} is of type {type(value).__name__}, expected a list of turns"
+            )
         turns = [message for turn in value for message in _messages(turn)]
         return turns + _chosen(row)
     if isinstance(row.get("text"), str) and _MARKED_TURN.search(row["text"]):
@@ -156,14 +160,23 @@ def _alpaca(row: Mapping[str, Any]) -> list[Message]:
         if not isinstance(pair, Sequence) or len(pair) != 2:
             raise ParseFault(Reason.MISSING_FIELD, "'history' is not a list of question and answer pairs")
         turns += [Message("user", _text(pair[0])), Message("assistant", _text(pair[1]))]
-    question = "\n".join(filter(None, (_text(row.get("instruction")) or _text(row.get("prompt")), _text(row.get("input")))))
+    question = "\n".join(
+        filter(None, (_text(row.get("instruction")) or _text(row.get("prompt")), _text(row.get("input"))))
+    )
     chosen = _chosen(row)
     if not chosen and not any(name in row for name in ("output", "response", "answer", "completion")):
         have = ", ".join(map(str, list(row)[:12]))
         raise ParseFault(Reason.MISSING_FIELD, f"no answer in the row, which has: {have}")
-    answer = chosen or [Message("assistant", _text(next((row[name] for name in ("output", "response", "answer", "completion") if name in row), None)))]
+    answer = chosen or [
+        Message(
+            "assistant",
+            _text(next((row[name] for name in ("output", "response", "answer", "completion") if name in row), None)),
+        )
+    ]
     # A chosen list may hold the whole conversation, question included.
-    return turns + (answer if any(message.role == "user" for message in answer) else [Message("user", question), *answer])
+    return turns + (
+        answer if any(message.role == "user" for message in answer) else [Message("user", question), *answer]
+    )
 
 
 def _text(value: Any) -> str:
@@ -173,8 +186,13 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Sequence) and all(isinstance(part, Mapping) and part.get("type") == "text" for part in value):
-        return "\n".join(str(next((part[name] for name in ("text", "value", "content") if name in part), "")) for part in value)
-    if isinstance(value, Sequence) and any(isinstance(part, Mapping) and str(part.get("type", "")).startswith(("image", "audio", "video")) for part in value):
+        return "\n".join(
+            str(next((part[name] for name in ("text", "value", "content") if name in part), "")) for part in value
+        )
+    if isinstance(value, Sequence) and any(
+        isinstance(part, Mapping) and str(part.get("type", "")).startswith(("image", "audio", "video"))
+        for part in value
+    ):
         raise ParseFault(Reason.MISSING_FIELD, "a turn holds pictures or sound, expected text alone")
     if isinstance(value, Mapping | Sequence):
         import json

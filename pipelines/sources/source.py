@@ -18,8 +18,8 @@ from glotmill.errors import ConfigError, nearest
 class SourceOptions:
     """How one source is read. Empty means: as the source's own kind has it.
 
-    `inputs`, `targets`, `system`, `id`, `language`, `dataset`, `template`, `task` and `split` are the column mapping of a
-    table: text with `{column}` for what stands in a column, `{a.b}` for a field inside one. `language` can be given
+    `inputs`, `targets`, `system`, `id`, `language`, `dataset`, `template`, `task` and `split` are the column mapping of
+    a table: text with `{column}` for what stands in a column, `{a.b}` for a field inside one. `language` can be given
     to any source, for rows that name none.
     """
 
@@ -132,7 +132,11 @@ def split_in_path(file: str) -> str:
     return ""
 
 
-_SPLITS: Final = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev"), "test": ("test", "eval")}
+_SPLITS: Final = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "eval"),
+}
 
 
 def folders_of(file: str) -> list[str]:
@@ -164,7 +168,9 @@ class Pattern:
             return value.strip() if type(value) is str else self._value(row, self.only)
         if not self.columns:
             return self.text
-        return "".join([piece if index % 2 == 0 else self._value(row, piece) for index, piece in enumerate(self.pieces)]).strip()
+        return "".join(
+            [piece if index % 2 == 0 else self._value(row, piece) for index, piece in enumerate(self.pieces)]
+        ).strip()
 
     def _value(self, row: Mapping[str, Any], column: str) -> str:
         if column in row:

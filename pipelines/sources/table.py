@@ -1,9 +1,15 @@
 """Any tabular data set, by a column mapping in the configuration: Alpaca, the Data Provenance collection, a CSV.
 
-    [[sources]]
-    kind = "table"
-    path = "alpaca.json"
-    options = { name = "alpaca", inputs = "{instruction}\\n{input}", targets = "{output}", language = "eng_Latn", license = "CC-BY-NC-4.0" }
+[[sources]]
+kind = "table"
+path = "alpaca.json"
+
+    [sources.options]
+    name = "alpaca"
+    inputs = "{instruction}\\n{input}"
+    targets = "{output}"
+    language = "eng_Latn"
+    license = "CC-BY-NC-4.0"
 """
 
 from __future__ import annotations
@@ -22,11 +28,15 @@ class Table:
     def __init__(self, options: SourceOptions) -> None:
         self._options = options
         self.name = options.name or "table"
-        self._inputs, self._targets, self._system = (Pattern(text) for text in (options.inputs, options.targets, options.system))
+        self._inputs, self._targets, self._system = (
+            Pattern(text) for text in (options.inputs, options.targets, options.system)
+        )
         self._language, self._id, self._split = Pattern(options.language), Pattern(options.id), Pattern(options.split)
         self._labels = [Pattern(text) for text in (options.dataset or self.name, options.template, options.task)]
         if not self._targets.columns:
-            raise ConfigError(f"the mapping targets = {options.targets!r} names no column: expected something like '{{output}}'")
+            raise ConfigError(
+                f"the mapping targets = {options.targets!r} names no column: expected something like '{{output}}'"
+            )
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
         messages = [Message("user", self._inputs.fill(row)), Message("assistant", self._targets.fill(row))]

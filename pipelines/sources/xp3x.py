@@ -1,8 +1,8 @@
 """xP3x and xP3: prompted task data. JSON lines, a folder a language, a file for each data set, split and prompt.
 
-xP3x rows hold `inputs`, `targets`, `language`, `split`, `template`, `dataset`, `config`; xP3 rows only the first two. A field in
-the row is believed before the folder: the script that made the folders mapped some languages to the wrong code. A
-file was cut at 100,000 rows when it was made; such files are named in the manifest's notes.
+xP3x rows hold `inputs`, `targets`, `language`, `split`, `template`, `dataset`, `config`; xP3 rows only the first two. A
+field in the row is believed before the folder: the script that made the folders mapped some languages to the wrong
+code. A file was cut at 100,000 rows when it was made; such files are named in the manifest's notes.
 """
 
 from __future__ import annotations

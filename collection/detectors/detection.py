@@ -1,0 +1,54 @@
+"""What a detector answers, and what a detector is."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import Any, Final, NamedTuple, Protocol
+
+from collection.languages import Language
+from glotmill.errors import MissingDependencyError
+
+
+class Detection(NamedTuple):
+    """What a detector says of one text.
+
+    `language` is None where it cannot tell. `score` is how often such an answer is right, between 0 and 1, not the
+    library's own figure. `groups` holds every language group that some of the evidence speaks for.
+    """
+
+    language: Language | None
+    score: float = 0.0
+    groups: frozenset[str] = frozenset()
+
+
+UNKNOWN: Final = Detection(None)
+
+
+class Detector(Protocol):
+    """`signature` names the detector with the versions and model bytes that its answers depend on."""
+
+    signature: str
+
+    def detect(self, text: str, declared: Language | None = None) -> Detection:
+        """The language of `text`. `declared` may only save work: it never makes an answer more likely."""
+
+    def knows(self, language: Language) -> bool:
+        """Whether the detector could have named this language in this script, so that its silence says something."""
+
+
+# Texts longer than this, in characters, say nothing new about their language.
+ENOUGH: Final = 1000
+
+
+def library(module: str, package: str) -> Any:
+    """The module of a package that is not always installed; MissingDependencyError where it is not."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(package, "data", "language identification") from error
+
+
+def version(package: str) -> str:
+    """The version of an installed package."""
+    return importlib.metadata.version(package)

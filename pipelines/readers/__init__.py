@@ -1,0 +1,85 @@
+"""Rows of a file, whatever its format: each is either a mapping or a reject that says what was wrong with it.
+
+Rows come in small batches. A reader never raises for what stands in a file, and never ends early without a reject that
+says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from collection.reject import Reason, Reject
+from pipelines.readers.document import read_document
+from pipelines.readers.lines import read_lines
+from pipelines.readers.parquet import read_parquet
+from pipelines.readers.row import MAX_ROW, Reader, Row, Slice, batched, first_line, location, raw_text, reject_at
+from pipelines.readers.table import table_reader
+from pipelines.streams import COMPRESSIONS
+
+__all__ = ["MAX_ROW", "Row", "Slice", "format_of", "location", "raw_text", "read"]
+
+
+def read(part: Slice) -> Iterator[list[Row | Reject]]:
+    """The rows of a slice, in their order, in batches of about a thousand rows or a megabyte."""
+    try:
+        yield from READERS[part.format](part)
+    except OSError as error:
+        yield [reject_at(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: {error.strerror or error}")]
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's name speaks of; None for none that can be read. `.json` needs a look inside."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def _hub(part: Slice) -> Iterator[Row | Reject]:
+    from pipelines.hub import rows
+
+    number = 0
+    try:
+        for data in rows(part.path, part.start, part.end):
+            number += 1
+            yield (
+                Row(data, None, number)
+                if isinstance(data, Mapping)
+                else reject_at(part, Reason.NOT_A_ROW, number, str(type(data)))
+            )
+    except Exception as error:
+        # datasets passes on whatever its readers and its network raise.
+        yield reject_at(
+            part, Reason.UNREADABLE_FILE, number + 1, f"{part.name}: {type(error).__name__}: {first_line(error)}"
+        )
+
+
+def _unreadable(part: Slice) -> Iterator[Row | Reject]:
+    """What could not be looked at when the run was planned."""
+    path = Path(part.path)
+    path.stat()
+    os.listdir(path) if path.is_dir() else path.open("rb").close()
+    yield reject_at(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: could not be read at first, and now can: run again")
+
+
+READERS: Final[dict[str, Reader]] = {
+    "jsonl": read_lines,
+    "json": read_document,
+    "parquet": read_parquet,
+    "csv": batched(table_reader(",")),
+    "tsv": batched(table_reader("\t")),
+    "hub": batched(_hub),
+    "unreadable": batched(_unreadable),
+}
+
+_FORMATS: Final = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "tsv",
+}

@@ -1,0 +1,46 @@
+"""Parquet, read by row groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collection.reject import Reason, Reject
+from pipelines.readers.row import BATCH_ROWS, Row, Slice, first_line, reject_at
+
+
+def read_parquet(part: Slice) -> Iterator[list[Row | Reject]]:
+    """The rows of the row groups in the slice. One that is damaged is one reject, which tells how many rows it had."""
+    try:
+        file = pq.ParquetFile(part.path)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        yield [reject_at(part, Reason.TRUNCATED_FILE, 0, f"{part.name}: {first_line(error)}")]
+        return
+    number = 1
+    with file:
+        for group in range(part.start, part.end or file.num_row_groups):
+            after = number + file.metadata.row_group(group).num_rows
+            try:
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group]):
+                    yield _batch_rows(part, batch, number)
+                    number += batch.num_rows
+            except (OSError, pa.ArrowException) as error:
+                what = f"{part.name}: {after - number} rows cannot be read: {first_line(error)}"
+                yield [reject_at(part, Reason.TRUNCATED_FILE, number, what)]
+                number = after
+
+
+def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> list[Row | Reject]:
+    try:
+        return [Row(data, None, index) for index, data in enumerate(batch.to_pylist(), number)]
+    except UnicodeDecodeError:
+        return [_one_row(part, batch.slice(index, 1), number + index) for index in range(batch.num_rows)]
+
+
+def _one_row(part: Slice, batch: pa.RecordBatch, number: int) -> Row | Reject:
+    try:
+        return Row(batch.to_pylist()[0], None, number)
+    except UnicodeDecodeError as error:
+        return reject_at(part, Reason.INVALID_ENCODING, number, f"not utf-8: {error.reason}")
