@@ -24,7 +24,7 @@ class LanguageIdConfig:
     """How languages are told, and what happens to a row that is not in its declared language."""
 
     detector: str = "vote"  # vote | cld2 | fasttext:PATH | none
-    policy: Literal["relabel", "reject", "keep"] = "relabel"
+    policy: Literal["relabel", "reject", "keep"] = "relabel"  # for a row in another language than declared
     min_score: float = 0.9  # a declared language is overruled by an answer that is right this often
     min_undeclared_score: float = 0.7  # the same, where nothing was declared
     min_characters: int = 20  # letters, in characters of English, from which one turn can tell

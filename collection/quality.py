@@ -21,7 +21,7 @@ from collection.scripts import SCRIPTS, dominant_script
 class FilterConfig:
     """Limits of the filters. Each share is between 0 and 1; 1 (for a least share, 0) turns its filter off."""
 
-    enabled: bool = True
+    enabled: bool = True  # all of these filters
     min_characters: int = 10  # whole conversation, in characters of English
     max_characters: int = 50_000  # whole conversation, in characters of English
     max_damaged: float = 0.05  # share of replacement characters (U+FFFD) in the answer or the prompt

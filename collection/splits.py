@@ -19,13 +19,13 @@ SPLITS: Final = ("train", "validation", "test")
 class SplitConfig:
     """The share of rows in each held-out split; all others are for training."""
 
-    validation: float = 0.01
-    test: float = 0.01
+    validation: float = 0.01  # share of the rows
+    test: float = 0.01  # share of the rows
 
     def __post_init__(self) -> None:
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             raise ConfigError(
-                f"splits: validation = {self.validation} and test = {self.test} are no shares that leave rows to train on"
+                f"splits: validation {self.validation}, test {self.test}: expected shares that add up to less than 1"
             )
 
 

@@ -63,8 +63,11 @@ def nearest(seen: str, known: Iterable[str], count: int = 3) -> list[str]:
     by_folded: dict[str, str] = {}
     for name in known:
         by_folded.setdefault(name.casefold(), name)
-    close = difflib.get_close_matches(seen.casefold(), list(by_folded), n=count, cutoff=0.6)
-    return [by_folded[name] for name in close]
+    folded = seen.casefold()
+    close = difflib.get_close_matches(folded, list(by_folded), n=count, cutoff=0.6)
+    # The beginning of a name is a good clue, too, however long the rest.
+    begun = sorted(name for name in by_folded if len(folded) >= 3 and name.startswith(folded) and name not in close)
+    return [by_folded[name] for name in (*close, *begun)][:count]
 
 
 def explain_os_error(error: OSError, doing: str) -> str:

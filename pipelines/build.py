@@ -38,7 +38,7 @@ class BuildConfig:
 
     splits: SplitConfig = field(default_factory=SplitConfig)
     name: str = ""  # of the collection, in its card; empty: its folder's
-    deduplicate: bool = True
+    deduplicate: bool = True  # drop exact duplicates
     raw_limit: int = 65_536  # characters of a dropped row that its reject keeps
     run: RunConfig = field(default_factory=RunConfig)
 

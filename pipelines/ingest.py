@@ -50,7 +50,7 @@ class IngestConfig(RefineConfig):
     Sections named like a kind of source hold options for all sources of that kind.
     """
 
-    sources: tuple[SourceConfig, ...] = ()
+    sources: tuple[SourceConfig, ...] = ()  # [[sources]] with kind, path and options; --source adds to them
     xp3x: SourceOptions = field(default_factory=SourceOptions)
     aya: SourceOptions = field(default_factory=SourceOptions)
     aya_collection: SourceOptions = field(default_factory=SourceOptions)

@@ -5,6 +5,8 @@ A task is a small description of work on files; nothing but tasks ever crosses t
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -31,7 +33,7 @@ _ONE_PROCESS: Final = 128 << 20
 class RunConfig:
     """Where and how a job runs. None of it changes what the job makes."""
 
-    mode: Literal["auto", "in_memory", "multi_processing"] = "auto"
+    mode: Literal["auto", "in_memory", "multi_processing"] = "auto"  # auto: by the size of the input
     workers: int = 0  # processes; 0: all cores
 
 
@@ -60,12 +62,7 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
         arguments = [*_local_arguments(config, weight, phases), *beam_args]
     else:
         runner, arguments = None, list(beam_args)
-    try:
-        options = PipelineOptions(arguments)
-    except SystemExit:
-        raise ConfigError(f"Beam does not take the options after --: {' '.join(beam_args)}") from None
-    # Everything is in installed modules: nothing of __main__ needs to travel.
-    options.view_as(SetupOptions).save_main_session = False
+    options = _options(arguments)
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(runner=runner, options=options)
     gate = pipeline | "Start" >> beam.Create([None])
@@ -107,6 +104,20 @@ class _Run(beam.DoFn):  # type: ignore[misc]
     def process(self, task: Any) -> list[int]:
         self._function(task)
         return [1]
+
+
+def _options(arguments: Sequence[str]) -> PipelineOptions:
+    words = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(words):  # argparse prints all of Beam's options before it gives up
+            options = PipelineOptions(arguments)
+            # Everything is in installed modules: nothing of __main__ needs to travel.
+            options.view_as(SetupOptions).save_main_session = False
+            options.get_all_options()
+    except SystemExit:
+        told = words.getvalue().strip().splitlines()[-1:] or [""]
+        raise ConfigError(f"Beam does not take {' '.join(arguments)}: {told[0].partition('error: ')[2]}") from None
+    return options
 
 
 def _local_arguments(config: RunConfig, weight: int, phases: Sequence[Phase]) -> list[str]:

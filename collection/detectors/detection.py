@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 from typing import Any, Final, NamedTuple, Protocol
 
 from collection.languages import Language
@@ -35,6 +36,14 @@ class Detector(Protocol):
 
     def knows(self, language: Language) -> bool:
         """Whether the detector could have named this language in this script, so that its silence says something."""
+
+
+_LETTER: Final = re.compile(r"[^\W\d_]")
+
+
+def has_letters(text: str) -> bool:
+    """Whether there is anything in a text that has a language: detectors answer something to digits and blanks, too."""
+    return _LETTER.search(text) is not None
 
 
 # Texts longer than this, in characters, say nothing new about their language.

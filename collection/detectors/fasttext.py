@@ -8,7 +8,7 @@ from typing import Final
 
 import xxhash
 
-from collection.detectors.detection import ENOUGH, UNKNOWN, Detection, library
+from collection.detectors.detection import ENOUGH, UNKNOWN, Detection, has_letters, library
 from collection.detectors.labels import (
     OneLanguageScripts,
     groups_in_many_scripts,
@@ -53,6 +53,8 @@ class FastText:
 
     def detect(self, text: str, declared: Language | None = None) -> Detection:
         text = text[:ENOUGH]
+        if not has_letters(text):
+            return UNKNOWN
         if (alone := self._alone.language(text)) is not None:
             return Detection(alone, _BY_SCRIPT, frozenset((alone.group,)))
         found = self._predict(text.replace("\n", " ") + "\n", 1, 0.0, "replace")

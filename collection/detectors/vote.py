@@ -6,7 +6,7 @@ import functools
 from typing import Any, Final
 
 from collection.detectors.cld2 import Cld2
-from collection.detectors.detection import ENOUGH, Detection, library, version
+from collection.detectors.detection import ENOUGH, UNKNOWN, Detection, has_letters, library, version
 from collection.detectors.labels import group_of, language_of, varieties_of, variety_of
 from collection.languages import Language
 
@@ -33,6 +33,8 @@ class Vote:
 
     def detect(self, text: str, declared: Language | None = None) -> Detection:
         text = text[:ENOUGH]
+        if not has_letters(text):
+            return UNKNOWN
         first = self._cld2.answer(text)
         if first:
             label, share, reliable, strength, groups = first
@@ -53,7 +55,8 @@ class Vote:
             return Detection(language_of(label, text), self._FIRST_AND_THIRD, groups)
         if b and b == c:
             return Detection(language_of(second, text), self._LAST_TWO, groups)
-        return Detection(language_of(label or third, text), self._NONE, groups)
+        best = language_of(label or third, text)
+        return Detection(best, self._NONE, groups) if best else UNKNOWN
 
 
 # gcld3 does not list what it can say.
@@ -64,8 +67,8 @@ _GCLD3_LABELS: Final = (
     "ja-Latn ru-Latn zh-Latn"
 ).split()
 
-# py3langid has labels for near relatives that it takes other texts for.
-_LANGID_LABELS: Final = {"wuu": "zh", "hbo": "he", "sdh": "ckb"}
+# py3langid has labels for near relatives that it takes other texts for, and one for what is no language.
+_LANGID_LABELS: Final = {"wuu": "zh", "hbo": "he", "sdh": "ckb", "zxx": "und"}
 
 
 @functools.cache

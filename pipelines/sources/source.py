@@ -24,20 +24,19 @@ class SourceOptions:
     """
 
     name: str = ""  # the `source` column of its records
-    language: str = ""
+    language: str = ""  # of rows that name none, in any spelling; of a table also `{column}`
     license: str = ""  # SPDX id
-    origin: Literal["", "human", "template", "translated", "synthetic"] = ""
-    encoding: str = "utf-8"
-    splits: tuple[str, ...] = ()  # only these splits of the source; none named: all
-    held_out: Literal["drop", "keep"] = "drop"  # rows of an evaluation set
-    inputs: str = "{inputs}"
-    targets: str = "{targets}"
-    system: str = ""
-    id: str = ""
-    dataset: str = ""
-    template: str = ""
-    task: str = ""
-    split: str = ""
+    origin: Literal["", "human", "template", "translated", "synthetic"] = ""  # human, template, translated, synthetic
+    encoding: str = "utf-8"  # of its text files; a byte order mark is believed first
+    held_out: Literal["drop", "keep"] = "drop"  # rows of an evaluation set: drop, keep
+    inputs: str = "{inputs}"  # of a table: the prompt, text with {column} in it
+    targets: str = "{targets}"  # of a table: the answer
+    system: str = ""  # of a table: what stands before the conversation
+    id: str = ""  # of a table: its own id of the row
+    dataset: str = ""  # of a table
+    template: str = ""  # of a table
+    task: str = ""  # of a table
+    split: str = ""  # of a table; empty: what the file's name says
 
 
 @dataclass(slots=True)

@@ -1,0 +1,48 @@
+# Everything runs in .venv, made from requirements.lock by the first target that needs it.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow lint lock bench-data clean help
+
+help:
+	@echo "make demo        the main job on the built-in sample"
+	@echo "make test        the tests (some minutes)"
+	@echo "make test-slow   the proofs that take longer"
+	@echo "make lint        ruff, mypy, import contracts, the command-line reference"
+	@echo "make bench-data  speed and memory of the data side, as shares of physical limits"
+	@echo "make lock        requirements.lock anew, from pyproject.toml"
+	@echo "make clean       remove what these made"
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"expected Python 3.11, found {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	@touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/glotmill demo --out demo
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.ready
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/reference.py --check
+
+bench-data: $(VENV)/.ready
+	$(BIN)/python benchmarks/data.py $(ARGS)
+
+lock:
+	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,140 @@
+"""Writes commands.md, configuration.md and reasons.md from the code; `--check` only says whether they are true."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cli.main import app
+from collection.reject import REASONS
+from pipelines.build import BuildConfig
+from pipelines.ingest import IngestConfig
+from pipelines.sources import SOURCES
+from pipelines.sources.source import SourceOptions
+
+HERE = Path(__file__).resolve().parent
+WRITTEN = "Written by `docs/reference.py` from the code."
+
+
+def commands() -> Iterator[str]:
+    """The reference of the command line, from the commands themselves."""
+    yield "# Commands\n"
+    yield f"{WRITTEN} Exit status: 0 done; 2 you can fix it, one line on stderr says how; 1 a bug.\n"
+    root: Any = typer.main.get_command(app)
+    yield from _commands("glotmill", root)
+
+
+def _commands(name: str, command: Any) -> Iterator[str]:
+    for child_name, child in sorted(getattr(command, "commands", {}).items()):
+        yield from _commands(f"{name} {child_name}", child)
+    if hasattr(command, "commands"):
+        return
+    yield f"## {name}\n"
+    yield _plain(command.help) + "\n"
+    yield "| option | meaning | default |"
+    yield "|---|---|---|"
+    for parameter in command.params:
+        if parameter.name == "help":
+            continue
+        is_option = parameter.param_type_name == "option"
+        spelled = ", ".join(f"`{option}`" for option in parameter.opts) if is_option else f"`{_argument(parameter)}`"
+        default = (
+            "required"
+            if parameter.required
+            else ""
+            if parameter.default in (None, False, "", ())
+            else f"`{parameter.default}`"
+        )
+        yield f"| {spelled} | {(parameter.help or '').replace('|', chr(92) + '|')} | {default} |"
+    yield ""
+
+
+def _argument(parameter: Any) -> str:
+    return parameter.metavar or parameter.name.upper()
+
+
+def _plain(text: str) -> str:
+    """Help text with its examples as code."""
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        example = re.fullmatch(r"\s*\[dim\](.*)\[/dim\]\s*", paragraph, re.DOTALL)
+        paragraphs.append(f"```bash\n{example[1]}\n```" if example else " ".join(paragraph.split()))
+    return "\n\n".join(paragraphs)
+
+
+def reasons() -> Iterator[str]:
+    """Every reason for a reject, with its stage and meaning."""
+    yield "# Reasons for a reject\n"
+    yield f"{WRITTEN} A reject is a row of `rejects/`: nothing is left out without one.\n"
+    yield "| stage | reason | meaning |"
+    yield "|---|---|---|"
+    for reason, (stage, meaning) in REASONS.items():
+        yield f"| {stage} | `{reason.value}` | {meaning} |"
+
+
+def configuration() -> Iterator[str]:
+    """Every key of the configuration, with its default and what its comment says."""
+    yield "# Configuration\n"
+    yield f"{WRITTEN} A key is given in a TOML file (`--config`) or with `--set section.key=value`.\n"
+    for command, config in (("ingest", IngestConfig), ("build", BuildConfig)):
+        yield f"## glotmill {command}\n"
+        yield "| key | default | meaning |"
+        yield "|---|---|---|"
+        yield from _keys(config, "")
+        yield ""
+
+
+def _keys(config: Any, path: str) -> Iterator[str]:
+    comments = _comments(config)
+    hints = typing.get_type_hints(config)
+    for field in dataclasses.fields(config):
+        kind = hints[field.name]
+        if dataclasses.is_dataclass(kind):
+            if kind is SourceOptions and field.name != "table":
+                names = ", ".join(f"`{name}`" for name in SOURCES)
+                if field.name == "xp3x":
+                    yield f"| `KIND.…` | | options of all sources of a kind ({names}): as `table.…` |"
+                continue
+            yield from _keys(kind, f"{path}{field.name}.")
+            continue
+        value = field.default if field.default is not dataclasses.MISSING else ""
+        shown = "" if value in ("", ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        yield f"| `{path}{field.name}` | {shown} | {comments.get(field.name, '')} |"
+
+
+def _comments(config: Any) -> dict[str, str]:
+    """What stands behind each field of a dataclass, and of those that it is made of."""
+    found: dict[str, str] = {}
+    for cls in reversed(config.__mro__[:-1]):
+        for line in inspect.getsource(cls).splitlines():
+            if match := re.match(r"    (\w+): .*?  # (.*)", line):
+                found[match[1]] = match[2].replace("|", chr(92) + "|")
+    return found
+
+
+def main() -> None:
+    """Writes the files, or compares them with what it would write."""
+    stale = []
+    pages = {"commands.md": commands(), "reasons.md": reasons(), "configuration.md": configuration()}
+    for name, lines in pages.items():
+        text = "\n".join(lines).rstrip() + "\n"
+        path = HERE / name
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text("utf-8") != text:
+                stale.append(name)
+        else:
+            path.write_text(text, "utf-8")
+    if stale:
+        sys.exit(f"{', '.join(stale)} are not what the code says: run python docs/reference.py")
+
+
+if __name__ == "__main__":
+    main()

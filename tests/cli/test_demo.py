@@ -1,0 +1,22 @@
+"""The demo: the whole of it, as a newcomer runs it."""
+
+import json
+
+from collection.reject import Reason
+
+
+def test_the_demo_makes_a_collection_of_all_languages_with_every_reject(glotmill, tmp_path):
+    done = glotmill("demo", "--out", "demo")
+    assert done.returncode == 0, done.stderr
+    assert "where to look next" in done.stdout
+    again = glotmill("demo", "--out", "demo", "--json")
+    told = json.loads(again.stdout.splitlines()[-1])
+    assert len(told["languages"]) >= 101
+    # The one reason that the demo cannot show is a bug of ours.
+    assert set(told["rejected"]) == {reason.value for reason in Reason} - {Reason.INTERNAL_ERROR.value}
+    assert told["rows_in"] == told["rows_out"] + told["rows_rejected"]
+    assert told["rows_rejected"] == sum(told["rejected"].values())
+    for folder in ("ingested-xp3x", "ingested", "collection"):
+        assert "is sound" in glotmill("collection", "validate", f"demo/{folder}").stdout
+    card = (tmp_path / "demo/collection/README.md").read_text("utf-8")
+    assert "| Swahili |" in card
