@@ -123,12 +123,13 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
     with place.piece(name) as work, PartWriter(Path(place.out), task.index, task.count) as part, _collector_off():
         rows = weight = 0
         for piece in task.pieces:
-            source = sources[piece.source]
+            source, seen = sources[piece.source], 0
             for batch in readers.read(piece.slice):
                 rows += len(batch)
+                seen += sum([len(row.raw) if row.raw else _UNKNOWN_ROW for row in batch])
                 file_rows[piece.slice.name] += len(batch)
                 part.write(refiner.refine(batch, source, piece.slice))
-                work.beat(rows, weight)
+                work.beat(rows, weight + min(seen, piece.weight))
             weight += piece.weight
             work.beat(rows, weight, last=piece is task.pieces[-1])
         work.tally.add(refiner.tally)
@@ -136,6 +137,10 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
         work.extra["file_rows"] = {
             file: count for file, count in file_rows.items() if count * task.count >= PUBLISHED_CAP
         }
+
+
+# About how many bytes a row has that is not read as text: for the bar alone.
+_UNKNOWN_ROW = 500
 
 
 @contextlib.contextmanager

@@ -1,0 +1,192 @@
+"""Files appear whole or not at all, are known by their content, and belong to one run at a time."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import xxhash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glotmill import files
+from glotmill.errors import OutputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from glotmill import files
+with files.locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def holder(folder):
+    """Another process that holds a folder until it is told to stop or killed."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == b"held\n"
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "a" / "b" / "ปลายทาง.txt"
+    with files.appearing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.parent == path.parent  # a rename from elsewhere would not be atomic
+    assert path.read_text() == "whole"
+    assert names(tmp_path) == ["a", "a/b", "a/b/ปลายทาง.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_nothing_behind_and_the_old_file_as_it_was(tmp_path, error):
+    path = tmp_path / "part.parquet"
+    path.write_text("old")
+    with pytest.raises(error), files.appearing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["part.parquet"]
+
+
+def test_a_new_file_takes_the_place_of_the_old_one(tmp_path):
+    files.write_text(tmp_path / "x", "old")
+    files.write_text(tmp_path / "x", "नया ✓")
+    assert (tmp_path / "x").read_bytes() == "नया ✓".encode()
+    assert names(tmp_path) == ["x"]
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path):
+    with files.appearing(tmp_path / "x") as first, files.appearing(tmp_path / "x") as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert (tmp_path / "x").read_text() == "first"  # the one that ended last
+    assert names(tmp_path) == ["x"]
+
+
+def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
+    left = [tmp_path / ".a.0123456789ab.tmp", tmp_path / "data" / ".b.parquet.0123456789ab.tmp"]
+    kept = [tmp_path / "c.tmp", tmp_path / ".lock", tmp_path / "data" / "d.parquet"]
+    for path in left + kept:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    files.remove_leftovers(tmp_path)
+    assert names(tmp_path) == [".lock", "c.tmp", "data", "data/d.parquet"]
+
+
+def test_a_temporary_file_is_known_as_a_leftover(tmp_path):
+    with files.appearing(tmp_path / "x.parquet") as temporary:
+        temporary.touch()
+        files.remove_leftovers(tmp_path)
+        assert not temporary.exists()
+        temporary.touch()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "99aa06d3014798d86001c324468d497f"),
+        ("Habari ya dunia, 你好, नमस्ते\n".encode(), "c9d5c296e3fda55735354be3ca1c699c"),
+    ],
+)
+def test_a_content_hash_never_changes(tmp_path, content, expected):
+    (tmp_path / "x").write_bytes(content)
+    assert files.content_hash(tmp_path / "x") == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(content=st.binary(max_size=60), start=st.integers(0, 70), end=st.none() | st.integers(0, 70))
+def test_a_range_has_the_hash_of_its_bytes(tmp_path_factory, content, start, end):
+    path = tmp_path_factory.getbasetemp() / "ranged"
+    path.write_bytes(content)
+    assert files.content_hash(path, start, end) == xxhash.xxh3_128_hexdigest(content[start:end])
+
+
+def test_a_range_of_a_big_file_is_read_in_pieces_to_the_byte(tmp_path):
+    content = bytes(range(256)) * (3 << 12) + b"end"  # three megabytes and a bit
+    (tmp_path / "x").write_bytes(content)
+    for start, end in ((0, None), (1, 1 << 20), (5, (1 << 20) + 6), (1 << 20, 3 << 20), (3 << 20, None)):
+        assert files.content_hash(tmp_path / "x", start, end) == xxhash.xxh3_128_hexdigest(content[start:end])
+
+
+def test_a_second_process_is_refused_and_told_which_one_holds_the_folder(tmp_path):
+    with holder(tmp_path / "out") as other:
+        with pytest.raises(OutputError, match=f"process {other.pid}\\b.*another --out"), files.locked(tmp_path / "out"):
+            pytest.fail("two runs at once")
+        other.stdin.close()
+        other.wait()
+        with files.locked(tmp_path / "out"):
+            pass
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_lock_goes_with_its_process_even_when_that_is_killed(tmp_path):
+    with holder(tmp_path) as other:
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+        assert (tmp_path / ".lock").exists()
+        with files.locked(tmp_path):
+            assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+    assert names(tmp_path) == []
+
+
+def test_a_lock_is_given_back_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), files.locked(tmp_path):
+        raise ZeroDivisionError
+    with files.locked(tmp_path):
+        pass
+
+
+def test_folders_are_locked_one_by_one(tmp_path):
+    with holder(tmp_path / "a"), files.locked(tmp_path / "b"):
+        pass
+
+
+def test_a_lock_file_that_goes_while_it_is_opened_locks_nobody_in(tmp_path, monkeypatch):
+    """One run ends, and another begins, between a third's opening of the lock file and its taking of the lock."""
+    take = fcntl.flock
+    ending = files.locked(tmp_path)
+    beginning = files.locked(tmp_path)
+    ending.__enter__()
+
+    def late(handle, how):
+        monkeypatch.setattr(fcntl, "flock", take)
+        ending.__exit__(None, None, None)
+        beginning.__enter__()
+        take(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    try:
+        with pytest.raises(OutputError), files.locked(tmp_path):
+            pytest.fail("two runs at once")
+    finally:
+        beginning.__exit__(None, None, None)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(OutputError, match="cannot write to .*file.*not a folder"),
+        files.locked(tmp_path / "file" / "out"),
+    ):
+        pytest.fail("no such folder")
