@@ -114,7 +114,9 @@ def test_every_language_has_a_configuration_with_the_splits_that_it_has(front):
 def table(text, title):
     """The rows of the table under a title, as lists of cells."""
     lines = text.split(f"## {title}\n\n")[1].split("\n\n")[0].splitlines()
-    rows = [[cell.strip().replace("\0", "|") for cell in line.replace("\\|", "\0").strip("|").split("|")] for line in lines]
+    rows = [
+        [cell.strip().replace("\0", "|") for cell in line.replace("\\|", "\0").strip("|").split("|")] for line in lines
+    ]
     assert {len(row) for row in rows} == {len(rows[0])}
     return [rows[0], *rows[2:]]
 

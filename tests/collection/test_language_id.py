@@ -16,7 +16,7 @@ LONG = {
     "yor_Latn": "Oòrùn máa ń mú kí omi òkun gbẹ, ooru náà á gòkè lọ sí ojú ọ̀run, á tutù, á sì di ìkùukùu tó ń rọ òjò.",
     "vie_Latn": "Nước biển bốc hơi dưới nắng, bay lên cao rồi lạnh đi thành mây và mưa rơi xuống mặt đất.",
     "srp_Cyrl": "Сунце испарава морску воду, пара се пење на небо, хлади се и претвара у облаке из којих пада киша.",
-    "srp_Latn": "Sunce isparava morsku vodu, para se penje na nebo, hladi se i pretvara u oblake iz kojih pada kiša.",
+    "srp_Latn": "Glavni grad Srbije je Beograd, koji se nalazi na ušću Save u Dunav i ima oko milion i po stanovnika.",
     "arz_Arab": "الشمس بتبخر مية البحر، والبخار بيطلع لفوق في السما ويبرد ويبقى سحاب وبعدين المطر ينزل.",
     "heb_Hebr": "מי הים מתאדים בחום השמש, האדים עולים לשמיים, מתקררים והופכים לעננים.",
     "tha_Thai": "น้ำทะเลระเหยเพราะแดด ไอน้ำลอยขึ้นไปบนฟ้าแล้วเย็นลงกลายเป็นเมฆและฝน",
@@ -122,32 +122,33 @@ def test_a_short_answer_is_confirmed_by_the_whole_conversation(vote, code):
     assert decision.detected.group == resolve(code).group
 
 
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("Ναι", "ell_Grek"),
-        ("Այո", "hye_Armn"),
-        ("კი", "kat_Geor"),
-        ("네", "kor_Hang"),
-        ("はい", "jpn_Jpan"),
-        ("不知道", "zho_Hans"),
-        ("ใช่", "tha_Thai"),
-        ("ແມ່ນ", "lao_Laoo"),
-        ("បាទ", "khm_Khmr"),
-        ("ஆம்", "tam_Taml"),
-        ("అవును", "tel_Telu"),
-        ("ಹೌದು", "kan_Knda"),
-        ("അതെ", "mal_Mlym"),
-        ("હા", "guj_Gujr"),
-        ("ਹਾਂ", "pan_Guru"),
-        ("ଓଡ଼ିଆ", "ory_Orya"),
-        ("ඔව්", "sin_Sinh"),
-        ("ޢާއެކޭ", "div_Thaa"),
-    ],
-)
-def test_two_characters_tell_the_language_that_has_a_script_to_itself(vote, text, code):
-    decision = decide(talk("1 + 1 = 2?", text), None, vote, CONFIG)
-    assert (decision.verdict, decision.detected.code) == (Verdict.DETECTED, code)
+WORDS = {
+    "ell_Grek": "Ναι",
+    "hye_Armn": "Այո",
+    "kat_Geor": "კი",
+    "kor_Hang": "네",
+    "jpn_Jpan": "はい",
+    "zho_Hans": "不知道",
+    "tha_Thai": "ใช่",
+    "lao_Laoo": "ແມ່ນ",
+    "khm_Khmr": "បាទ",
+    "tam_Taml": "ஆம்",
+    "tel_Telu": "అవును",
+    "kan_Knda": "ಹೌದು",
+    "mal_Mlym": "അതെ",
+    "guj_Gujr": "હા",
+    "pan_Guru": "ਹਾਂ",
+    "ory_Orya": "ଓଡ଼ିଆ",
+    "sin_Sinh": "ඔව්",
+    "div_Thaa": "ޢާއެކޭ",
+}
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_a_word_tells_the_language_that_has_a_script_to_itself(vote, code):
+    for detector in (vote, Scripted()):
+        decision = decide(talk("1 + 1 = 2?", WORDS[code]), None, detector, CONFIG)
+        assert (decision.verdict, decision.detected.code) == (Verdict.DETECTED, code)
 
 
 @pytest.mark.parametrize("text", ["ok", "1234", "👍", "да", "سلام", "John Smith", "Paris", ""])
@@ -165,7 +166,7 @@ def test_a_word_in_a_script_of_many_languages_tells_nothing(vote, text):
 )
 def test_code_says_nothing_about_the_language(vote, code_block):
     swahili = resolve("swh_Latn")
-    assert decide(talk(ENGLISH, code_block * 3), swahili, vote, CONFIG).verdict is Verdict.UNDECIDED
+    assert decide(talk(ENGLISH, code_block), swahili, vote, CONFIG).verdict is Verdict.UNDECIDED
     mixed = decide(talk(ENGLISH, f"{LONG['swh_Latn']}\n{code_block}"), swahili, vote, CONFIG)
     assert mixed.verdict is Verdict.AGREED
     undeclared = decide(talk(ENGLISH, f"{LONG['swh_Latn']}\n{code_block}"), None, vote, CONFIG)

@@ -17,7 +17,9 @@ SHONA = ("Atlantic-Congo", "Benue-Congo")  # Aya's card calls it Indo-Aryan; it 
 def ayas_table(shared):
     """Code, mC4's code, name, script, family, subgroup, class and FLORES codes, as Aya's card and paper have them."""
     lines = shared("reference/aya.md").read_text("utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if re.match(r"\| [a-z]{3} \|", line)]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if re.match(r"\| [a-z]{3} \|", line)
+    ]
     rows = [row for row in rows if len(row) == 8]
     assert len(rows) == 101
     return rows
@@ -64,10 +66,16 @@ def test_every_folder_of_the_sources_is_named_after_a_known_language(shared, nam
 @pytest.mark.parametrize(
     ("code", "spellings"),
     [
-        ("swh_Latn", "sw|swa|swh|swh_Latn|SWH_LATN|swh-Latn|swa_Latn|sw-KE|sw_KE|sw-Latn-TZ|Swahili|Kiswahili| swahili "),
+        (
+            "swh_Latn",
+            "sw|swa|swh|swh_Latn|SWH_LATN|swh-Latn|swa_Latn|sw-KE|sw_KE|sw-Latn-TZ|Swahili|Kiswahili| swahili ",
+        ),
         ("heb_Hebr", "he|iw|heb|heb_Hebr|iw-IL|Hebrew"),
         ("ydd_Hebr", "yi|ji|yid|yid_Hebr|Yiddish|eastern_yiddish"),
-        ("zho_Hans", "zh|zho|chi|cmn|cmn_Hans|zh-Hans|zh-CN|zh_SG|zh-Hans-CN|zho_Hani|simplified_chinese|Chinese|Mandarin"),
+        (
+            "zho_Hans",
+            "zh|zho|chi|cmn|cmn_Hans|zh-Hans|zh-CN|zh_SG|zh-Hans-CN|zho_Hani|simplified_chinese|Chinese|Mandarin",
+        ),
         ("zho_Hant", "zh-Hant|zh-TW|zh_HK|zh-Hant-TW|cmn_Hant|zho_Hant|traditional_chinese|Chinese (Traditional)"),
         ("yue_Hant", "yue|Cantonese|yue-Hant-HK|yue_Hani"),
         ("por_Latn", "pt|por|pt-BR|pt_PT|Portuguese|Brazilian Portuguese"),
@@ -106,7 +114,9 @@ def test_many_spellings_lead_to_one_row(code, spellings):
     )
 
 
-@pytest.mark.parametrize("spelling", ["", "  ", "und", "xx", "english language", "swh_Arab", "eng_Cyrl", "中文", "\ud800"])
+@pytest.mark.parametrize(
+    "spelling", ["", "  ", "und", "xx", "english language", "swh_Arab", "eng_Cyrl", "中文", "\ud800"]
+)
 def test_an_unknown_spelling_leads_nowhere(spelling):
     assert find(spelling) is None
     with pytest.raises(UnknownNameError, match="glotmill languages"):

@@ -69,9 +69,7 @@ def test_the_true_language_is_told_only_where_it_is_asked_for():
     judge(alone, TEXTS)
     judge(helped, TEXTS, declared=True)
     assert set(alone.told) == {None}
-    assert [language.code for language in helped.told] == [
-        language.code for language, lines in TEXTS for _ in lines
-    ]
+    assert [language.code for language in helped.told] == [language.code for language, lines in TEXTS for _ in lines]
 
 
 @pytest.mark.parametrize("texts", [[], TEXTS[4:]])

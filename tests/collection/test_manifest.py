@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collection.manifest import KEPT, Balance, Input, Manifest, Tally, balances, rejected_by_reason, total_of, unfair_reasons
+from collection.manifest import (
+    KEPT,
+    Balance,
+    Input,
+    Manifest,
+    Tally,
+    balances,
+    rejected_by_reason,
+    total_of,
+    unfair_reasons,
+)
 from collection.reject import Reason
 from glotmill.errors import SourceError
 
@@ -166,7 +176,7 @@ def test_an_unfinished_stage_says_how_to_finish_it(tmp_path, manifest):
 
 
 def test_a_folder_without_a_manifest_and_no_folder_are_told_apart(tmp_path):
-    with pytest.raises(SourceError, match="no manifest.json in it"):
+    with pytest.raises(SourceError, match=r"no manifest\.json in it"):
         Manifest.read(tmp_path)
     with pytest.raises(SourceError, match="no such folder"):
         Manifest.read(tmp_path / "nowhere")
@@ -191,7 +201,7 @@ def test_a_folder_without_a_manifest_and_no_folder_are_told_apart(tmp_path):
 )
 def test_a_damaged_manifest_is_named(tmp_path, content):
     (tmp_path / "manifest.json").write_bytes(content)
-    with pytest.raises(SourceError, match="manifest.json cannot be read"):
+    with pytest.raises(SourceError, match=r"manifest\.json cannot be read"):
         Manifest.read(tmp_path)
 
 

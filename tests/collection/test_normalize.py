@@ -61,6 +61,7 @@ def test_what_a_writing_system_needs_stays(text):
         ("\u1112\u1161\u11ab\u1100\u116e\u11a8", "한국"),
         ("क\u093c", "क़"),  # excluded from composition: NFC keeps it apart
         ("ｶﾞ Ａ ﬁ ①", "ｶﾞ Ａ ﬁ ①"),  # compatibility forms stay
+        ("ﬁ ① ｶﾞ cafe\u0301", "ﬁ ① ｶﾞ café"),
         ("\u2126", "Ω"),
         ("a\ud83d\ude00b", "a😀b"),
         ("a\ud83db", "a�b"),

@@ -92,7 +92,8 @@ def test_a_telephone_number_is_masked_whatever_stands_around_it(number, around):
 
 
 @pytest.mark.parametrize(
-    "number", ["၀၉၁ ၁၂၃ ၄၅၆", "០១២ ៣៤៥ ៦៧៨", "０９０-１２３４-５６７８", "૦૯૮૧ ૨૩૪ ૫૬૭", "+٩٦٦ ٥٠ ١٢٣ ٤٥٦٧", "+۹۸ ۹۱۲ ۳۴۵ ۶۷۸۹"]
+    "number",
+    ["၀၉၁ ၁၂၃ ၄၅၆", "០១២ ៣៤៥ ៦៧៨", "０９０-１２３４-５６７８", "૦૯૮૧ ૨૩૪ ૫૬૭", "+٩٦٦ ٥٠ ١٢٣ ٤٥٦٧", "+۹۸ ۹۱۲ ۳۴۵ ۶۷۸۹"],
 )
 def test_digits_of_every_script_are_digits_of_a_telephone_number(number):
     assert mask(number) == ("[PHONE]", {"PHONE": 1})
@@ -222,7 +223,22 @@ def without_looks(text):
 
 DIGITS = ["0", "1", "9", "55", "123", "2001", "٠", "٥", "۰۹", "०९", "๐", "５"]
 GAPS = [" ", "-", ".", "(", ")", " (", ") ", "+", ":", "::", "/", ",", "\u00a0", "\u2011", "", "", ""]
-PIECES = [*DIGITS, *GAPS, *DIGITS, "@", "a", "f", "ab.cd", ".org", "字", "ก", "_", "8.8.8.8", *(key[:6] for key in KEYS)]
+PIECES = [
+    *DIGITS,
+    *GAPS,
+    *DIGITS,
+    "@",
+    "a",
+    "f",
+    "ab.cd",
+    ".org",
+    "字",
+    "ก",
+    "_",
+    "8.8.8.8",
+    " 2a00::1 ",
+    *(key[:6] for key in KEYS),
+]
 
 
 @settings(max_examples=600, deadline=None)

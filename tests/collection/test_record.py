@@ -114,7 +114,11 @@ def test_the_columns_are_those_that_the_design_names():
         [],
         [FULL],
         [Record.of(messages=HABARI, language="swh_Latn", source="aya")],
-        [FULL, Record.of(messages=HABARI, language="swh_Latn", source="aya"), replace(FULL, messages=(), lid_score=0.0)],
+        [
+            FULL,
+            Record.of(messages=HABARI, language="swh_Latn", source="aya"),
+            replace(FULL, messages=(), lid_score=0.0),
+        ],
     ],
 )
 def test_records_come_back_from_arrow_as_they_were_and_in_their_order(records):

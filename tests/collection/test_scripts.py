@@ -62,7 +62,10 @@ ASSIGNED = [
 ]
 # Of the Basic Multilingual Plane, what may be missing: marks and symbols that are no letters of a text in this script,
 # a few phonetic letters, the filler of half-width Hangul, and the ohm sign, which NFC makes an omega.
-LEFT_OUT = {*"\ufe2e\ufe2f\u02ea\u02eb\uab65\uab66\uab67\uab68\uab69\u302e\u302f\uffa0\u2126", *map(chr, range(0x3200, 0x3280))}
+LEFT_OUT = {
+    *"\ufe2e\ufe2f\u02ea\u02eb\uab65\uab66\uab67\uab68\uab69\u302e\u302f\uffa0\u2126",
+    *map(chr, range(0x3200, 0x3280)),
+}
 
 
 def in_unicode(names):

@@ -18,7 +18,9 @@ def test_a_split_never_changes():
     )
 
 
-@pytest.mark.parametrize(("validation", "test"), [(0.01, 0.01), (0.1, 0.05), (0.3, 0.6), (0.0, 0.2), (0.2, 0.0), (0, 0)])
+@pytest.mark.parametrize(
+    ("validation", "test"), [(0.01, 0.01), (0.1, 0.05), (0.3, 0.6), (0.0, 0.2), (0.2, 0.0), (0, 0)]
+)
 def test_the_splits_have_their_shares(validation, test):
     counts = Counter(split_of(one, None, SplitConfig(validation, test)) for one in IDS)
     assert counts.keys() <= set(SPLITS)

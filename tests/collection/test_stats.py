@@ -48,7 +48,8 @@ def test_rows_turns_and_lengths_are_counted_in_characters_and_bytes():
 
 
 @pytest.mark.parametrize(
-    ("length", "power"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (1023, 9), (1024, 10), (1025, 10), (65535, 15), (65536, 16)]
+    ("length", "power"),
+    [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (1023, 9), (1024, 10), (1025, 10), (65535, 15), (65536, 16)],
 )
 def test_a_length_is_counted_under_the_power_of_two_below_it(length, power):
     assert measure(to_batch([row("q", "ก" * length)])).lengths == {power: 1}
@@ -89,7 +90,9 @@ def test_parts_add_up_to_the_whole(some, cut):
     assert total([measure(to_batch(some[:cut])), measure(to_batch(some[cut:]))]) == whole
     assert sum(whole.lengths.values()) == whole.rows == len(some)
     assert all(sum(counts.values()) == whole.rows for counts in whole.by.values())
-    assert whole.prompt_characters + whole.target_characters == sum(len(m.content) for one in some for m in one.messages)
+    assert whole.prompt_characters + whole.target_characters == sum(
+        len(m.content) for one in some for m in one.messages
+    )
 
 
 @settings(max_examples=100, deadline=None)

@@ -132,7 +132,7 @@ def test_a_damaged_part_is_named(tmp_path, damage):
 
 
 def test_a_part_that_is_gone_is_named(tmp_path):
-    with pytest.raises(SourceError, match="gone.parquet"):
+    with pytest.raises(SourceError, match=r"gone\.parquet"):
         list(batches(tmp_path / "gone.parquet"))
 
 

@@ -67,7 +67,10 @@ def sound_stage(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stage")
     rows = [make_record(n, ("swh_Latn", "arb_Arab")[n % 2], ("aya", "xp3x")[n % 3 == 0]) for n in range(20)]
     lines = [Reject(Reason.TOO_SHORT, language="swh_Latn", source="aya", location=f"f:{n}") for n in range(3)]
-    lines += [Reject(Reason.INVALID_JSON, language="und", source="xp3x"), Reject(Reason.TOO_LONG, "", "", "arb_Arab", "aya")]
+    lines += [
+        Reject(Reason.INVALID_JSON, language="und", source="xp3x"),
+        Reject(Reason.TOO_LONG, "", "", "arb_Arab", "aya"),
+    ]
     for index in (0, 1):
         with PartWriter(folder, index, 2) as part:
             part.write([*rows[index::2], *lines[index::2]])

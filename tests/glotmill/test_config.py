@@ -138,7 +138,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one_wherever_it_stands(valu
 
 
 def test_an_unknown_key_like_no_other_is_answered_with_all_that_are_known_there():
-    with pytest.raises(ConfigError, match="unknown configuration key filters.zzz; known here: enabled, limits"):
+    with pytest.raises(ConfigError, match=r"unknown configuration key filters\.zzz; known here: enabled, limits"):
         config.build(Job, {"filters": {"zzz": 1}})
 
 
@@ -168,12 +168,12 @@ def test_a_value_of_the_wrong_type_is_named_with_its_key(values, where):
 def test_a_file_that_is_no_toml_is_named(tmp_path, content):
     file = tmp_path / "job.toml"
     file.write_bytes(content)
-    with pytest.raises(ConfigError, match="job.toml"):
+    with pytest.raises(ConfigError, match=r"job\.toml"):
         config.load(Job, file)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="no configuration file at .*nowhere.toml"):
+    with pytest.raises(ConfigError, match=r"no configuration file at .*nowhere\.toml"):
         config.load(Job, tmp_path / "nowhere.toml")
     with pytest.raises(ConfigError, match="cannot read"):
         config.load(Job, tmp_path)

@@ -56,9 +56,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_with_advice():
     error = UnknownNameError("language", "swahilli", ["Swahili", "Zulu"], "`glotmill languages` lists all codes")
     assert error.seen == "swahilli"
     assert error.nearest == ["Swahili"]
-    assert str(error) == (
-        "unknown language 'swahilli'; the nearest are Swahili; `glotmill languages` lists all codes"
-    )
+    assert str(error) == ("unknown language 'swahilli'; the nearest are Swahili; `glotmill languages` lists all codes")
 
 
 def test_an_unknown_name_that_is_like_no_other_is_only_named():

@@ -186,7 +186,7 @@ def test_a_lock_file_that_goes_while_it_is_opened_locks_nobody_in(tmp_path, monk
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(OutputError, match="cannot write to .*file.*not a folder"),
+        pytest.raises(OutputError, match=r"cannot write to .*file.*not a folder"),
         files.locked(tmp_path / "file" / "out"),
     ):
         pytest.fail("no such folder")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import itertools
 import json
 import os
@@ -210,17 +209,35 @@ def test_an_encoding_of_no_known_name_is_one_error_that_names_it(tmp_path, mill,
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("spelling", ["UTF-8", "utf8", "utf_8", "U8"])
+def test_utf_8_may_be_spelled_in_any_way(folder, mill, spelling):
+    table = "inputs,targets,language_code\n{inputs},{targets},{language_code}\n"
+    (folder / "marked.jsonl").write_bytes(b"\xef\xbb\xbf" + lines(good(4), good(5)))
+    (folder / "marked.json").write_bytes(b"\xef\xbb\xbf" + json.dumps([good(6)]).encode())
+    (folder / "marked.csv").write_bytes(b"\xef\xbb\xbf" + table.format(**good(7)).encode())
+    assert mill("aya", folder, encoding=spelling).manifest.rows_out == 7
+
+
+@pytest.mark.parametrize("spelling", ["UTF-16", "utf_16", "utf16", "UTF-16LE", "utf_32"])
+def test_utf_16_and_32_may_be_spelled_in_any_way(tmp_path, mill, spelling):
+    packed = gzip.compress(lines(good(1), good(2), good(3)).decode().encode(spelling))
+    (tmp_path / "rows.jsonl.gz").write_bytes(packed)
+    assert mill("aya", tmp_path / "rows.jsonl.gz", encoding=spelling).manifest.rows_out == 3
+
+
 def test_lone_surrogates_and_nul_characters_in_text_are_mended(tmp_path, write_lines, mill):
     rows = [
         json.dumps({**good(), "targets": "Mji mkuu wa Tanzania\ud83d ni Dodoma\x00, ndugu yangu."}),
         json.dumps({**good(), "targets": "\ud83d\ude00 ni Dodoma \U0001f600 ndugu yangu."}, ensure_ascii=True),
         json.dumps({**good(), "inputs": "\udfff", "language_code": "\ud800"}),
         json.dumps({**good(), "\udfff": "\udfff", "extra": ["\ud800"]}),
+        json.dumps({**good(5), "annotation_type": "\ud800", "split": "\udfff\x00"}),
     ]
     run = mill("aya", write_lines(tmp_path / "rows.jsonl", rows))
     assert [record.target for record in run.records] == [
         "Mji mkuu wa Tanzania\ufffd ni Dodoma, ndugu yangu.",
         "😀 ni Dodoma 😀 ndugu yangu.",
+        good()["targets"],
         good()["targets"],
     ]
     assert run.reasons == {"unknown_language": 1}
@@ -527,7 +544,7 @@ def small_disk(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
     yield mount
-    subprocess.run(["umount", str(place)], capture_output=True)
+    subprocess.run(["umount", "--lazy", str(place)], capture_output=True)
 
 
 # Too little room for data, and too few files: before the run, for its notes, for a part, for a part's marker.

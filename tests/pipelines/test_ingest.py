@@ -76,6 +76,7 @@ def config(sources, mode="in_memory", **more):
 def output(out):
     """All that a run leaves, by its path; of the manifest all but how this very run went."""
     found = {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    found.pop(".lock", None)
     manifest = json.loads(found["manifest.json"])
     manifest.pop("run")
     return {**found, "manifest.json": manifest}

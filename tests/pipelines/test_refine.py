@@ -352,34 +352,8 @@ names = st.sampled_from(
 )
 words = st.sampled_from(
     [
-        "",
-        " ",
-        "\x00",
-        "\ufeff",
-        "user",
-        "assistant",
-        "gpt",
-        "human",
-        "system",
-        "tool",
-        "function_call",
-        "text",
-        "image",
-        "swh",
-    ]
-    + [
-        "hau",
-        "code",
-        "test",
-        "None",
-        "-",
-        "<|user|>: q <|bot|>: a",
-        "<|user|>",
-        "\ud800",
-        "a\udc80b",
-        "Menene wannan?",
-        "ไทย",
-        "{x}",
+        *"|user|assistant|gpt|human|system|tool|function_call|text|image|swh|hau|code|test|None|-| |{x}|ไทย".split("|"),
+        *("\x00", "\ufeff", "\ud800", "a\udc80b", "Menene wannan?", "<|user|>", "<|user|>: q <|bot|>: a"),
     ]
 ) | st.text(max_size=8)
 values = st.recursive(
@@ -414,6 +388,7 @@ rows = st.one_of(
 @pytest.mark.parametrize("kind", SOURCES)
 @given(data=st.lists(rows, max_size=4), enabled=st.booleans())
 @example(data=[{"instruction": "q", "output": "a", "history": 5}], enabled=True)
+@example(data=[{**one, "split": "\ud800", "dataset": "a\udc80b"} for one in SOUND], enabled=True)
 @settings(max_examples=100, deadline=None)
 def test_no_json_object_is_a_row_that_glotmill_fails_on(kind, enabled, data):
     config = RefineConfig(filters=FilterConfig(enabled=enabled), language_id=LanguageIdConfig(detector="cld2"))

@@ -334,7 +334,7 @@ def test_what_comes_out_is_a_conversation_in_the_order_of_the_turns(said):
         assert not asked or not any(role == "assistant" and text.strip() for role, text in said[asked[0] :])
         return
     roles = [role for role, _ in kept]
-    assert [role for role in roles if role != "system"][0] == "user" and roles[-1] == "assistant"
+    assert next(role for role in roles if role != "system") == "user" and roles[-1] == "assistant"
     assert all(a != b or a == "tool" for a, b in itertools.pairwise(roles))
     # Every word from the first question to the last answer is there, in its order.
     sound = [turn for turn in said if turn.content.strip()]

@@ -72,7 +72,8 @@ def test_the_language_of_the_row_is_believed_before_the_name_of_its_file_and_tha
         ({"dataset": "xcopa", "config": "None"}, FILE, "xcopa"),
         ({"dataset": "facebook/flores", "config": "eng_Latn-sna_Latn"}, FILE, "facebook/flores/eng_Latn-sna_Latn"),
         ({}, "en/xp3_GEM_wiki_lingua_en_train_article.jsonl", "GEM_wiki_lingua_en_train_article"),
-        ({}, "merged_en.jsonl", "merged_en"),
+        ({}, "merged_en.jsonl.gz", "merged_en"),
+        ({}, "zh/xp3_xquad_xquad.zh_validation_jeopardy.jsonl", "xquad_xquad.zh_validation_jeopardy"),
     ],
 )
 def test_the_data_set_is_that_of_the_row_or_the_name_of_its_file(row, file, dataset):
