@@ -43,12 +43,10 @@ def find_fault(messages: Sequence[Message], language: Language | None, config: F
 
     `language` is the declared one, None where none was declared: it only says how dense the writing is.
     """
+    if empty := find_empty(messages):
+        return empty
     target = messages[-1].content
     prompts = [content for role, content in messages if role == "user"]
-    if not any(prompt and not prompt.isspace() for prompt in prompts):
-        return Fault(Reason.EMPTY_PROMPT, "")
-    if not target or target.isspace():
-        return Fault(Reason.EMPTY_TARGET, "")
     if not _LETTER_OR_DIGIT.search(target):
         return Fault(Reason.TRIVIAL_TARGET, repr(target[:40]))
     if copies(prompts[-1], target):
@@ -60,6 +58,14 @@ def find_fault(messages: Sequence[Message], language: Language | None, config: F
         or _over(Reason.MOSTLY_URLS, url_share(target), config.max_url)
         or _over(Reason.MOSTLY_MARKUP, markup_share(target), config.max_markup)
     )
+
+
+def find_empty(messages: Sequence[Message]) -> Fault | None:
+    """EMPTY_PROMPT or EMPTY_TARGET where nobody asks, or nothing is answered; None elsewhere."""
+    if not any([content and not content.isspace() for role, content in messages if role == "user"]):
+        return Fault(Reason.EMPTY_PROMPT, "")
+    target = messages[-1].content
+    return Fault(Reason.EMPTY_TARGET, "") if not target or target.isspace() else None
 
 
 def find_script_fault(messages: Sequence[Message], language: Language, config: FilterConfig) -> Fault | None:

@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import xxhash
@@ -118,12 +119,20 @@ def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
             roles.append(role)
             contents.append(content)
         offsets.append(len(roles))
-    turns = pa.StructArray.from_arrays(
-        [pa.array(roles, pa.string()), pa.array(contents, pa.string())], ["role", "content"]
-    )
-    arrays = {name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()}
+    turns = pa.StructArray.from_arrays([_array(roles, pa.string()), _array(contents, pa.string())], ["role", "content"])
+    arrays = {name: _array(values, SCHEMA.field(name).type) for name, values in columns.items()}
     arrays["messages"] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), turns)
     return pa.RecordBatch.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, type_)
+    except UnicodeEncodeError:  # a source's own names may hold lone surrogates, which no file can
+        return pa.array([_SURROGATE.sub("\ufffd", value) if value else value for value in values], type_)
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def from_batch(batch: pa.RecordBatch | pa.Table) -> list[Record]:

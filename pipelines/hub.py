@@ -7,12 +7,17 @@ hf:///data/aya_dataset                             the same, from a local copy
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from glotmill.errors import MissingDependencyError, SourceError
+import xxhash
+
+from glotmill import files
+from glotmill.errors import GlotmillError, MissingDependencyError, SourceError
 
 _KEYS = ("config", "split", "revision")
 
@@ -34,22 +39,51 @@ class HubAddress:
 def parse_address(text: str) -> HubAddress:
     """The address that `hf://NAME?config=...` stands for; SourceError for keys that mean nothing."""
     parts = urlsplit(text)
-    name = parts.netloc + parts.path
+    name = (parts.netloc + parts.path).rstrip("/")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     unknown = [key for key in query if key not in _KEYS]
     if unknown or not name:
         raise SourceError(f"{text!r}: expected hf://NAME, or hf://NAME?config=...&split=...&revision=...")
-    return HubAddress(name.rstrip("/"), **query)
+    return HubAddress(name, **query)
+
+
+def pinned(address: HubAddress) -> tuple[HubAddress, str]:
+    """The address at the commit that it means now, and what names that content: the commit, a local folder's hash.
+
+    A branch may move while a run is killed and taken up again; a commit does not.
+    """
+    folder = Path(address.name)
+    if folder.is_dir():
+        found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        digest = xxhash.xxh3_128()
+        for path in found:
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{files.content_hash(path)}\n".encode())
+        return address, digest.hexdigest()
+    try:
+        from huggingface_hub import HfApi
+    except ImportError as error:
+        raise _missing() from error
+    with _told_as_one_error(address):
+        commit = HfApi().dataset_info(address.name, revision=address.revision or None).sha
+    return replace(address, revision=commit or address.revision), commit or ""
 
 
 def splits_of(address: HubAddress) -> list[tuple[str, int]]:
     """Each split to be read, and into how many pieces its files let it be cut."""
+    with _told_as_one_error(address):
+        return [(split, max(1, stream.num_shards)) for split, stream in _load(address).items()]
+
+
+@contextlib.contextmanager
+def _told_as_one_error(address: HubAddress) -> Iterator[None]:
     try:
-        loaded = _load(address)
+        yield
+    except GlotmillError:
+        raise
     except Exception as error:
         # datasets raises whatever its builders and its network raise.
-        raise SourceError(f"{address}: {type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
-    return [(split, max(1, stream.num_shards)) for split, stream in loaded.items()]
+        told = (str(error).strip() or "no more is known").splitlines()[0]
+        raise SourceError(f"{address}: {type(error).__name__}: {told}") from error
 
 
 def rows(address: str, index: int, count: int) -> Iterator[dict[str, Any]]:
@@ -63,7 +97,7 @@ def _load(address: HubAddress) -> dict[str, Any]:
     try:
         import datasets
     except ImportError as error:
-        raise MissingDependencyError("datasets", "data", "reading hf:// sources") from error
+        raise _missing() from error
     loaded = datasets.load_dataset(
         address.name,
         name=address.config or None,
@@ -72,3 +106,7 @@ def _load(address: HubAddress) -> dict[str, Any]:
         streaming=True,
     )
     return {address.split: loaded} if address.split else dict(loaded)
+
+
+def _missing() -> MissingDependencyError:
+    return MissingDependencyError("datasets", "data", "reading hf:// sources")

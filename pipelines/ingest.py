@@ -120,6 +120,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
     sources = _sources(config)
     refiner = Refiner(config)
     file_rows: Counter[str] = Counter()
+    cut = {piece.slice.name for piece in task.pieces if piece.slice.start or piece.slice.end}
     with place.piece(name) as work, PartWriter(Path(place.out), task.index, task.count) as part, _collector_off():
         rows = weight = 0
         for piece in task.pieces:
@@ -133,9 +134,9 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
             weight += piece.weight
             work.beat(rows, weight, last=piece is task.pieces[-1])
         work.tally.add(refiner.tally)
-        # A file may be spread over shards: only its whole count tells whether the publisher cut it.
+        # Only the count of a whole file tells whether the publisher cut it; this may be a part of one.
         work.extra["file_rows"] = {
-            file: count for file, count in file_rows.items() if count * task.count >= PUBLISHED_CAP
+            file: count for file, count in file_rows.items() if count == PUBLISHED_CAP or file in cut
         }
 
 

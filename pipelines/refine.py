@@ -6,6 +6,7 @@ job around it only moves files.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from collection.quality import Fault, FilterConfig
 from collection.record import Message, Record, record_id
 from collection.reject import Reason, Reject
 from pipelines.readers import Row, Slice, location, raw_text
+from pipelines.sources.conversation import conversation
 from pipelines.sources.source import Parsed, ParseFault, Source
 
 
@@ -43,6 +45,7 @@ class RefineConfig:
     raw_limit: int = 65_536  # characters of a raw row that a reject keeps
 
 
+_CONTENT: Final = operator.attrgetter("content")
 _UNASKED: Final = Decision(Verdict.UNSUPPORTED)
 
 
@@ -53,7 +56,7 @@ class _Draft:
     row: Row
     id: str
     parsed: Parsed
-    messages: list[Message]
+    messages: Sequence[Message]
     is_code: bool
     decision: Decision = _UNASKED
 
@@ -76,11 +79,14 @@ class Refiner:
         """
         drafts = [self._guarded(self._draft, row, source, part) if isinstance(row, Row) else row for row in rows]
         if self._detector is not None:
-            for draft in drafts:
+            for index, draft in enumerate(drafts):
                 if isinstance(draft, _Draft) and not draft.is_code:
-                    draft.decision = decide(
-                        draft.messages, draft.parsed.declared, self._detector, self._config.language_id
-                    )
+                    try:
+                        draft.decision = decide(
+                            draft.messages, draft.parsed.declared, self._detector, self._config.language_id
+                        )
+                    except Exception as error:
+                        drafts[index] = _failed(error)
         outcomes = [
             self._guarded(self._finish, draft, source, part) if isinstance(draft, _Draft) else draft for draft in drafts
         ]
@@ -95,18 +101,24 @@ class Refiner:
         except ParseFault as fault:
             return Reject(fault.reason, fault.detail)
         except Exception as error:  # a bug on one row must neither lose it nor stop the run
-            return Reject(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            return _failed(error)
 
     def _draft(self, row: Row, source: Source, part: Slice) -> _Draft | Reject:
         parsed = source.parse(row.data, part.name)
         declared = parsed.declared
         row_id = record_id(source.name, parsed.source_id, declared.code if declared else "", parsed.messages)
         clean = self._clean
-        messages = [
+        messages: Sequence[Message] = [
             message if (content := clean(message.content)) is message.content else Message(message.role, content)
             for message in parsed.messages
         ]
         is_code = declared is not None and declared.script.code == "Zyyy"
+        if not all(map(_CONTENT, messages)):  # nothing was left of a turn
+            fault = quality.find_empty(messages)
+            if fault is not None:
+                return _rejected(fault, row_id, declared)
+            messages, repairs = conversation(messages)
+            parsed.repairs += repairs
         if self._config.filters.enabled and not is_code:
             fault = quality.find_fault(messages, declared, self._config.filters)
             if fault is not None:
@@ -200,6 +212,10 @@ def wanted_languages(spellings: Sequence[str]) -> frozenset[str]:
         else:
             codes.add(resolve(spelling).code)
     return frozenset(codes)
+
+
+def _failed(error: Exception) -> Reject:
+    return Reject(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
 
 def _rejected(fault: Fault, row_id: str, language: Language | None) -> Reject:

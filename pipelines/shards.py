@@ -197,15 +197,12 @@ def _marked_encoding(file: Path) -> str:
 
 
 def _hub_pieces(source: int, path: str) -> list[Piece]:
-    address = hub.parse_address(path)
+    address, content = hub.pinned(hub.parse_address(path))
     pieces = []
     for split, count in hub.splits_of(address):
         one = str(hub.HubAddress(address.name, address.config, split, address.revision))
         name = "/".join(filter(None, (address.name.rsplit("/", 1)[-1], address.config, f"{split}")))
-        pieces += [
-            Piece(source, Slice(one, name, "hub", index, count), _LEAST, f"{one}:{index}/{count}")
-            for index in range(count)
-        ]
+        pieces += [Piece(source, Slice(one, name, "hub", index, count), _LEAST, content) for index in range(count)]
     return pieces
 
 

@@ -22,6 +22,8 @@ from glotmill import files
 from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_error
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
+# Blanks, so that an error can be noted in their place when the disk is full.
+_LAST_RESORT, _NOTE_BYTES = "last-resort.json", 16_384
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,14 @@ class Workplace:
 
     def _note(self, name: str, error: Exception) -> None:
         what = explain_os_error(error, f"cannot write to {self.out}") if isinstance(error, OSError) else str(error)
-        note = {"user": isinstance(error, UserError | OSError), "message": what, "trace": traceback.format_exc()}
-        with contextlib.suppress(OSError):
-            (self.folder / "errors" / f"{name}.json").write_text(json.dumps(note), "utf-8")
+        trace = traceback.format_exc()[-_NOTE_BYTES // 4 :]
+        note = json.dumps({"user": isinstance(error, UserError | OSError), "message": what, "trace": trace})
+        errors = self.folder / "errors"
+        try:
+            (errors / f"{name}.json").write_text(note, "utf-8")
+        except OSError:  # on a full disk there is room only where it was taken before
+            with contextlib.suppress(OSError), open(errors / _LAST_RESORT, "r+", encoding="utf-8") as file:
+                file.write(note.ljust(_NOTE_BYTES))
 
     def error(self) -> GlotmillError | None:
         """The first error that a piece of work left, as one to raise."""
@@ -133,6 +140,7 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
                 (place.folder / name).mkdir(parents=True, exist_ok=True)
             for path in (place.folder / "errors").glob("*.json"):
                 path.unlink()
+            (place.folder / "errors" / _LAST_RESORT).write_text(" " * _NOTE_BYTES, "ascii")
             files.remove_leftovers(out)
             files.write_text(place.folder / "run.json", json.dumps(identity, ensure_ascii=False, sort_keys=True))
             yield place

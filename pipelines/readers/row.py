@@ -71,7 +71,10 @@ def raw_text(row: Row) -> str:
         return row.raw.decode("utf-8", "backslashreplace")
     if row.raw is not None:
         return row.raw
-    return json.dumps(row.data, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(row.data, ensure_ascii=False, default=str)
+    except (RecursionError, TypeError):  # nested too deeply, or keys that are no text
+        return ", ".join(map(str, row.data))
 
 
 def reject_at(part: Slice, reason: Reason, number: int, detail: str, raw: bytes | str | None = "") -> Reject:

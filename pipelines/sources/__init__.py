@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
+from collection.languages import resolve
 from glotmill.errors import UnknownNameError
 from pipelines.sources.source import Source, SourceOptions
 
@@ -18,9 +19,11 @@ SOURCES: Final = {
 
 
 def make_source(kind: str, options: SourceOptions) -> Source:
-    """The parser of a kind of source; UnknownNameError for a kind that is none."""
+    """The parser of a kind of source; UnknownNameError for a kind or a language that is none."""
     if kind not in SOURCES:
         raise UnknownNameError("kind of source", kind, SOURCES, f"expected one of {', '.join(SOURCES)}")
+    if options.language and "{" not in options.language:
+        resolve(options.language)
     module, _, name = SOURCES[kind].partition(":")
     source: Source = getattr(importlib.import_module(module), name)(options)
     return source

@@ -19,9 +19,10 @@ from typing import Any, Final
 
 from collection.record import Message
 from collection.reject import Reason
-from pipelines.sources.source import Parsed, ParseFault, SourceOptions, label, language_of, split_in_path
+from pipelines.sources.conversation import CALL, conversation
+from pipelines.sources.source import Parsed, ParseFault, SourceOptions, as_json, label, language_of, split_in_path
 
-# Speaker to role. A `call` of a tool is the assistant's, but is not joined to what it says beside it.
+# Speaker to role.
 ROLES: Final = {
     "system": "system",
     "human": "user",
@@ -35,8 +36,8 @@ ROLES: Final = {
     "bot": "assistant",
     "model": "assistant",
     "ai": "assistant",
-    "function_call": "call",
-    "tool_call": "call",
+    "function_call": CALL,
+    "tool_call": CALL,
     "observation": "tool",
     "tool": "tool",
     "function": "tool",
@@ -71,32 +72,7 @@ class ShareGpt:
         )
 
 
-def conversation(turns: Sequence[Message]) -> tuple[tuple[Message, ...], tuple[str, ...]]:
-    """The part of the turns that is a conversation, and what was repaired. ParseFault where nothing can be kept.
-
-    A conversation may begin with system turns, then a user's turn comes first, and an answer of the assistant last.
-    """
-    repairs: dict[str, None] = {}
-    kept: list[Message] = []
-    for role, content in turns:
-        if not content.strip():
-            repairs["empty_turn_dropped"] = None
-        elif role in ("assistant", "call", "tool") and not any(message.role == "user" for message in kept):
-            repairs["leading_answer_dropped"] = None
-        elif kept and kept[-1].role == role and role in ("user", "assistant", "system"):
-            repairs["turns_merged"] = None
-            kept[-1] = Message(role, f"{kept[-1].content}\n\n{content}")
-        else:
-            kept.append(Message(role, content))
-    while kept and kept[-1].role not in ("assistant", "call"):
-        if kept.pop().role == "user":
-            repairs["unanswered_question_dropped"] = None
-    if not kept:
-        roles = " ".join(message.role for message in turns[:12])
-        raise ParseFault(Reason.NO_ANSWER, f"turns: {roles}")
-    return tuple(
-        Message("assistant", content) if role == "call" else Message(role, content) for role, content in kept
-    ), tuple(repairs)
+_ANSWERS: Final = ("chosen", "output", "response", "answer", "completion")
 
 
 def _turns(row: Mapping[str, Any]) -> list[Message]:
@@ -105,12 +81,11 @@ def _turns(row: Mapping[str, Any]) -> list[Message]:
         value = row.get(name)
         if value is None:
             continue
-        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        if not _is_list(value):
             raise ParseFault(
                 Reason.MISSING_FIELD, f"{name!r} is of type {type(value).__name__}, expected a list of turns"
             )
-        turns = [message for turn in value for message in _messages(turn)]
-        return turns + _chosen(row)
+        return _followed_by([message for turn in value for message in _messages(turn)], _said(row, "chosen"))
     if isinstance(row.get("text"), str) and _MARKED_TURN.search(row["text"]):
         # re.split gives the text before the first mark, then role and content in turn.
         pieces = _MARKED_TURN.split(row["text"])[1:]
@@ -121,6 +96,46 @@ def _turns(row: Mapping[str, Any]) -> list[Message]:
     raise ParseFault(Reason.MISSING_FIELD, f"no conversation in the row, which has: {have}")
 
 
+def _followed_by(turns: list[Message], answer: list[Message]) -> list[Message]:
+    """The turns and the answer behind them; the answer alone where it repeats the whole conversation."""
+    return answer if any(message.role == "user" for message in answer) else turns + answer
+
+
+def _alpaca(row: Mapping[str, Any]) -> list[Message]:
+    """Instruction, input, output and history; or prompt and answer, each a text or a list of turns."""
+    history = row.get("history") or ()
+    if not _is_list(history) or not all(_is_list(pair) and len(pair) == 2 for pair in history):
+        raise ParseFault(Reason.MISSING_FIELD, "'history' is not a list of question and answer pairs")
+    past = [
+        Message(role, _text(text)) for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
+    if _is_list(row.get("prompt")) and not row.get("instruction"):
+        question = _said(row, "prompt", "user")
+    else:
+        texts = (_text(row.get("instruction")) or _text(row.get("prompt")), _text(row.get("input")))
+        question = [Message("user", "\n".join(filter(None, texts)))]
+    answers = [name for name in _ANSWERS if name in row]
+    if not answers:
+        have = ", ".join(map(str, list(row)[:12]))
+        raise ParseFault(Reason.MISSING_FIELD, f"no answer in the row, which has: {have}")
+    answer = next((name for name in answers if row[name] is not None), answers[0])
+    return past + _followed_by(question, _said(row, answer))
+
+
+def _said(row: Mapping[str, Any], name: str, role: str = "assistant") -> list[Message]:
+    """The turns that a column holds: a turn, a list of them, or the text of one; none where the column is not there."""
+    value = row.get(name)
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        return _messages(value)
+    if _is_list(value) and any(isinstance(turn, Mapping) and ("role" in turn or "from" in turn) for turn in value):
+        return [message for turn in value for message in _messages(turn)]
+    if not isinstance(value, str) and not _is_list(value):
+        raise ParseFault(Reason.MISSING_FIELD, f"{name!r} is of type {type(value).__name__}, expected text or turns")
+    return [Message(role, _text(value))]
+
+
 def _messages(turn: Any) -> list[Message]:
     if not isinstance(turn, Mapping):
         raise ParseFault(Reason.MISSING_FIELD, f"a turn of type {type(turn).__name__}, expected an object")
@@ -128,10 +143,10 @@ def _messages(turn: Any) -> list[Message]:
         return [Message("user", _text(turn.get("human"))), Message("assistant", _text(turn.get("assistant")))]
     role = label(turn, "from", "role")
     content = next((turn[name] for name in ("value", "content", "text") if turn.get(name) is not None), None)
-    messages = [_message(role, _text(content))]
-    if turn.get("tool_calls"):
-        messages.append(Message("call", _text(turn["tool_calls"])))
-    return messages
+    if not turn.get("tool_calls"):
+        return [_message(role, _text(content))]
+    words = [_message(role, _text(content))] if content else []
+    return [*words, Message(CALL, _text(turn["tool_calls"]))]
 
 
 def _message(role: str, content: str) -> Message:
@@ -141,61 +156,24 @@ def _message(role: str, content: str) -> Message:
     return Message(known, content)
 
 
-def _chosen(row: Mapping[str, Any]) -> list[Message]:
-    chosen = row.get("chosen")
-    if chosen is None:
-        return []
-    if isinstance(chosen, str):
-        return [Message("assistant", chosen)]
-    if isinstance(chosen, Mapping):
-        return _messages(chosen)
-    if isinstance(chosen, Sequence):
-        return [message for turn in chosen for message in _messages(turn)]
-    raise ParseFault(Reason.MISSING_FIELD, f"'chosen' is of type {type(chosen).__name__}, expected a turn")
-
-
-def _alpaca(row: Mapping[str, Any]) -> list[Message]:
-    turns: list[Message] = []
-    for pair in row.get("history") or ():
-        if not isinstance(pair, Sequence) or len(pair) != 2:
-            raise ParseFault(Reason.MISSING_FIELD, "'history' is not a list of question and answer pairs")
-        turns += [Message("user", _text(pair[0])), Message("assistant", _text(pair[1]))]
-    question = "\n".join(
-        filter(None, (_text(row.get("instruction")) or _text(row.get("prompt")), _text(row.get("input"))))
-    )
-    chosen = _chosen(row)
-    if not chosen and not any(name in row for name in ("output", "response", "answer", "completion")):
-        have = ", ".join(map(str, list(row)[:12]))
-        raise ParseFault(Reason.MISSING_FIELD, f"no answer in the row, which has: {have}")
-    answer = chosen or [
-        Message(
-            "assistant",
-            _text(next((row[name] for name in ("output", "response", "answer", "completion") if name in row), None)),
-        )
-    ]
-    # A chosen list may hold the whole conversation, question included.
-    return turns + (
-        answer if any(message.role == "user" for message in answer) else [Message("user", question), *answer]
-    )
-
-
 def _text(value: Any) -> str:
     """The text of a turn: a string, or parts that are all text; calls and tools as the JSON that they are."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, Sequence) and all(isinstance(part, Mapping) and part.get("type") == "text" for part in value):
-        return "\n".join(
-            str(next((part[name] for name in ("text", "value", "content") if name in part), "")) for part in value
-        )
-    if isinstance(value, Sequence) and any(
-        isinstance(part, Mapping) and str(part.get("type", "")).startswith(("image", "audio", "video"))
-        for part in value
-    ):
+    if isinstance(value, Mapping):
+        return as_json(value)
+    if not _is_list(value):
+        raise ParseFault(Reason.MISSING_FIELD, f"a turn's text is of type {type(value).__name__}")
+    kinds = [str(part.get("type", "")) if isinstance(part, Mapping) else "" for part in value]
+    if all(kind == "text" for kind in kinds):
+        texts = (next((part[name] for name in ("text", "value", "content") if name in part), None) for part in value)
+        return "\n".join(text if isinstance(text, str) else _text(text) for text in texts)
+    if any(kind.startswith(("image", "audio", "video")) for kind in kinds):
         raise ParseFault(Reason.MISSING_FIELD, "a turn holds pictures or sound, expected text alone")
-    if isinstance(value, Mapping | Sequence):
-        import json
+    return as_json(value)
 
-        return json.dumps(value, ensure_ascii=False)
-    raise ParseFault(Reason.MISSING_FIELD, f"a turn's text is of type {type(value).__name__}")
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)

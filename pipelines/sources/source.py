@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,8 +96,18 @@ def label(row: Mapping[str, Any], *names: str) -> str:
     for name in names:
         value = row.get(name)
         if value is not None and value != "":
-            return str(value)
+            return value if isinstance(value, str) else as_json(value)
     return ""
+
+
+def as_json(value: Any) -> str:
+    """What stands in a row in place of text, as compact as JSON goes; ParseFault for what JSON cannot hold."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise ParseFault(Reason.MISSING_FIELD, "lists or objects nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise ParseFault(Reason.MISSING_FIELD, f"expected text: {error}") from error
 
 
 def language_of(named: str, *hints: str) -> Language | None:

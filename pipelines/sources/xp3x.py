@@ -16,6 +16,7 @@ from collection.record import Message
 from pipelines.sources.source import Parsed, SourceOptions, folders_of, label, language_of, split_in_path, text_field
 
 PUBLISHED_CAP = 100_000
+_EXTENSIONS = re.compile(r"\.(jsonl?|parquet|csv|tsv)(\.\w+)?$", re.IGNORECASE)
 
 
 class Xp3x:
@@ -42,5 +43,5 @@ class Xp3x:
     def _dataset(self, row: Mapping[str, Any], file: str) -> str:
         dataset, config = label(row, "dataset"), label(row, "config")
         if not dataset:
-            return PurePosixPath(file).name.split(".")[0].removeprefix("xp3_")
+            return _EXTENSIONS.sub("", PurePosixPath(file).name).removeprefix("xp3_")
         return f"{dataset}/{config}" if config and config != "None" else dataset

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib
 import json
+import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -179,6 +181,46 @@ def test_the_keys_of_a_local_copy_change_with_its_content(aya):
     table = pa.Table.from_pylist(rows_of("por", "Outra", 0, 20))
     pq.write_table(table, aya / "data" / "train-00000-of-00002.parquet")
     assert [task.key for task in plan([(f"hf://{aya}", "utf-8")]).tasks] != before
+
+
+@pytest.fixture
+def hub_server(monkeypatch):
+    """What the hub answers when it is asked for a data set's commit, said by a server on this machine."""
+    commits = {"some/set": "a" * 40}
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.removeprefix("/api/datasets/").split("/revision/")[0].split("?")[0]
+            body = json.dumps({"id": name, "sha": commits[name]} if name in commits else {"error": "no"}).encode()
+            self.send_response(200 if name in commits else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        constants = importlib.import_module("huggingface_hub.constants")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        yield commits
+        server.shutdown()
+
+
+def test_a_data_set_on_the_hub_is_read_at_the_commit_that_it_has_when_the_run_begins(hub_server):
+    address, content = hub.pinned(parse_address("hf://some/set?config=x"))
+    assert (str(address), content) == (f"hf://some/set?config=x&revision={'a' * 40}", "a" * 40)
+    hub_server["some/set"] = "b" * 40
+    assert hub.pinned(parse_address("hf://some/set?config=x"))[1] == "b" * 40
+
+
+def test_a_data_set_that_the_hub_does_not_have_is_one_error(hub_server):
+    with pytest.raises(SourceError, match="some/other") as caught:
+        hub.pinned(parse_address("hf://some/other"))
+    assert "\n" not in str(caught.value)
 
 
 def milled(kind, path, out):
