@@ -27,10 +27,7 @@ def _front_matter(name: str, languages: Mapping[str, LanguageStats]) -> Iterator
     yield "language:"
     yield from (f"- {_quoted(tag)}" for tag in tags)
     yield "license:"
-    yield from (
-        f"- {_quoted(license_tag(license))}"
-        for license in sorted({license_tag(one): one for one in everything.by["license"]}.values())
-    )
+    yield from (f"- {_quoted(tag)}" for tag in sorted({license_tag(license) for license in everything.by["license"]}))
     yield f"size_categories:\n- {size_category(everything.rows)}"
     yield "task_categories:\n- text-generation"
     yield "tags:\n- instruction-tuning\n- multilingual\n- glotmill"
@@ -154,6 +151,8 @@ def _cell(value: Any) -> str:
 
 def license_tag(spdx: str) -> str:
     """The hub's name for a licence: its own are lower case, what it does not know is `other` or `unknown`."""
+    if spdx.startswith("LicenseRef-"):
+        return "other"
     return spdx.lower() if spdx else "unknown"
 
 

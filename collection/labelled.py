@@ -48,27 +48,35 @@ def _files(folder: Path) -> Iterator[tuple[Language, str]]:
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
             continue
-        if path.suffix == ".tsv" and (language := find(path.parent.name)):
-            yield from ((language, text) for text in _table_texts(path))
-        elif path.name.startswith("tatoeba."):
-            pair, _, side = path.name.removeprefix("tatoeba.").rpartition(".")
-            # English stands beside every language: once is enough.
-            if (language := find(side)) and (side != "eng" or pair == "fra-eng"):
-                yield from ((language, text) for text in _lines(path))
-        elif path.suffix in (".txt", ".dev", ".devtest", ".test") and (language := _named(path)):
-            yield from ((language, text) for text in _lines(path))
+        if language := _language_of(path):
+            texts = _table_texts if path.suffix == ".tsv" else _lines
+            try:
+                yield from ((language, text) for text in texts(path))
+            except (OSError, UnicodeDecodeError, csv.Error) as error:
+                raise SourceError(f"{path} cannot be read: {error}") from error
 
 
-def _named(path: Path) -> Language | None:
-    return find(path.stem) or find(path.stem.rpartition(".")[2])
+def _language_of(path: Path) -> Language | None:
+    """The language of a file by its name or its folder's; None for a file that holds no texts."""
+    if path.suffix == ".tsv":
+        return find(path.parent.name)
+    if path.name.startswith("tatoeba."):
+        pair, _, side = path.name.removeprefix("tatoeba.").rpartition(".")
+        # English stands beside every language: once is enough.
+        return find(side) if side != "eng" or pair == "fra-eng" else None
+    if path.suffix in (".txt", ".dev", ".devtest", ".test"):
+        return find(path.stem) or find(path.stem.rpartition(".")[2])
+    return None
 
 
 def _table_texts(path: Path) -> Iterator[str]:
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             if row.get("text"):
                 yield row["text"]
 
 
 def _lines(path: Path) -> Iterator[str]:
-    yield from (line for line in path.read_text("utf-8").splitlines() if line.strip())
+    # Not splitlines: U+2028 and U+0085 end no line of such a file.
+    with open(path, encoding="utf-8-sig") as file:
+        yield from (line.removesuffix("\n") for line in file if line.strip())

@@ -36,13 +36,13 @@ class LidReport:
 
     @property
     def groups(self) -> dict[str, float]:
-        """Accuracy of each group, over all texts of its varieties."""
+        """Accuracy of each group that there is text for, over all texts of its varieties."""
         texts: Counter[str] = Counter()
         right: Counter[str] = Counter()
         for score in self.scores:
             texts[score.language.group] += score.texts
             right[score.language.group] += score.right
-        return {group: right[group] / texts[group] for group in sorted(texts)}
+        return {group: right[group] / texts[group] for group in sorted(texts) if texts[group]}
 
     @property
     def macro_aya(self) -> float:
@@ -54,7 +54,8 @@ class LidReport:
     @property
     def macro(self) -> float:
         """Mean accuracy over all groups."""
-        return sum(self.groups.values()) / len(self.groups) if self.scores else 0.0
+        found = self.groups.values()
+        return sum(found) / len(found) if found else 0.0
 
     @property
     def texts(self) -> int:

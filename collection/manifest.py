@@ -138,7 +138,7 @@ class Manifest:
                 else "no manifest.json in it: it is not the output of a finished glotmill command"
             )
             raise SourceError(f"{folder}: {what}") from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise SourceError(f"{path} cannot be read: {error}") from error
         if not manifest.complete:
             raise SourceError(f"{folder} is unfinished: run `glotmill {manifest.command}` on it again to finish it")

@@ -62,7 +62,7 @@ def find_fault(messages: Sequence[Message], language: Language | None, config: F
 
 def find_empty(messages: Sequence[Message]) -> Fault | None:
     """EMPTY_PROMPT or EMPTY_TARGET where nobody asks, or nothing is answered; None elsewhere."""
-    if not any([content and not content.isspace() for role, content in messages if role == "user"]):
+    if not any(content and not content.isspace() for role, content in messages if role == "user"):
         return Fault(Reason.EMPTY_PROMPT, "")
     target = messages[-1].content
     return Fault(Reason.EMPTY_TARGET, "") if not target or target.isspace() else None
@@ -88,7 +88,11 @@ def find_script_fault(messages: Sequence[Message], language: Language, config: F
 
 
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
-_URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'）」】]+", re.IGNORECASE)
+# A link ends where a script without spaces between words, or its full-width punctuation, goes on behind it.
+_UNSPACED: Final = "".join(script.characters for script in SCRIPTS.values() if not script.spaced)
+_URL: Final = re.compile(
+    rf"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'\u3000-\u303f\uff00-\uff65{_UNSPACED}]+", re.IGNORECASE
+)
 _TAG: Final = re.compile(r"</?[A-Za-z!][^<>]{0,500}>")
 _CODE: Final = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _PROBES: Final = 16
@@ -106,8 +110,10 @@ def copies(prompt: str, target: str) -> bool:
     """Whether the answer is the prompt, apart from case and blanks."""
     if prompt == target:
         return True
-    # Folding changes lengths a little (ß, ŉ, blanks): texts of very different length need no folding.
-    if not 0.5 <= len(prompt) / max(len(target), 1) <= 2 or prompt[:1].casefold() != target[:1].casefold():
+    # Folding goes character by character: texts that begin or end differently need none.
+    if prompt.lstrip()[:1].casefold()[:1] != target.lstrip()[:1].casefold()[:1]:
+        return False
+    if prompt.rstrip()[-1:].casefold()[-1:] != target.rstrip()[-1:].casefold()[-1:]:
         return False
     return prompt.casefold().split() == target.casefold().split()
 

@@ -72,9 +72,9 @@ class Record:
 
 
 def record_id(source: str, source_id: str, language: str, messages: Iterable[Message]) -> str:
-    """32 hex digits: xxh3-128 of source, the source's own id, language and messages, each content with its length."""
+    """32 hex digits: xxh3-128 of source, the source's own id, language and messages, free text with its length."""
     turns = "".join([f"{role}\x1f{len(content)}\x1f{content}\x1e" for role, content in messages])
-    text = f"{source}\x1f{source_id}\x1f{language}\x1e{turns}"
+    text = f"{len(source)}\x1f{source}\x1f{len(source_id)}\x1f{source_id}\x1f{language}\x1e{turns}"
     try:
         return xxhash.xxh3_128_hexdigest(text.encode())
     except UnicodeEncodeError:

@@ -23,7 +23,7 @@ class SplitConfig:
     test: float = 0.01  # share of the rows
 
     def __post_init__(self) -> None:
-        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+        if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):  # not a number fails, too
             raise ConfigError(
                 f"splits: validation {self.validation}, test {self.test}: expected shares that add up to less than 1"
             )

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from collection.languages import find
 from collection.store import batches, parts
+from glotmill.errors import SourceError
 
 # `provenance` is source, origin and licence together, with tabs between.
 _BY: Final = ("split", "source", "dataset", "origin", "license", "provenance")
@@ -104,11 +105,17 @@ def _counted(column: Any) -> Counter[Any]:
 
 
 def by_language(folder: Path) -> dict[str, LanguageStats]:
-    """Statistics of every language in a folder that a command wrote: from its `stats.json`, or counted."""
+    """Statistics of every language in a folder that a command wrote: from its `stats.json`, or counted.
+
+    SourceError where `stats.json` is damaged.
+    """
     path = folder / "stats.json"
     if path.exists():
-        values = json.loads(path.read_text("utf-8"))
-        return {code: LanguageStats.from_json(item) for code, item in values["languages"].items()}
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            return {code: LanguageStats.from_json(item) for code, item in values["languages"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SourceError(f"{path} cannot be read: {error!r}; `glotmill build` writes it anew") from error
     found: dict[str, LanguageStats] = {}
     for part in parts(folder):
         for batch in batches(part):

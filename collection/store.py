@@ -39,22 +39,22 @@ class PartWriter:
 
     def __init__(self, folder: Path, index: int, count: int) -> None:
         name = part_name(index, count)
-        self._stack = contextlib.ExitStack()
         self._paths = (folder / "data" / name, folder / "rejects" / name)
 
     def __enter__(self) -> PartWriter:
-        self._data, self._refused = (
-            _RowGroups(self._stack.enter_context(parquet_writer(path, schema)))
-            for path, schema in zip(self._paths, (record.SCHEMA, reject.SCHEMA), strict=True)
-        )
+        with contextlib.ExitStack() as stack:
+            writers = [
+                stack.enter_context(parquet_writer(path, schema))
+                for path, schema in zip(self._paths, (record.SCHEMA, reject.SCHEMA), strict=True)
+            ]
+            # Entered last, closed first: the last rows of both are written before either file appears.
+            self._data, self._refused = (stack.enter_context(_RowGroups(writer)) for writer in writers)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        if error is None:
-            self._data.close()
-            self._refused.close()
         return self._stack.__exit__(kind, error, trace)
 
     def write(self, outcomes: Sequence[Record | Reject]) -> None:
@@ -67,12 +67,21 @@ class PartWriter:
 
 
 class _RowGroups:
-    """Gathers small batches into row groups of one file."""
+    """Gathers small batches into row groups of one file; the last one is written when the block ends well."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
         self._batches: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
+
+    def __enter__(self) -> _RowGroups:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
         self._batches.append(batch)
@@ -90,7 +99,7 @@ class _RowGroups:
 
 @contextlib.contextmanager
 def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A Parquet file (zstd) that appears at `path` when the block ends without an error."""
+    """A Parquet file (zstd, with checksums) that appears at `path` when the block ends without an error."""
     # Only columns with few values gain from a dictionary; for the others it costs time and room.
     few = [
         name
@@ -99,7 +108,7 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     ]
     with (
         files.appearing(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=few) as writer,
+        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=few, write_page_checksum=True) as writer,
     ):
         yield writer
 
@@ -110,9 +119,9 @@ def parts(folder: Path, kind: str = "data") -> list[Path]:
 
 
 def batches(path: Path, columns: list[str] | None = None, rows: int = 5_000) -> Iterator[pa.RecordBatch]:
-    """The batches of one part; SourceError where it is damaged."""
+    """The batches of one part; SourceError where it is damaged, be it by a single bit."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield from file.iter_batches(batch_size=rows, columns=columns)
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error

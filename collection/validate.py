@@ -1,11 +1,17 @@
-"""Checks of a folder that a command wrote: what its manifest says against what stands in its files, to the row."""
+"""Checks of a folder that a command wrote: what its manifest says against what stands in its files, to the row.
+
+Everything is counted anew, batch by batch. Memory grows with nothing but the number of files, languages and sources.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +23,21 @@ from collection.manifest import KEPT, Manifest
 from collection.record import ORIGINS, ROLES
 from collection.reject import REASONS
 from collection.splits import SPLITS
+from collection.stats import LanguageStats
 from collection.store import batches, parts
 from glotmill.errors import SourceError
+
+# Ids are compared so many at a time: 16 bytes each, twice while they are sorted.
+_IDS_AT_ONCE: Final = 1 << 24
+
+
+@dataclass
+class _Found:
+    """What stands in the files of a folder."""
+
+    outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    languages: dict[str, LanguageStats] = field(default_factory=dict)
+    sound: list[Path] = field(default_factory=list)
 
 
 def problems(folder: Path) -> Iterator[str]:
@@ -28,17 +47,18 @@ def problems(folder: Path) -> Iterator[str]:
     """
     manifest = Manifest.read(folder)
     yield from _balance_problems(manifest)
-    counted: Counter[tuple[str, str, str]] = Counter()
-    ids: list[Any] = []
-    is_collection = (folder / "stats.json").exists()
-    for path in parts(folder):
-        yield from _data_problems(path, folder, is_collection, counted, ids)
+    found = _Found()
+    is_collection = manifest.command == "build"
+    data = parts(folder)
+    for path in data:
+        yield from _data_problems(path, folder, is_collection, found)
     for path in parts(folder, "rejects"):
-        yield from _reject_problems(path, counted)
-    yield from _count_problems(manifest, counted)
+        yield from _reject_problems(path, folder, found)
+    yield from _count_problems(manifest, found)
     if is_collection:
-        yield from _id_problems(ids)
-        yield from _stats_problems(folder, manifest)
+        yield from _id_problems(found)
+        # Statistics count what files hold: of damaged files nobody can say what they should be.
+        yield from _stats_problems(folder, found.languages if len(found.sound) == len(data) else None)
 
 
 def _balance_problems(manifest: Manifest) -> Iterator[str]:
@@ -48,82 +68,114 @@ def _balance_problems(manifest: Manifest) -> Iterator[str]:
         added = sum(manifest.rejected.values())
         yield f"manifest.json: the reasons add up to {added} rejects, not {manifest.rows_rejected}"
     for what, balances in (("languages", manifest.languages), ("sources", manifest.sources)):
-        for total, name in (
+        reasons: Counter[str] = Counter()
+        for name, balance in balances.items():
+            reasons.update(balance.rejected)
+            if balance.rows_in != balance.rows_out + balance.rows_rejected:
+                yield (
+                    f"manifest.json: {name}: {balance.rows_in} rows in, "
+                    f"{balance.rows_out} out + {balance.rows_rejected} rejected"
+                )
+        for total, column in (
             (manifest.rows_in, "rows_in"),
             (manifest.rows_out, "rows_out"),
             (manifest.rows_rejected, "rows_rejected"),
         ):
-            found = sum(getattr(balance, name) for balance in balances.values())
-            if found != total:
-                yield f"manifest.json: {name} of all {what} add up to {found}, not {total}"
+            added = sum(getattr(balance, column) for balance in balances.values())
+            if added != total:
+                yield f"manifest.json: {column} of all {what} add up to {added}, not {total}"
+        for reason in sorted(reasons.keys() | manifest.rejected.keys()):
+            if reasons[reason] != manifest.rejected.get(reason, 0):
+                yield (
+                    f"manifest.json: {reason} of all {what} adds up to {reasons[reason]}, "
+                    f"not {manifest.rejected.get(reason, 0)}"
+                )
 
 
-def _data_problems(
-    path: Path, folder: Path, is_collection: bool, counted: Counter[tuple[str, str, str]], ids: list[Any]
-) -> Iterator[str]:
+def _data_problems(path: Path, folder: Path, is_collection: bool, found: _Found) -> Iterator[str]:
+    """The problems of one file, which is added to what was found; to the sound ones, where it has none."""
     name = path.relative_to(folder).as_posix()
+    language, split = (path.parent.name, path.name.split("-")[0]) if is_collection else (None, None)
+    told: set[str] = set()  # once a file, however many batches have it
+    if is_collection and split not in SPLITS:
+        told.add(f"no split is called {split!r}")
+        yield f"{name}: no split is called {split!r}"
     try:
         for batch in batches(path):
             if batch.schema != record.SCHEMA:
                 yield f"{name}: its columns are not those of a record"
                 return
-            for problem in _batch_problems(batch, path.parent.name if is_collection else None):
-                yield f"{name}: {problem}"
-            for language, source in zip(
-                batch.column("language").to_pylist(), batch.column("source").to_pylist(), strict=True
-            ):
-                counted[source, language, KEPT] += 1
-            if is_collection:
-                ids.append(np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "S16").copy())
-        if is_collection and path.name.split("-")[0] not in SPLITS:
-            yield f"{name}: no split is called {path.name.split('-')[0]!r}"
-    except (SourceError, ValueError) as error:
+            batch.validate(full=True)
+            _count(batch, found, KEPT)
+            for problem in _batch_problems(batch, language):
+                if problem not in told:
+                    told.add(problem)
+                    yield f"{name}: {problem}"
+            if language is not None and not told:
+                found.languages.setdefault(language, LanguageStats()).add(stats.measure(batch, split))
+    except SourceError as error:
         yield str(error)
+    except ValueError as error:
+        yield f"{name}: {error}"
+    else:
+        if not told:
+            found.sound.append(path)
+
+
+def _count(batch: pa.RecordBatch, found: _Found, outcome: str | None = None) -> None:
+    """Counts the rows of a batch by source, language and outcome: a given one, or the reason that stands in it."""
+    names = ["source", "language"] if outcome else ["source", "language", "reason"]
+    counts = pa.Table.from_batches([batch]).select(names).group_by(names).aggregate([([], "count_all")])
+    for row in counts.to_pylist():
+        found.outcomes[row["source"], row["language"], outcome or row["reason"]] += row["count_all"]
 
 
 def _batch_problems(batch: pa.RecordBatch, language: str | None) -> Iterator[str]:
-    codes = set(batch.column("language").to_pylist())
+    if not pc.all(pc.match_substring_regex(batch.column("id"), "^[0-9a-f]{32}$")).as_py():
+        yield "an id that is not 32 hex digits"
+    codes = set(batch.column("language").unique().to_pylist())
     if unknown := codes - table().keys():
         yield f"unknown languages {sorted(unknown)}"
     if language is not None and codes - {language}:
         yield f"rows of {sorted(codes - {language})} in the folder of {language}"
-    if odd := set(batch.column("origin").to_pylist()) - set(ORIGINS):
+    if odd := set(batch.column("origin").unique().to_pylist()) - set(ORIGINS):
         yield f"unknown origins {sorted(odd)}"
     messages = batch.column("messages")
-    turns = messages.flatten()
-    if odd := set(turns.field("role").unique().to_pylist()) - set(ROLES):
+    roles, contents = messages.flatten().flatten()
+    if odd := set(roles.unique().to_pylist()) - set(ROLES):
         yield f"unknown roles {sorted(map(str, odd))}"
     lengths = pc.list_value_length(messages)
     if pc.any(pc.less(lengths, 2)).as_py():
         yield "a conversation of fewer than two turns"
     else:
         last = pc.subtract(pc.subtract(messages.offsets[1:], messages.offsets[0]), 1)
-        if not pc.all(pc.equal(turns.field("role").take(last), "assistant")).as_py():
+        if not pc.all(pc.equal(roles.take(last), "assistant")).as_py():
             yield "a conversation whose last turn is not the assistant's"
-    if pc.any(pc.equal(pc.utf8_length(turns.field("content")), 0)).as_py():
+    if pc.any(pc.equal(pc.fill_null(pc.utf8_length(contents), 0), 0)).as_py():
         yield "an empty turn"
 
 
-def _reject_problems(path: Path, counted: Counter[tuple[str, str, str]]) -> Iterator[str]:
+def _reject_problems(path: Path, folder: Path, found: _Found) -> Iterator[str]:
+    name = path.relative_to(folder).as_posix()
     try:
         for batch in batches(path):
             if batch.schema != reject.SCHEMA:
-                yield f"rejects/{path.name}: its columns are not those of a reject"
+                yield f"{name}: its columns are not those of a reject"
                 return
-            for source, language, reason in zip(
-                *(batch.column(name).to_pylist() for name in ("source", "language", "reason")), strict=True
-            ):
-                counted[source, language, reason] += 1
-            if unknown := set(batch.column("reason").to_pylist()) - {reason.value for reason in REASONS}:
-                yield f"rejects/{path.name}: unknown reasons {sorted(unknown)}"
+            batch.validate(full=True)
+            _count(batch, found)
+            if unknown := set(batch.column("reason").unique().to_pylist()) - {reason.value for reason in REASONS}:
+                yield f"{name}: unknown reasons {sorted(unknown)}"
     except SourceError as error:
         yield str(error)
+    except ValueError as error:
+        yield f"{name}: {error}"
 
 
-def _count_problems(manifest: Manifest, counted: Counter[tuple[str, str, str]]) -> Iterator[str]:
+def _count_problems(manifest: Manifest, counted: _Found) -> Iterator[str]:
     for what, balances, position in (("source", manifest.sources, 0), ("language", manifest.languages, 1)):
         found: Counter[tuple[str, str]] = Counter()
-        for key, count in counted.items():
+        for key, count in counted.outcomes.items():
             found[key[position], key[2]] += count
         expected = Counter({(name, KEPT): balance.rows_out for name, balance in balances.items()})
         expected.update(
@@ -135,16 +187,50 @@ def _count_problems(manifest: Manifest, counted: Counter[tuple[str, str, str]]) 
                 yield f"{what} {name}: {here} rows {outcome} in the files, {told} in the manifest"
 
 
-def _id_problems(ids: list[Any]) -> Iterator[str]:
-    if ids:
-        together = np.sort(np.concatenate(ids))
-        double = int((together[1:] == together[:-1]).sum())
-        if double:
-            yield f"{double} rows have the id of another row"
+def _id_problems(found: _Found) -> Iterator[str]:
+    """How many rows of the sound files share an id. A collection too large for one look has its ids read several times,
+    and another share of them looked at each time."""
+    rows = sum(language.rows for language in found.languages.values())
+    shares = math.ceil(rows / _IDS_AT_ONCE)
+    double = 0
+    for share in range(shares):
+        held = [_ids(batch, share, shares) for path in found.sound for batch in batches(path, ["id"], 50_000)]
+        together = np.concatenate(held) if held else np.empty(0, "S16")
+        del held
+        together.sort()
+        double += int((together[1:] == together[:-1]).sum())
+    if double:
+        yield f"{double} rows have the id of another row"
 
 
-def _stats_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
-    for code, counted in stats.by_language(folder).items():
-        expected = manifest.languages[code].rows_out if code in manifest.languages else 0
-        if counted.rows != expected:
-            yield f"stats.json: {counted.rows} rows of {code}, {expected} in the manifest"
+def _ids(batch: pa.RecordBatch, share: int, shares: int) -> Any:
+    """Those ids of a batch that fall into one of several shares, as bytes."""
+    ids = np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "S16")
+    return ids[ids.view("<u4")[::4] % shares == share]
+
+
+def _stats_problems(folder: Path, found: Mapping[str, LanguageStats] | None) -> Iterator[str]:
+    path = folder / "stats.json"
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        languages, whole = dict(told["languages"]), dict(told["total"])
+        described = {code: dict(values) for code, values in languages.items()}
+    except FileNotFoundError:
+        yield "stats.json: no such file"
+        return
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        yield f"stats.json cannot be read: {error!r}"
+        return
+    if found is None:
+        return
+    counted = stats.to_json(found)
+    for code in sorted(described.keys() | counted["languages"].keys()):
+        yield from _difference(code, described.get(code, {}), counted["languages"].get(code, {}))
+    yield from _difference("total", whole, counted["total"])
+
+
+def _difference(name: str, told: Mapping[str, Any], counted: Mapping[str, Any]) -> Iterator[str]:
+    # What describes the language comes from the table of languages, which may have changed since.
+    columns: Sequence[str] = list(LanguageStats().to_json())
+    if wrong := [column for column in columns if told.get(column) != counted.get(column)]:
+        yield f"stats.json: {name}: {', '.join(wrong)}: not what is in the files"

@@ -79,31 +79,24 @@ def _value(text: str) -> Any:
         return text
 
 
-def _check_keys(cls: Any, values: Any, path: str) -> None:
-    cls, inner = _dataclass_in(cls)
-    if cls is None:
-        return
-    if inner is not None:  # a list of sections
-        for index, item in enumerate(values if isinstance(values, Sequence) else ()):
-            _check_keys(cls, item, f"{path[:-1]}[{index}].")
-        return
-    if not isinstance(values, Mapping):
-        return
-    known = typing.get_type_hints(cls)
-    for key, value in values.items():
-        if key not in known:
-            close = nearest(key, known)
-            hint = f"did you mean {path}{close[0]}?" if close else f"known here: {', '.join(known)}"
-            raise ConfigError(f"unknown configuration key {path}{key}; {hint}")
-        _check_keys(known[key], value, f"{path}{key}.")
-
-
-def _dataclass_in(annotation: Any) -> tuple[Any, Any]:
-    """The dataclass that an annotation speaks of, and its container if that is a list of them."""
-    if dataclasses.is_dataclass(annotation):
-        return annotation, None
-    origin = typing.get_origin(annotation)
-    for argument in typing.get_args(annotation):
-        if dataclasses.is_dataclass(argument):
-            return argument, (None if origin in (typing.Union, types.UnionType) else origin)
-    return None, None
+def _check_keys(annotation: Any, values: Any, path: str) -> None:
+    """ConfigError for a key that no dataclass knows. What is of the wrong type altogether is left to pydantic."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        for argument in arguments:  # at most one of them has keys: a section or None, a list of sections or None
+            _check_keys(argument, values, path)
+    elif isinstance(values, Mapping):
+        if dataclasses.is_dataclass(annotation):
+            known = typing.get_type_hints(annotation)
+            for key, value in values.items():
+                if key not in known:
+                    close = nearest(key, known)
+                    hint = f"did you mean {path}{close[0]}?" if close else f"known here: {', '.join(known)}"
+                    raise ConfigError(f"unknown configuration key {path}{key}; {hint}")
+                _check_keys(known[key], value, f"{path}{key}.")
+        elif len(arguments) == 2:  # sections by name
+            for key, value in values.items():
+                _check_keys(arguments[1], value, f"{path}{key}.")
+    elif arguments and isinstance(values, Sequence):
+        for index, value in enumerate(values):
+            _check_keys(arguments[0], value, f"{path[:-1]}[{index}].")

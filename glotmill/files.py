@@ -51,26 +51,39 @@ def content_hash(path: Path, start: int = 0, end: int | None = None) -> str:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds `folder` for this process; OutputError if another one holds it. The lock goes with the process."""
+    handle = _take_lock(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle: Any = open(folder / ".lock", "a+")  # noqa: SIM115 - closed below, after the lock file is gone
-    except OSError as error:
-        raise OutputError(explain_os_error(error, f"cannot write to {folder}")) from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            raise OutputError(
-                f"another run (process {holder}) is writing to {folder}: wait for it, or choose another --out"
-            ) from None
         handle.truncate(0)
         handle.write(f"{os.getpid()}\n")
         handle.flush()
         yield
         (folder / ".lock").unlink(missing_ok=True)
     finally:
+        handle.close()
+
+
+def _take_lock(folder: Path) -> Any:
+    """The open, locked `.lock` of a folder."""
+    path = folder / ".lock"
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = open(path, "a+")  # noqa: SIM115 - given to the caller
+        except OSError as error:
+            raise OutputError(explain_os_error(error, f"cannot write to {folder}")) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            with handle:
+                handle.seek(0)
+                holder = handle.read().strip() or "unknown"
+            raise OutputError(
+                f"another run (process {holder}) is writing to {folder}: wait for it, or choose another --out"
+            ) from None
+        # The run before may have removed the file between its opening and its locking: a lock on it shuts nobody out.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle.fileno()), os.stat(path)):
+                return handle
         handle.close()
 
 

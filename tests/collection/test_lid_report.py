@@ -78,6 +78,11 @@ def test_a_report_on_nothing_is_all_zero(texts):
     assert (report.texts, report.macro, report.macro_aya) == (0, 0.0, 0.0)
 
 
+def test_a_language_without_text_weighs_nothing_in_the_mean():
+    with_text = judge(Scripted(), TEXTS[:1])
+    assert judge(Scripted(), [*TEXTS[:1], *TEXTS[4:]]).macro == with_text.macro > 0
+
+
 def test_a_report_is_json_with_the_five_commonest_confusions():
     lines = [f"{code} x" for code in ("yor", "ibo", "hau", "zul", "xho", "sna", "sna") for _ in range(2)]
     values = json.loads(json.dumps(judge(Scripted(), [(resolve("swh_Latn"), lines)]).to_json()))

@@ -1,5 +1,8 @@
 """Masks find personal data in every script, leave what only looks like it, and their cheap looks miss nothing."""
 
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +102,17 @@ def test_digits_of_every_script_are_digits_of_a_telephone_number(number):
     assert mask(number) == ("[PHONE]", {"PHONE": 1})
 
 
+def test_a_number_may_begin_with_the_zero_of_any_script():
+    zeros = [chr(c) for c in range(sys.maxunicode) if unicodedata.decimal(chr(c), None) == 0]
+    assert len(zeros) > 60
+    assert [zero for zero in zeros if mask(f"{zero}712 345 678")[0] != "[PHONE]"] == []
+
+
+@pytest.mark.parametrize("text", ["10:0712 345 678", "12:30:45 555-123-4567x"])
+def test_a_number_behind_the_colon_of_a_time_stays(text):
+    assert mask(text) == (text, {})
+
+
 @pytest.mark.parametrize("text", ["Tel:+44 20 7946 0958", "tel:0712 345 678", "Simu:(555) 123-4567"])
 def test_a_telephone_number_right_behind_a_colon_is_masked(text):
     assert mask(text) == (f"{text.split(':')[0]}:[PHONE]", {"PHONE": 1})
@@ -142,6 +156,9 @@ def test_a_date_a_price_or_another_number_stays(text):
         ("2001:4860:4860::8888", "[IP]"),
         ("[2a00:1450:4001:81b::200e]:443", "[[IP]]:443"),
         ("2606:2800:220:1:248:1893:25c8:1946", "[IP]"),
+        ("2620:fe::fe", "[IP]"),
+        ("2a00:1450:: ndiyo", "[IP] ndiyo"),
+        ("2001:4860:4860::8888: haijibu", "[IP]: haijibu"),
     ],
 )
 def test_an_address_on_the_net_is_masked(text, expected):

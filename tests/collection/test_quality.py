@@ -107,6 +107,12 @@ def test_an_answer_that_is_the_prompt_is_known_whatever_its_case_and_blanks(prom
     assert copies(prompt, target) is expected
 
 
+@settings(max_examples=300, deadline=None)
+@given(*[st.text("sSßſΐıİﬃΣςσ \t\u3000你a", max_size=6)] * 2)
+def test_the_cheap_look_misses_no_copy(prompt, target):
+    assert copies(prompt, target) is (prompt.casefold().split() == target.casefold().split())
+
+
 @pytest.mark.parametrize(
     ("language", "shortest"),
     [
@@ -213,6 +219,8 @@ def test_repetition_in_code_is_no_fault():
         ('"https://example.org"', 0.9, 0.95),
         ("見よ「https://example.org」", 0.75, 0.85),
         ("http:// peke yake", 0, 0),
+        ("https://ar.wikipedia.org/wiki/مطر_غزير", 1, 1),
+        ("https://ko.wikipedia.org/wiki/비", 1, 1),
     ],
 )
 def test_the_share_of_links_is_that_of_their_characters(text, low, high):

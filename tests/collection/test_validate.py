@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from collection import record, reject, stats, store
+from collection import record, reject, stats, store, validate
 from collection.manifest import KEPT, Input, Manifest, Tally, balances, rejected_by_reason
 from collection.record import Message, Record, to_batch
 from collection.reject import Reason, Reject
@@ -321,6 +321,29 @@ def test_several_problems_are_all_told(collection):
     edit_json(collection / "manifest.json", lambda values: values.update(rows_in=1))
     told = "\n".join(problems(collection))
     assert "martian" in told and "gpt" in told and "1 rows in" in told
+
+
+def test_equal_ids_are_found_wherever_they_stand_and_however_many_looks_it_takes(collection, monkeypatch):
+    rows = [*pq.read_table(collection / SWAHILI).to_pylist()]
+    arabic = collection / SWAHILI.replace("swh_Latn", "arb_Arab")
+    edit_rows(arabic, lambda found: [{**row, "id": other["id"]} for row, other in zip(found, rows, strict=True)])
+    for at_once in (1, 5, 1 << 24):
+        monkeypatch.setattr(validate, "_IDS_AT_ONCE", at_once)
+        assert list(problems(collection)) == ["12 rows have the id of another row"]
+
+
+def test_what_is_wrong_with_many_rows_of_a_file_is_told_once(stage):
+    edit_rows(stage / "data/part-00000-of-00002.parquet", lambda rows: [{**row, "origin": "x"} for row in rows] * 2000)
+    assert sum("unknown origins" in one for one in problems(stage)) == 1
+
+
+def test_text_that_is_not_utf_8_is_found(collection):
+    table = pq.read_table(collection / SWAHILI)
+    damaged = pa.array([b"\xff"] * len(table)).cast(pa.binary()).view(pa.string())
+    column = table.schema.get_field_index("task")
+    pq.write_table(table.set_column(column, record.SCHEMA.field("task"), damaged), collection / SWAHILI)
+    told = "\n".join(problems(collection))
+    assert SWAHILI in told and "UTF8" in told
 
 
 def test_equal_rows_may_stand_in_a_stage_that_was_not_deduplicated(tmp_path):
