@@ -19,7 +19,7 @@ from typing import Final
 _STRAY: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u206a-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\ufdd0-\ufdef"
 )
-_ANY_STRAY: Final = re.compile(f"[{_STRAY}]")
+_ANY_STRAY: Final = re.compile(f"[{_STRAY}]")  # none of them is printable, which is quicker to ask
 _LINE_END: Final = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -33,12 +33,12 @@ def normalize(text: str, *, mojibake: bool = True) -> str:
         'café'
     """
     if text.isascii():
-        if _ANY_STRAY.search(text):
+        if not text.isprintable() and _ANY_STRAY.search(text):
             text = _without_stray(text)
         return text.rstrip().lstrip("\n")
     if mojibake and _mojibake_clue().search(text):
         text = _fix_encoding(text)
-    if _ANY_STRAY.search(text):
+    if not text.isprintable() and _ANY_STRAY.search(text):
         text = _without_stray(text)
     if not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)

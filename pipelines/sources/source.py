@@ -115,8 +115,10 @@ def language_of(named: str, *hints: str) -> Language | None:
 
     ParseFault where the row names one that is not known and no hint helps.
     """
-    for spelling in (named, *hints):
-        if spelling and (found := find(spelling)):
+    if named and (found := find(named)):
+        return found
+    for hint in hints:
+        if hint and (found := find(hint)):
             return found
     if named:
         raise ParseFault(Reason.UNKNOWN_LANGUAGE, unknown_language(named))
@@ -173,11 +175,11 @@ class Pattern:
 
     def fill(self, row: Mapping[str, Any]) -> str:
         """The text with each column's value in its place, without the blanks that empty columns leave at its ends."""
+        if not self.columns:
+            return self.text
         if self.only:
             value = row.get(self.only)
             return value.strip() if type(value) is str else self._value(row, self.only)
-        if not self.columns:
-            return self.text
         return "".join(
             [piece if index % 2 == 0 else self._value(row, piece) for index, piece in enumerate(self.pieces)]
         ).strip()

@@ -32,7 +32,8 @@ class Table:
             Pattern(text) for text in (options.inputs, options.targets, options.system)
         )
         self._language, self._id, self._split = Pattern(options.language), Pattern(options.id), Pattern(options.split)
-        self._labels = [Pattern(text) for text in (options.dataset or self.name, options.template, options.task)]
+        labels = [Pattern(text) for text in (options.dataset or self.name, options.template, options.task)]
+        self._dataset, self._template, self._task = labels
         if not self._targets.columns:
             raise ConfigError(
                 f"the mapping targets = {options.targets!r} names no column: expected something like '{{output}}'"
@@ -42,14 +43,13 @@ class Table:
         messages = [Message("user", self._inputs.fill(row)), Message("assistant", self._targets.fill(row))]
         if self._system.text and (system := self._system.fill(row)):
             messages.insert(0, Message("system", system))
-        dataset, template, task = [pattern.fill(row) if pattern.columns else pattern.text for pattern in self._labels]
         return Parsed(
             messages,
             language_of(self._language.fill(row)),
             self._id.fill(row),
-            dataset,
-            template,
-            task,
+            self._dataset.fill(row),
+            self._template.fill(row),
+            self._task.fill(row),
             self._split.fill(row) or split_in_path(file),
             self._options.origin or "human",
             self._options.license or "unknown",

@@ -102,6 +102,11 @@ def test_ftfys_own_cases_are_mended_as_ftfy_mends_them(shared):
     assert mended > 50
 
 
+def test_no_stray_character_is_printable():
+    stray = [chr(point) for point in range(0x110000) if module._ANY_STRAY.match(chr(point))]
+    assert len(stray) > 2000 and not any(map(str.isprintable, stray))
+
+
 # The gate before ftfy.
 
 
