@@ -88,10 +88,11 @@ def find_script_fault(messages: Sequence[Message], language: Language, config: F
 
 
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
-# A link ends where a script without spaces between words, or its full-width punctuation, goes on behind it.
+# A link ends where a script without spaces between words, or its full-width punctuation, goes on behind it. The name of
+# a scheme is short, which keeps the search linear in a long run of letters.
 _UNSPACED: Final = "".join(script.characters for script in SCRIPTS.values() if not script.spaced)
 _URL: Final = re.compile(
-    rf"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'\u3000-\u303f\uff00-\uff65{_UNSPACED}]+", re.IGNORECASE
+    rf"(?:[a-z][a-z0-9+.-]{{0,20}}://|www\.)[^\s<>\"'\u3000-\u303f\uff00-\uff65{_UNSPACED}]+", re.IGNORECASE
 )
 _TAG: Final = re.compile(r"</?[A-Za-z!][^<>]{0,500}>")
 _CODE: Final = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)

@@ -221,6 +221,7 @@ def test_repetition_in_code_is_no_fault():
         ("http:// peke yake", 0, 0),
         ("https://ar.wikipedia.org/wiki/مطر_غزير", 1, 1),
         ("https://ko.wikipedia.org/wiki/비", 1, 1),
+        pytest.param("deadbeef" * 20_000 + " https://example.org", 0, 0.001, id="long run of letters"),
     ],
 )
 def test_the_share_of_links_is_that_of_their_characters(text, low, high):
