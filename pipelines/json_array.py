@@ -1,7 +1,9 @@
 """The elements of a JSON array, one by one, from a text that may be huge, damaged or cut.
 
-The element that is damaged is given as a piece of text, and reading goes on at the next place where an element that
-looks like the others begins. Memory is bounded by the largest element.
+The element that is damaged is given as a piece of text, and reading goes on where the next one begins: at an object
+behind a comma that begins with the same key as it or the last element, and not as the objects inside it do. Where that
+does not decide, what follows must be elements and the end of the array, as far as is looked ahead. So no turn of a
+conversation is taken for an element. Memory is bounded by the limit on an element.
 """
 
 from __future__ import annotations
@@ -12,10 +14,18 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, TextIO
 
 _DECODER: Final = json.JSONDecoder()
-_BLANK: Final = re.compile(r"[\s,]*")
-_NEXT: Final = re.compile(r"\}\s*,\s*(?=\{)")
+_BEGIN: Final = re.compile(r"[\s\ufeff]*\[")
+_BLANK: Final = re.compile(r"\s*")
+_BETWEEN: Final = re.compile(r"[\s,]*")
+_KEY: Final = r'"(?:[^"\\]|\\.)*+"'
+_FIRST_KEY: Final = re.compile(rf"\{{\s*+({_KEY})\s*+:")
+_NEXT: Final = re.compile(rf",\s*+(?=\{{\s*+({_KEY})\s*+:)")
+_INNER: Final = re.compile(rf"\[\s*+\{{\s*+({_KEY})\s*+:")
+_INNER_END: Final = re.compile(r"\]\s*[,}\]]")
 _CHUNK: Final = 1 << 20
 _ESCAPE: Final = 16  # longer than any escape sequence that the end of the window can cut in two
+_OVERLAP: Final = 1 << 12  # longer than a first key with all before it
+_AHEAD: Final = 100
 
 
 class Element(NamedTuple):
@@ -28,24 +38,31 @@ class Element(NamedTuple):
 
 
 def elements(text: TextIO, limit: int) -> Iterator[Element]:
-    """The elements of the one array that `text` holds. An element over `limit` characters is a fault."""
+    """The elements of the array that `text` holds. An element over `limit` characters is a fault.
+
+    What stands behind the end of the array is read as if it stood before, the elements of further arrays too.
+    """
     window = _Window(text)
-    keys: set[str] = set()
-    if not window.skip(re.compile(r"[\s\ufeff]*\[")):
+    if not window.skip(_BEGIN):
         yield Element(None, window.rest(limit), "no JSON array")
         return
+    last = ""
+    is_open = True
     while True:
-        window.skip(_BLANK)
+        window.skip(_BETWEEN)
         if window.at_end:
-            yield Element(None, "", "the array is not closed", cut=True)
+            if is_open:
+                yield Element(None, "", "the array is not closed", cut=True)
             return
-        if window.starts_with("]"):
-            return
+        if window.starts_with("[" if not is_open else "]"):
+            is_open = not is_open
+            window.step()
+            continue
         element = window.element(limit)
         if element is None:
-            element = window.damaged(keys, limit)
-        elif isinstance(element.value, dict):
-            keys.update(element.value)
+            element = window.damaged(_first_key(last), limit, is_open)
+        else:
+            last = element.text
         yield element
         if element.cut:
             return
@@ -59,6 +76,7 @@ class _Window:
         self._text = ""
         self._at = 0
         self._complete = False
+        self._error_at = 0  # how far the parser came in the element that it could not read
 
     @property
     def at_end(self) -> bool:
@@ -66,6 +84,9 @@ class _Window:
 
     def starts_with(self, character: str) -> bool:
         return self._text.startswith(character, self._at)
+
+    def step(self) -> None:
+        self._at += 1
 
     def skip(self, pattern: re.Pattern[str]) -> bool:
         """Steps over the pattern; False where it does not match."""
@@ -82,54 +103,123 @@ class _Window:
     def element(self, limit: int) -> Element | None:
         """The JSON value at this place; None where there is none."""
         while True:
-            try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
-            except json.JSONDecodeError as error:
-                # An error at the end of the window, or a string without an end, may only mean: not all read yet.
-                unfinished = error.msg.startswith("Unterminated") or error.pos > len(self._text) - _ESCAPE
+            value, end, error_at = _decode(self._text, self._at)
+            # An error at the end of the window, or a string without an end, may only mean: not all read yet.
+            if end is None:
+                unfinished = error_at > len(self._text) - _ESCAPE
                 if unfinished and len(self._text) - self._at <= limit and self._more(double=True):
                     continue
-                return None
-            except RecursionError:
+                self._error_at = error_at - self._at
                 return None
             if end == len(self._text) and self._more():
                 continue  # a number may go on
             text, self._at = self._text[self._at : end], end
-            if len(text) > limit:
-                return Element(None, text[:limit], f"an element of {len(text)} characters, over the limit of {limit}")
-            return Element(value, text)
+            return (
+                Element(None, text[:limit], _too_long(len(text), limit)) if len(text) > limit else Element(value, text)
+            )
 
-    def damaged(self, keys: set[str], limit: int) -> Element:
-        """The text up to the next element that has the keys of an earlier one, or up to the end."""
+    def damaged(self, last_key: str, limit: int, is_open: bool) -> Element:
+        """The text up to where the next element begins, or up to the end."""
         self._text, self._at = self._text[self._at :], 0
-        search = 0
-        while True:
+        first_keys = {last_key, _first_key(self._text)}
+        inner_keys: set[str] = set()  # of objects that begin a list within
+        head, dropped = "", 0  # of the text that is no longer in the window: how it begins, its size
+        search = seen = 0
+        end: int | None = None
+        while end is None:
             match = _NEXT.search(self._text, search)
-            if match is None:
-                if len(self._text) <= limit and self._more(double=True):
-                    continue
-                piece, self._at = self._text, len(self._text)
-                return Element(None, piece[:limit], "not JSON", cut=not self._more())
-            search = match.end()
-            try:
-                value, _ = _DECODER.raw_decode(self._text, search)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict) and (not keys or keys & value.keys()):
-                self._at = search
-                return Element(None, self._text[: match.start() + 1], "not JSON")
+            upto = match.start() if match else max(seen, len(self._text) - _OVERLAP)
+            inner_keys.update(_INNER.findall(self._text, seen, upto))
+            seen = upto
+            if match and self._is_next(match, first_keys, inner_keys):
+                end = self._at = match.start()
+            elif match:
+                search = match.end()
+            elif len(self._text) > limit + _OVERLAP:
+                head, dropped, self._at = head + self._text[: min(upto, limit - len(head))], dropped + upto, upto
+                search = seen = self._error_at = 0
+                self._drop()
+            else:
+                search = max(search, upto)
+                end = None if self._more(double=True) else len(self._text)
+        at_end = match is None
+        if at_end:
+            self._at = end = self._end_of_array() if is_open else end
+        cut = at_end and is_open and end == len(self._text)
+        text, size = (head + self._text[: min(end, limit)])[:limit], dropped + end
+        return Element(None, text, _too_long(size, limit) if size > limit else "not JSON", cut)
 
     def rest(self, limit: int) -> str:
         while len(self._text) < limit and self._more():
             pass
         return self._text[:limit]
 
+    def _is_next(self, match: re.Match[str], first_keys: set[str], inner_keys: set[str]) -> bool:
+        is_first, is_inner = match[1] in first_keys, match[1] in inner_keys
+        if is_inner and not is_first:
+            return False
+        return self._goes_on(match.end(), if_damaged=not is_inner, if_cut=is_first and not is_inner)
+
+    def _goes_on(self, at: int, if_damaged: bool, if_cut: bool) -> bool:
+        """Whether elements follow from here on, up to the end of the array or as far as is looked ahead.
+
+        Where damage or a cut hides that, it is as it is given.
+        """
+        while len(self._text) - at < _CHUNK and self._more():
+            pass
+        for _ in range(_AHEAD):
+            _, end, error_at = _decode(self._text, at)
+            if end is None:
+                unfinished = error_at > len(self._text) - _ESCAPE
+                return not self._complete or if_cut if unfinished else if_damaged
+            at = _skip(_BLANK, self._text, end)
+            if at == len(self._text):
+                return not self._complete or if_cut
+            if not self._text.startswith(",", at):
+                return self._text.startswith("]", at) and not _INNER_END.match(self._text, at)
+            at = _skip(_BETWEEN, self._text, at)
+        return True
+
+    def _end_of_array(self) -> int:
+        """Where the bracket is that closes the array behind a damaged last element; the end if that was cut."""
+        text = self._text.rstrip()
+        return len(text) - 1 if text.endswith("]") and self._error_at < len(text) else len(self._text)
+
+    def _drop(self) -> None:
+        self._text, self._at = self._text[self._at :], 0
+
     def _more(self, double: bool = False) -> bool:
         """Reads on; drops what lies behind. False at the end of the file. `double` keeps re-reading linear."""
         if self._complete:
             return False
-        held = self._text[self._at :]
-        chunk = self._file.read(max(_CHUNK, len(held)) if double else _CHUNK)
+        self._drop()
+        chunk = self._file.read(max(_CHUNK, len(self._text)) if double else _CHUNK)
         self._complete = not chunk
-        self._text, self._at = held + chunk, 0
+        self._text += chunk
         return bool(chunk)
+
+
+def _decode(text: str, at: int) -> tuple[Any, int | None, int]:
+    """The JSON value at a place, its end, and 0; or None, None, and how far the parser came."""
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+        return value, end, 0
+    except json.JSONDecodeError as error:
+        return None, None, len(text) if error.msg.startswith("Unterminated") else error.pos
+    except (ValueError, RecursionError):  # a number of too many digits, brackets too deep
+        return None, None, at
+
+
+def _first_key(text: str) -> str:
+    """The first key of an object, as it is spelled there; "" for what is none."""
+    match = _FIRST_KEY.match(text)
+    return match[1] if match else ""
+
+
+def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
+
+
+def _too_long(size: int, limit: int) -> str:
+    return f"an element of {size} characters, over the limit of {limit}"

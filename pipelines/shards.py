@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +21,8 @@ import xxhash
 from collection.manifest import Input
 from glotmill import files
 from glotmill.errors import SourceError, explain_os_error
-from pipelines import hub
+from pipelines import hub, readers
+from pipelines.encoding import UTF_8, encoding_of, marked_encoding
 from pipelines.readers import Slice, format_of
 from pipelines.streams import COMPRESSIONS
 
@@ -62,6 +63,7 @@ class Plan:
 
 def plan(paths: Sequence[tuple[str, str]]) -> Plan:
     """The plan for sources given as (path, encoding). SourceError for a path where nothing can be read."""
+    paths = [(path, encoding_of(encoding)) for path, encoding in paths]
     ignored: list[str] = []
     found = [[] if path.startswith("hf://") else _files(path, ignored) for path, _ in paths]
     target = min(_MOST, max(_LEAST, sum(_weight(file) for listed in found for file, _ in listed) // _WANTED_SHARDS))
@@ -73,11 +75,11 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
             inputs += [Input(piece.slice.path, 0, piece.hash) for piece in hub_pieces]
         for file, name in listed:
             try:
-                size, digest = file.stat().st_size, files.content_hash(file)
+                size, digest = readers.regular_size(file), files.content_hash(file)
                 cut = list(_cut(file, name, encoding, target))
             except OSError as error:
                 size, digest, cut = 0, str(error.strerror), [(Slice(str(file), name, "unreadable"), 0)]
-            inputs.append(Input(str(file), size, digest))
+            inputs.append(Input(_printable(file), size, digest))
             pieces += [Piece(source, part, weight, digest) for part, weight in cut]
     return Plan(_tasks(pieces, target), tuple(inputs), sum(piece.weight for piece in pieces), tuple(ignored))
 
@@ -88,37 +90,44 @@ def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
     What cannot be looked at is among them: its reader will say so.
     """
     root = Path(path).expanduser()
+    if _printable(root) != root.as_posix():
+        raise SourceError(f"{_printable(root)}: this name is not UTF-8: rename it, or give the folder above")
     try:
         if root.is_dir():
-            found = [(file, file.relative_to(root).as_posix()) for file in _walk(root, root)]
+            base, found = root, list(_walk(root, (os.stat(root),)))
             what = f"{path} is a folder without data files"
         elif root.exists() or not any(character in path for character in "*?["):
-            os.stat(root)
-            found = [(root, root.name)]
+            readers.regular_size(root)
+            base, found = root.parent, [root]
             what = f"{path} is of no known format"
         else:
             base = _glob_base(root)
-            found = [
-                (file, file.relative_to(base).as_posix())
-                for file in base.glob(str(root.relative_to(base)))
-                if not file.is_dir()
-            ]
+            found = [file for file in base.glob(str(root.relative_to(base))) if not file.is_dir()]
             what = f"no file matches {path}"
     except OSError as error:
         raise SourceError(explain_os_error(error, f"cannot read {path}")) from error
-    wanted = [(file, name) for file, name in found if format_of(file) or not file.is_file()]
+    wanted = [file for file in found if format_of(file) or not file.exists() or file.is_dir()]
     if not wanted:
         raise SourceError(f"{what}: expected JSON lines, JSON, Parquet, CSV or TSV, plain or as gz, zst, bz2, xz, lz4")
-    ignored += sorted(name for file, name in set(found) - set(wanted) if not _is_documentation(file))
-    return sorted(wanted, key=lambda pair: pair[1])
+    left = set(found) - set(wanted)
+    ignored += sorted(_printable(file.relative_to(base)) for file in left if not _is_documentation(file))
+    return sorted(((file, _printable(file.relative_to(base))) for file in wanted), key=lambda pair: pair[1])
 
 
-def _walk(folder: Path, root: Path) -> Iterator[Path]:
-    """Every file below a folder but the hidden ones, and every folder and link below it that cannot be followed."""
+def _printable(file: Path) -> str:
+    """A path as text that can be written down, whatever the bytes of its name."""
+    return os.fsencode(file.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _walk(folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:
+    """Every file below a folder but the hidden ones, and every folder and link below it that cannot be followed.
+
+    A link back to one of the folders `above` is no way down: all that lies there is found without it.
+    """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        if folder == root:
+        if len(above) == 1:
             raise
         yield folder
         return
@@ -126,10 +135,13 @@ def _walk(folder: Path, root: Path) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         try:
-            is_folder = entry.is_dir()
+            inside = entry.stat() if entry.is_dir() else None
         except OSError:
-            is_folder = False
-        yield from _walk(Path(entry.path), root) if is_folder else [Path(entry.path)]
+            inside = None
+        if inside is None:
+            yield Path(entry.path)
+        elif not any(os.path.samestat(inside, one) for one in above):
+            yield from _walk(Path(entry.path), (*above, inside))
 
 
 def _glob_base(pattern: Path) -> Path:
@@ -162,9 +174,9 @@ def _cut(file: Path, name: str, encoding: str, target: int) -> Iterable[tuple[Sl
     """A file's slices of about `target` bytes each; a single one for a format that can only be read from its start."""
     format = format_of(file) or ""
     weight = _weight(file)
-    encoding = _marked_encoding(file) or encoding
+    encoding = (format != "parquet" and marked_encoding(file)) or encoding
     count = math.ceil(weight / target)
-    if format == "jsonl" and file.suffix.lower() not in COMPRESSIONS and encoding == "utf-8" and count > 1:
+    if format == "jsonl" and file.suffix.lower() not in COMPRESSIONS and encoding == UTF_8 and count > 1:
         bounds = [weight * i // count for i in range(count + 1)]
         return [(Slice(str(file), name, format, a, b, encoding), b - a) for a, b in itertools.pairwise(bounds)]
     if format == "parquet" and count > 1 and (groups := _row_groups(file)) > 1:
@@ -179,21 +191,6 @@ def _row_groups(file: Path) -> int:
         return int(pq.ParquetFile(file).num_row_groups)
     except (OSError, pa.ArrowException):
         return 1
-
-
-_MARKS: Final = {
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
-
-
-def _marked_encoding(file: Path) -> str:
-    """The encoding that a byte order mark speaks of, "" where there is none or it is UTF-8's."""
-    with open(file, "rb") as opened:
-        head = opened.read(4)
-    return next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "")
 
 
 def _hub_pieces(source: int, path: str) -> list[Piece]:

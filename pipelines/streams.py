@@ -100,10 +100,19 @@ _HEAD: Final = 1 << 20
 def line_blocks(file: BinaryIO, left: int | None, limit: int) -> Iterator[list[bytes | LongLine]]:
     """The lines that begin in the next `left` bytes (None: all), without their ends, in blocks of about 256 KiB.
 
-    A line over `limit` bytes is not held in memory.
+    The last block holds the line that the file, or the slice, ends in, or nothing if that ends behind a line. A line
+    over `limit` bytes is not held in memory.
     """
     pieces: list[bytes] = []  # of a line that has not ended yet
     held = 0
+
+    def hold(piece: bytes) -> None:
+        nonlocal held
+        held += len(piece)
+        if held <= limit:
+            pieces.append(piece)
+        elif sum(map(len, pieces)) < _HEAD:
+            pieces.append(piece[:_HEAD])
 
     def line() -> bytes | LongLine:
         return b"".join(pieces) if held <= limit else LongLine(held, b"".join(pieces))
@@ -115,18 +124,16 @@ def line_blocks(file: BinaryIO, left: int | None, limit: int) -> Iterator[list[b
         if left is not None:
             left -= len(block)
         first, *others = block.split(b"\n")
-        held += len(first)
-        if held <= limit or sum(map(len, pieces)) < _HEAD:
-            pieces.append(first[:_HEAD] if held > limit else first)
+        hold(first)
         if others:
             yield [line(), *others[:-1]]
             pieces, held = [others[-1]], len(others[-1])
     if held and left == 0:  # the last line goes on after the slice
-        rest = file.readline(limit - held + 1) if held <= limit else b""
-        pieces.append(rest.rstrip(b"\n"))
-        held += len(rest) + (0 if rest.endswith(b"\n") or not rest else skip_line(file))
-    if held:
-        yield [line()]
+        while rest := file.readline(_BLOCK):
+            hold(rest.removesuffix(b"\n"))
+            if rest.endswith(b"\n"):
+                break
+    yield [line()] if held else []
 
 
 def skip_line(file: BinaryIO) -> int:

@@ -6,7 +6,9 @@ says so.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,7 @@ from pipelines.readers.row import MAX_ROW, Reader, Row, Slice, batched, first_li
 from pipelines.readers.table import table_reader
 from pipelines.streams import COMPRESSIONS
 
-__all__ = ["MAX_ROW", "Row", "Slice", "format_of", "location", "raw_text", "read"]
+__all__ = ["MAX_ROW", "Row", "Slice", "format_of", "location", "raw_text", "read", "regular_size"]
 
 
 def read(part: Slice) -> Iterator[list[Row | Reject]]:
@@ -57,11 +59,21 @@ def _hub(part: Slice) -> Iterator[Row | Reject]:
         )
 
 
+def regular_size(path: Path) -> int:
+    """The size of a file; OSError for what is none, such as a device or a pipe, at which a reader would wait."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        if stat.S_ISDIR(found.st_mode):
+            os.listdir(path)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return found.st_size
+
+
 def _unreadable(part: Slice) -> Iterator[Row | Reject]:
     """What could not be looked at when the run was planned."""
     path = Path(part.path)
-    path.stat()
-    os.listdir(path) if path.is_dir() else path.open("rb").close()
+    regular_size(path)
+    path.open("rb").close()
     yield reject_at(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: could not be read at first, and now can: run again")
 
 

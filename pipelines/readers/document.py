@@ -8,50 +8,77 @@ from pathlib import Path
 
 from collection.reject import Reason, Reject
 from pipelines import json_array
+from pipelines.encoding import open_utf8
 from pipelines.readers.lines import json_type, parse, read_lines
 from pipelines.readers.row import MAX_ROW, Row, Slice, batched, has_undecodable, reject_at
-from pipelines.streams import open_bytes
+from pipelines.streams import Stream
 
 
 def read_document(part: Slice) -> Iterator[list[Row | Reject]]:
     """A `.json` file: an array if it begins with a bracket, JSON lines if not; one object on many lines is one row."""
-    with open_bytes(Path(part.path))[0] as file:
-        head = file.read(4096)
-    first = head.decode(part.encoding, "ignore").lstrip("\ufeff \t\r\n")[:1]
+    with _open_text(part)[0] as text:
+        first = _first_character(text)
     if first == "[":
         yield from batched(_array)(part)
-        return
-    with open_bytes(Path(part.path))[0] as file:
+    elif first == "{" and (rows := _one_object(part)):
+        yield rows
+    else:
+        yield from read_lines(part)
+
+
+def _open_text(part: Slice) -> tuple[io.TextIOWrapper, Stream]:
+    """Undecodable bytes come through as lone surrogates, so that they spoil their own row and no other."""
+    file, stream = open_utf8(Path(part.path), part.encoding)
+    return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""), stream
+
+
+def _first_character(text: io.TextIOWrapper) -> str:
+    while block := text.read(4096):
+        if begun := block.lstrip("\ufeff \t\r\n"):
+            return begun[0]
+    return ""
+
+
+def _one_object(part: Slice) -> list[Row | Reject]:
+    """The one object that the whole file is, where its first line is none. Empty where it is something else."""
+    file, stream = open_utf8(Path(part.path), part.encoding)
+    with file:
         line = file.readline(MAX_ROW)
-        more = file.read(1)
-    if more and first == "{" and parse(line.strip(), part.encoding)[1] is not None:
-        with open_bytes(Path(part.path))[0] as file:
-            whole = file.read(MAX_ROW)
-        data, fault, _ = parse(whole, part.encoding)
-        if fault is None and isinstance(data, dict):
-            yield [Row(data, whole, 1)]
-            return
-    yield from read_lines(part)
+        if not file.peek(1) or parse(line.strip())[1] is None:
+            return []
+        whole = line + file.read(MAX_ROW)
+    data, fault, _ = parse(whole)
+    if fault is not None or not isinstance(data, dict):
+        return []
+    return [Row(data, whole, 1), *_end_of(part, stream, 2)]
 
 
 def _array(part: Slice) -> Iterator[Row | Reject]:
-    file, stream = open_bytes(Path(part.path))
-    # Undecodable bytes come through as lone surrogates, so that they spoil their own row and no other.
-    with io.TextIOWrapper(
-        file, "utf-8-sig" if part.encoding == "utf-8" else part.encoding, errors="surrogateescape", newline=""
-    ) as text:
+    text, stream = _open_text(part)
+    number, cut = 0, False
+    with text:
         for number, element in enumerate(json_array.elements(text, MAX_ROW), 1):
+            cut = element.cut
             yield _array_row(part, number, element, stream.fault)
+    if not cut:
+        yield from _end_of(part, stream, number + 1)
+
+
+def _end_of(part: Slice, stream: Stream, number: int) -> list[Reject]:
+    """What is to be said of the end of a file that was read to its end without anything amiss."""
+    fault = stream.fault
+    return [reject_at(part, Reason.TRUNCATED_FILE, number, f"{part.name}: {fault}")] if fault else []
 
 
 def _array_row(part: Slice, number: int, element: json_array.Element, fault: str) -> Row | Reject:
     if element.cut:
         return reject_at(part, Reason.TRUNCATED_FILE, number, f"{part.name}: {fault or element.fault}", element.text)
-    if element.fault:
-        reason = Reason.TOO_LONG if len(element.text) >= MAX_ROW else Reason.INVALID_JSON
-        return reject_at(part, reason, number, element.fault, element.text)
+    if element.fault and len(element.text) >= MAX_ROW:
+        return reject_at(part, Reason.TOO_LONG, number, element.fault, element.text)
     if has_undecodable(element.text):
         return reject_at(part, Reason.INVALID_ENCODING, number, f"bytes that are not {part.encoding}", element.text)
+    if element.fault:
+        return reject_at(part, Reason.INVALID_JSON, number, element.fault, element.text)
     if not isinstance(element.value, dict):
         detail = f"JSON of type {json_type(element.value)}, expected an object"
         return reject_at(part, Reason.NOT_A_ROW, number, detail, element.text)

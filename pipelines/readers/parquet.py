@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collection.reject import Reason, Reject
 from pipelines.readers.row import BATCH_ROWS, Row, Slice, first_line, reject_at
+
+# What Arrow raises for text that is not UTF-8, for dates out of range and for time zones of no known name.
+_UNKNOWN_TO_PYTHON: Final = (ValueError, OverflowError, LookupError)
 
 
 def read_parquet(part: Slice) -> Iterator[list[Row | Reject]]:
@@ -33,10 +37,22 @@ def read_parquet(part: Slice) -> Iterator[list[Row | Reject]]:
 
 
 def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> list[Row | Reject]:
+    batch = _with_times_as_text(batch)
     try:
         return [Row(data, None, index) for index, data in enumerate(batch.to_pylist(), number)]
-    except UnicodeDecodeError:
+    except _UNKNOWN_TO_PYTHON:
         return [_one_row(part, batch.slice(index, 1), number + index) for index in range(batch.num_rows)]
+
+
+def _with_times_as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Dates and times as text: Arrow has many that Python has none for, and a row must not be lost for one."""
+    for index, column in enumerate(batch.schema):
+        if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
+            values = batch.column(index)
+            if pa.types.is_timestamp(column.type):
+                values = values.cast(pa.timestamp(column.type.unit))  # in UTC: its zone may be one of no known name
+            batch = batch.set_column(index, column.name, values.cast(pa.string()))
+    return batch
 
 
 def _one_row(part: Slice, batch: pa.RecordBatch, number: int) -> Row | Reject:
@@ -44,3 +60,5 @@ def _one_row(part: Slice, batch: pa.RecordBatch, number: int) -> Row | Reject:
         return Row(batch.to_pylist()[0], None, number)
     except UnicodeDecodeError as error:
         return reject_at(part, Reason.INVALID_ENCODING, number, f"not utf-8: {error.reason}")
+    except _UNKNOWN_TO_PYTHON as error:
+        return reject_at(part, Reason.NOT_A_ROW, number, f"a value that cannot be read: {first_line(error)}")

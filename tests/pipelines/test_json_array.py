@@ -120,6 +120,41 @@ def test_a_damaged_conversation_is_one_fault_and_its_neighbours_are_kept(damage,
     assert faults(found)[0].text.startswith('{"id": ')
 
 
+TREES = [
+    {
+        "message_id": f"m{n}",
+        "text": "¿Qué tal?",
+        "replies": [{"message_id": f"m{n}.{k}", "text": "ok", "replies": []} for k in range(3)],
+    }
+    for n in range(4)
+]
+
+
+@pytest.mark.parametrize("damage", [('"text"', '"text'), ("¿", "\n"), ('"replies": [{', '"replies": {')])
+@pytest.mark.parametrize("place", range(len(TREES)))
+def test_replies_in_a_damaged_tree_are_no_elements_though_they_begin_like_one(place, damage):
+    pieces = [json.dumps(row, ensure_ascii=False) for row in TREES]
+    pieces[place] = pieces[place].replace(*damage, 1)
+    found = read("[" + ", ".join(pieces) + "]")
+    assert values(found) == [row for n, row in enumerate(TREES) if n != place]
+    assert len(faults(found)) == 1
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_elements_that_begin_with_different_keys_are_found_behind_a_damaged_one(place):
+    rows = [dict(sorted(row.items(), reverse=n % 2 == 1)) for n, row in enumerate(CHATS)]
+    pieces = [json.dumps(row, ensure_ascii=False) for row in rows]
+    pieces[place] = pieces[place].replace(": ", " ", 1)
+    found = read("[" + ", ".join(pieces) + "]")
+    assert values(found) == [row for n, row in enumerate(rows) if n != place]
+    assert len(faults(found)) == 1
+
+
+def test_the_elements_of_arrays_put_one_behind_the_other_are_all_given():
+    found = read('[{"a": 1}, {"a": 2}]\n[{"a": 3}]\n[]')
+    assert values(found) == [{"a": 1}, {"a": 2}, {"a": 3}] and not faults(found)
+
+
 def test_several_damaged_elements_are_each_one_fault():
     pieces = [json.dumps({"inputs": f"السؤال {n}", "targets": f"الجواب {n}"}, ensure_ascii=False) for n in range(9)]
     for place in (2, 5, 7):

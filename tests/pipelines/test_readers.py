@@ -220,6 +220,15 @@ def test_a_row_over_the_limit_is_one_reject_and_its_neighbours_are_read(tmp_path
     assert str(1 << 20) in reject.detail
 
 
+def test_a_line_of_a_table_over_the_limit_is_one_reject_however_many_fields_it_has(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.readers.table.MAX_ROW", 100)
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n" + "ж," * 200 + "\n3,4\n" + "ж," * 49 + "\n5,6\n", "utf-8")
+    found = read(path)
+    assert rows(found) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}, {"a": "5", "b": "6"}]
+    assert rejects(found) == [("not_a_row", "rows.csv:2"), ("not_a_row", "rows.csv:4")]
+
+
 # Files that were cut: every row before the cut, then one reject, nothing else.
 
 
@@ -405,8 +414,10 @@ def test_a_quote_that_is_never_closed_is_a_reject_that_holds_what_it_swallowed(t
 def test_a_broken_line_of_column_names_makes_no_row_a_line_of_column_names(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('inputs,"targets"x\nHabari?,Nzuri.\nSalama?,Salama.\n', "utf-8")
-    assert not any("Habari?" in row for row in rows(read(path)))
-    assert rejects(read(path))
+    found = read(path)
+    assert rows(found) == []
+    # Every row behind it is accounted for.
+    assert rejects(found) == [("not_a_row", f"rows.csv:{n}") for n in range(3)]
 
 
 # Parquet.

@@ -180,6 +180,17 @@ def test_a_pipe_among_the_files_is_not_waited_for(tmp_path):
     assert not waiting and "a.jsonl" in names(found[0])
 
 
+def test_a_pipe_named_like_a_data_file_is_one_reject_and_not_waited_for(tmp_path):
+    make(tmp_path, "a.jsonl")
+    os.mkfifo(tmp_path / "b.jsonl")
+    found = planned(tmp_path)
+    assert names(found) == ["a.jsonl", "b.jsonl"]
+    (row,) = itertools.chain.from_iterable(readers.read(found.tasks[-1].pieces[-1].slice))
+    assert row.reason == "unreadable_file" and "not a regular file" in row.detail
+    with pytest.raises(SourceError, match=r"b\.jsonl.*not a regular file"):
+        planned(tmp_path / "b.jsonl")
+
+
 def test_a_name_that_is_not_utf_8_can_be_planned(tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
     with open(path, "wb") as file:
@@ -189,6 +200,8 @@ def test_a_name_that_is_not_utf_8_can_be_planned(tmp_path):
     assert len(list(itertools.chain.from_iterable(readers.read(piece.slice)))) == 1
     # All names go into manifests and markers, which are UTF-8.
     json.dumps([found.inputs[0].path, piece.slice.name], ensure_ascii=False).encode()
+    with pytest.raises(SourceError, match=r"caf\\xe9\.jsonl.*not UTF-8"):
+        planned(os.fsdecode(path))
 
 
 # How files are cut and put together.
@@ -242,12 +255,13 @@ def test_lines_in_another_encoding_than_utf_8_are_one_slice(tmp_path, small_shar
     assert slices(planned(tmp_path, encoding=encoding)) == [(0, "rows.jsonl", 0, 0)]
 
 
+@pytest.mark.parametrize("named", ["utf-8", "windows-1251"])
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig"])
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.jsonl.gz"])
-def test_a_byte_order_mark_is_believed_before_the_encoding_that_was_named(tmp_path, encoding, name):
+def test_a_byte_order_mark_is_believed_before_the_encoding_that_was_named(tmp_path, encoding, name, named):
     data = ("\ufeff" * (encoding == "utf-16-be") + LINE * 2).encode(encoding)
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    (task,) = planned(tmp_path, encoding="utf-8").tasks
+    (task,) = planned(tmp_path, encoding=named).tasks
     assert [row.data["targets"] for row in itertools.chain.from_iterable(readers.read(task.pieces[0].slice))] == [
         "ดีมาก",
         "ดีมาก",
