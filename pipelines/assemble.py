@@ -94,7 +94,7 @@ def _sort(part: Part, *, job: Job) -> None:
     with job.place.piece(name) as work:
         buckets = [job.file("drops", bucket) for bucket in range(job.buckets)] if job.deduplicate else []
         drops = deduplicate.drops_of(buckets, part.index, len(job.parts))
-        table = pq.read_table(part.path, schema=record.SCHEMA)
+        table = pq.read_table(part.path, schema=record.SCHEMA, page_checksum_verification=True)
         dropped = _rows_at(table, sorted(drops))
         _write_rejects(dropped, drops, part, job)
         for language, source in zip(
