@@ -2,8 +2,8 @@
 
 The element that is damaged is given as a piece of text, and reading goes on where the next one begins: at an object
 behind a comma that begins with the same key as it or the last element, and not as the objects inside it do. Where that
-does not decide, what follows must be elements and the end of the array, as far as is looked ahead. So no turn of a
-conversation is taken for an element. Memory is bounded by the limit on an element.
+does not decide, what follows must be elements and the end of the array, as far as is looked ahead, 1 Mi characters. So
+no turn is taken for an element unless damage made one of it. Memory is bounded by the limit on an element.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ _INNER_END: Final = re.compile(r"\]\s*[,}\]]")
 _CHUNK: Final = 1 << 20
 _ESCAPE: Final = 16  # longer than any escape sequence that the end of the window can cut in two
 _OVERLAP: Final = 1 << 12  # longer than a first key with all before it
-_AHEAD: Final = 100
 
 
 class Element(NamedTuple):
@@ -131,10 +130,10 @@ class _Window:
             upto = match.start() if match else max(seen, len(self._text) - _OVERLAP)
             inner_keys.update(_INNER.findall(self._text, seen, upto))
             seen = upto
-            if match and self._is_next(match, first_keys, inner_keys):
-                end = self._at = match.start()
-            elif match:
-                search = match.end()
+            if match:
+                is_next, search = self._is_next(match, first_keys, inner_keys)
+                if is_next:
+                    end = self._at = match.start()
             elif len(self._text) > limit + _OVERLAP:
                 head, dropped, self._at = head + self._text[: min(upto, limit - len(head))], dropped + upto, upto
                 search = seen = self._error_at = 0
@@ -154,31 +153,33 @@ class _Window:
             pass
         return self._text[:limit]
 
-    def _is_next(self, match: re.Match[str], first_keys: set[str], inner_keys: set[str]) -> bool:
+    def _is_next(self, match: re.Match[str], first_keys: set[str], inner_keys: set[str]) -> tuple[bool, int]:
+        """Whether the next element begins at the match, and from where on to search if not."""
         is_first, is_inner = match[1] in first_keys, match[1] in inner_keys
         if is_inner and not is_first:
-            return False
+            return False, match.end()
         return self._goes_on(match.end(), if_damaged=not is_inner, if_cut=is_first and not is_inner)
 
-    def _goes_on(self, at: int, if_damaged: bool, if_cut: bool) -> bool:
-        """Whether elements follow from here on, up to the end of the array or as far as is looked ahead.
+    def _goes_on(self, at: int, if_damaged: bool, if_cut: bool) -> tuple[bool, int]:
+        """Whether elements follow up to the end of the array, or as far as is looked ahead; and how far it got.
 
-        Where damage or a cut hides that, it is as it is given.
+        Where damage or a cut hides that, it is as it is given. What holds for one holds for all up to there.
         """
         while len(self._text) - at < _CHUNK and self._more():
             pass
-        for _ in range(_AHEAD):
+        last = at + _CHUNK
+        while at < last:
             _, end, error_at = _decode(self._text, at)
             if end is None:
                 unfinished = error_at > len(self._text) - _ESCAPE
-                return not self._complete or if_cut if unfinished else if_damaged
+                return (not self._complete or if_cut if unfinished else if_damaged), at
             at = _skip(_BLANK, self._text, end)
             if at == len(self._text):
-                return not self._complete or if_cut
+                return not self._complete or if_cut, at
             if not self._text.startswith(",", at):
-                return self._text.startswith("]", at) and not _INNER_END.match(self._text, at)
+                return self._text.startswith("]", at) and not _INNER_END.match(self._text, at), at
             at = _skip(_BETWEEN, self._text, at)
-        return True
+        return True, at
 
     def _end_of_array(self) -> int:
         """Where the bracket is that closes the array behind a damaged last element; the end if that was cut."""
