@@ -26,7 +26,7 @@ demo: $(VENV)/.ready
 	$(BIN)/glotmill demo --out demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m slow $(ARGS)
