@@ -79,15 +79,20 @@ def build(
         list[Path], typer.Option("--input", "-i", help="A folder that ingest or another stage wrote; may be repeated.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The collection to write.")],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", help="A finished folder whose rows are not wanted again; may be repeated."),
+    ] = None,
     config: Config = None,
     set: Set = None,
     fresh: Fresh = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make one collection: exact duplicates out, train, validation and test, Parquet by language, a dataset card.
+    """Make one collection: exact and near duplicates out, train, validation and test, Parquet by language, a card.
 
     [dim]glotmill build --input work/ingested --input work/translated --out my-collection[/dim]
+    [dim]glotmill build --input work/new --against my-collection --out my-collection-2[/dim]
 
     Of equal rows the one written by a person stays, before one from a template, a translation, a model; then the first.
     """
@@ -100,6 +105,7 @@ def build(
         input,
         load(BuildConfig, config, set or ()),
         out,
+        against=against or (),
         fresh=fresh,
         beam_args=context.args,
         progress=Progress.on_stderr(),

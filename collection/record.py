@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from collections.abc import Iterable, Sequence
@@ -123,6 +124,15 @@ def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
     arrays = {name: _array(values, SCHEMA.field(name).type) for name, values in columns.items()}
     arrays["messages"] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), turns)
     return pa.RecordBatch.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def conversations(batch: pa.RecordBatch) -> list[list[tuple[str, str]]]:
+    """Role and content of each turn of each record of a batch: what many looks need, without making records."""
+    messages = batch.column("messages")
+    turns = messages.flatten()
+    pairs = list(zip(turns.field("role").to_pylist(), turns.field("content").to_pylist(), strict=True))
+    offsets = (messages.offsets.to_numpy() - messages.offsets[0].as_py()).tolist()
+    return [pairs[start:end] for start, end in itertools.pairwise(offsets)]
 
 
 def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     WRONG_SCRIPT = "wrong_script"
 
     EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
 
     INTERNAL_ERROR = "internal_error"
 
@@ -75,6 +76,7 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.WRONG_SCRIPT: ("filter", "written in a script that the language does not use"),
     Reason.INTERNAL_ERROR: ("parse", "a row on which glotmill itself failed: please report it"),
     Reason.EXACT_DUPLICATE: ("deduplicate", "the same conversation as a row that was kept"),
+    Reason.NEAR_DUPLICATE: ("deduplicate", "nearly the same conversation as a row that was kept"),
 }
 
 

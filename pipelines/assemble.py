@@ -1,194 +1,246 @@
-"""The work of a build, a task a file: fingerprint, find duplicates, drop and sort, gather.
+"""The work of a build, a task a file: find exact and near duplicates, drop them and sort the rest, gather.
 
 Text moves from file to file, part by part, never through the runner, and no task holds more than one part.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collection import record, reject, stats, store
 from collection.manifest import KEPT
+from collection.record import Record
 from collection.reject import Reason, Reject
-from collection.splits import SplitConfig, split_of
+from collection.splits import split_of
 from collection.stats import LanguageStats
 from glotmill import files
 from pipelines import deduplicate
+from pipelines.job import Job, Part, phase, piece_name
+from pipelines.near_duplicates import bands, candidates, clusters, likeness
+from pipelines.near_duplicates.candidates import Candidates
 from pipelines.runner import Phase
-from pipelines.stage import Workplace
+from pipelines.stage import PieceOfWork
 
 _ROWS_A_FILE: Final = 500_000
-# Between phases: Arrow's own file form, whose batches can be read one by one without reading the file.
-_QUICK: Final = pa.ipc.IpcWriteOptions(compression="lz4")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One file of an earlier stage."""
-
-    index: int
-    path: str
-    name: str
-    rows: int
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What every task of a build knows of the whole."""
-
-    place: Workplace
-    splits: SplitConfig
-    deduplicate: bool
-    raw_limit: int
-    parts: tuple[Part, ...]
-    buckets: int
-
-    def file(self, kind: str, index: int) -> Path:
-        """Where a phase leaves what the next one needs."""
-        return self.place.folder / kind / f"{index:05d}"
+_ROWS_A_BIN: Final = 50_000
 
 
 def phases(job: Job) -> list[Phase]:
     """All phases of a build, in their order."""
-    return [
-        Phase("fingerprint", partial(_fingerprint, job=job), job.parts if job.deduplicate else ()),
-        Phase("find duplicates", partial(_find, job=job), range(job.buckets) if job.deduplicate else ()),
-        Phase("sort", partial(_sort, job=job), job.parts),
-        Phase("gather", partial(_gather, job=job), partial(groups, job=job)),
-    ]
-
-
-def _fingerprint(part: Part, *, job: Job) -> None:
-    name = f"fingerprint-{part.index:05d}"
-    if not job.place.is_done(name):
-        with job.place.piece(name) as work:
-            deduplicate.write_fingerprints(Path(part.path), job.file("fingerprints", part.index), job.buckets)
-            work.beat(0, part.rows, last=True)
-
-
-def _find(bucket: int, *, job: Job) -> None:
-    name = find_name(bucket)
-    if not job.place.is_done(name):
-        with job.place.piece(name) as work:
-            sources = [job.file("fingerprints", part.index) for part in job.parts]
-            found = deduplicate.find_duplicates(sources, job.file("drops", bucket), bucket, job.buckets)
-            work.extra.update(asdict(found))
-
-
-def _sort(part: Part, *, job: Job) -> None:
-    """Drops duplicates from a part, and writes what stays as one Arrow batch for each language and split."""
-    name = sort_name(part)
-    if job.place.is_done(name):
-        return
-    with job.place.piece(name) as work:
-        buckets = [job.file("drops", bucket) for bucket in range(job.buckets)] if job.deduplicate else []
-        drops = deduplicate.drops_of(buckets, part.index, len(job.parts))
-        table = pq.read_table(part.path, schema=record.SCHEMA, page_checksum_verification=True)
-        dropped = _rows_at(table, sorted(drops))
-        _write_rejects(dropped, drops, part, job)
-        for language, source in zip(
-            *(dropped.column(name).to_pylist() for name in ("language", "source")), strict=True
-        ):
-            work.tally.outcomes[source, language, Reason.EXACT_DUPLICATE.value] += 1
-        table = _rows_at(table, [row for row in range(table.num_rows) if row not in drops]) if drops else table
-        groups: dict[tuple[str, str], list[int]] = {}
-        rows = zip(*(table.column(name).to_pylist() for name in ("language", "source", "id", "parent_id")), strict=True)
-        for row, (language, source, row_id, parent_id) in enumerate(rows):
-            groups.setdefault((language, split_of(row_id, parent_id, job.splits)), []).append(row)
-            work.tally.outcomes[source, language, KEPT] += 1
-        with (
-            files.appearing(job.file("sorted", part.index)) as temporary,
-            pa.ipc.new_file(temporary, record.SCHEMA, options=_QUICK) as writer,
-        ):
-            for _, members in sorted(groups.items()):
-                writer.write_batch(_rows_at(table, members).combine_chunks().to_batches(len(members))[0])
-        work.extra["groups"] = [
-            [language, split, len(members)] for (language, split), members in sorted(groups.items())
+    found = []
+    if job.duplicates.exact:
+        found += [
+            phase("fingerprint", _fingerprint, job.parts, job),
+            phase("find", _find, range(_exact_buckets(job)), job),
         ]
-        work.beat(part.rows, part.rows, last=True)
+    if job.duplicates.near:
+        found += [
+            phase("sign", _sign, job.parts, job),
+            phase("pair", _pair, range(_near_buckets(job)), job),
+            phase("shingle", _shingle, job.parts, job),
+            phase("compare", _compare, job.parts, job),
+            phase("cluster", _cluster, range(1), job),
+        ]
+    return [*found, phase("sort", _sort, job.own, job), phase("gather", _gather, partial(bins, job=job), job)]
+
+
+def _exact_buckets(job: Job) -> int:
+    return deduplicate.bucket_count(job.rows)
+
+
+def _near_buckets(job: Job) -> int:
+    return bands.bucket_count(job.rows)
+
+
+def _fingerprint(part: Part, job: Job, work: PieceOfWork) -> None:
+    target = job.file("fingerprints", part.index)
+    deduplicate.write_fingerprints(Path(part.path), target, _exact_buckets(job), part.was_there)
+    work.beat(0, part.rows, last=True)
+
+
+def _find(bucket: int, job: Job, work: PieceOfWork) -> None:
+    sources, target = job.files("fingerprints", len(job.parts)), job.file("drops", bucket)
+    work.extra.update(asdict(deduplicate.find_duplicates(sources, target, bucket, _exact_buckets(job))))
+
+
+def _exact_drops(part: Part, job: Job) -> dict[int, str]:
+    if not job.duplicates.exact:
+        return {}
+    return deduplicate.drops_of(job.files("drops", _exact_buckets(job)), part.index, len(job.parts))
+
+
+def _sign(part: Part, job: Job, work: PieceOfWork) -> None:
+    target, skip = job.file("bands", part.index), _exact_drops(part, job)
+    bands.write_bands(Path(part.path), target, skip, _near_buckets(job), part.was_there)
+    work.beat(0, part.rows, last=True)
+
+
+def _pair(bucket: int, job: Job, work: PieceOfWork) -> None:
+    sources, targets = job.files("bands", len(job.parts)), (job.file("pairs", bucket), job.file("members", bucket))
+    work.extra["pairs"] = bands.find_pairs(sources, job.starts, bucket, _near_buckets(job), *targets)
+
+
+def _shingle(part: Part, job: Job, work: PieceOfWork) -> None:
+    members, target = job.files("members", _near_buckets(job)), job.file("shingles", part.index)
+    candidates.write_shingles(Path(part.path), part.index, part.start, members, len(job.parts), target)
+    work.beat(0, part.rows, last=True)
+
+
+def _compare(part: Part, job: Job, work: PieceOfWork) -> None:
+    work.extra["alike"] = likeness.compare(
+        job.files("pairs", _near_buckets(job)),
+        part.index,
+        len(job.parts),
+        _candidates(job),
+        job.file("alike", part.index),
+        least=job.duplicates.threshold,
+        across_templates=job.duplicates.across_templates,
+    )
+
+
+def _candidates(job: Job) -> Candidates:
+    return Candidates(job.files("shingles", len(job.parts)), job.starts)
+
+
+def _cluster(_: int, job: Job, work: PieceOfWork) -> None:
+    work.extra["gone"] = clusters.cluster(job.files("alike", len(job.parts)), job.clusters)
+
+
+def _drops(part: Part, job: Job) -> dict[int, tuple[Reason, str]]:
+    """The rows of a part that go, each with the reason and its detail."""
+    drops = {
+        row: (Reason.EXACT_DUPLICATE, f"the same as {survivor}") for row, survivor in _exact_drops(part, job).items()
+    }
+    if job.duplicates.near:
+        places, stays, shares = job.clusters.drops(part.start, part.start + part.rows)
+        for row, survivor, alike in zip(places.tolist(), _candidates(job).ids(stays), shares.tolist(), strict=True):
+            drops[row] = (Reason.NEAR_DUPLICATE, f"{alike:.2f} alike, in the cluster of {survivor}")
+    return drops
+
+
+def _sort(part: Part, job: Job, work: PieceOfWork) -> None:
+    """Drops duplicates from a part, and writes what stays as one Arrow batch for each language and split."""
+    drops = _drops(part, job)
+    table = pq.read_table(part.path, schema=record.SCHEMA, page_checksum_verification=True)
+    dropped = record.from_batch(_rows_at(table, sorted(drops)))
+    _write_rejects(dropped, drops, part, job)
+    for row, found in zip(sorted(drops), dropped, strict=True):
+        work.tally.outcomes[found.source, found.language, drops[row][0].value] += 1
+    table = _rows_at(table, [row for row in range(table.num_rows) if row not in drops]) if drops else table
+    groups: dict[tuple[str, str], list[int]] = {}
+    rows = zip(*(table.column(name).to_pylist() for name in ("language", "source", "id", "parent_id")), strict=True)
+    for row, (language, source, row_id, parent_id) in enumerate(rows):
+        groups.setdefault((language, split_of(row_id, parent_id, job.splits)), []).append(row)
+        work.tally.outcomes[source, language, KEPT] += 1
+    ordered = _rows_at(table, [row for _, members in sorted(groups.items()) for row in members]).combine_chunks()
+    with (
+        files.appearing(job.file("sorted", part.index)) as temporary,
+        pa.ipc.new_file(temporary, record.SCHEMA) as file,
+    ):
+        file.write_table(ordered)
+    work.extra["groups"] = [[language, split, len(members)] for (language, split), members in sorted(groups.items())]
+    work.beat(part.rows, part.rows, last=True)
 
 
 def _rows_at(table: pa.Table, rows: Sequence[int]) -> pa.Table:
     return table.take(pa.array(rows, pa.int64()))
 
 
-def _write_rejects(dropped: pa.Table, drops: dict[int, str], part: Part, job: Job) -> None:
+def _write_rejects(dropped: Sequence[Record], drops: Mapping[int, tuple[Reason, str]], part: Part, job: Job) -> None:
     rejects = []
-    for row, found in zip(sorted(drops), record.from_batch(dropped), strict=True):
-        raw = json.dumps([turn._asdict() for turn in found.messages], ensure_ascii=False)[: job.raw_limit]
-        detail = f"the same as {drops[row]}"
-        rejects.append(
-            Reject(
-                Reason.EXACT_DUPLICATE, detail, found.id, found.language, found.source, f"{part.name}:{row + 1}", raw
-            )
-        )
-    path = Path(job.place.out) / "rejects" / store.part_name(part.index, len(job.parts))
+    for row, found in zip(sorted(drops), dropped, strict=True):
+        reason, detail = drops[row]
+        raw = orjson.dumps([turn._asdict() for turn in found.messages]).decode()[: job.raw_limit]
+        where = f"{part.name}:{row + 1}"
+        rejects.append(Reject(reason, detail, found.id, found.language, found.source, where, raw))
+    path = Path(job.place.out) / "rejects" / store.part_name(part.index, len(job.own))
     with store.parquet_writer(path, reject.SCHEMA) as writer:
         writer.write_batch(reject.to_batch(rejects))
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The final files of one language and split: which batch of which sorted part they are made of."""
+    """The final files of one language and split: where its rows stand in each sorted part, as (part, start, rows)."""
 
     language: str
     split: str
-    pieces: tuple[tuple[int, int], ...]
-    rows: int
+    pieces: tuple[tuple[int, int, int], ...]
 
     @property
-    def name(self) -> str:
-        """The name of the piece of work that gathers it."""
-        return f"gather-{self.language}-{self.split}"
+    def rows(self) -> int:
+        return sum(count for _, _, count in self.pieces)
 
 
-def groups(*, job: Job) -> list[Group]:
-    """The groups of a build whose parts are all sorted."""
-    pieces: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    rows: Counter[tuple[str, str]] = Counter()
-    for part in job.parts:
-        for index, (language, split, count) in enumerate(job.place.read(sort_name(part)).extra["groups"]):
-            pieces.setdefault((language, split), []).append((part.index, index))
-            rows[language, split] += count
-    return [Group(*key, tuple(pieces[key]), rows[key]) for key in sorted(pieces)]
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Groups that are gathered in one go: many small ones, or a large one alone."""
+
+    index: int
+    groups: tuple[Group, ...]
 
 
-def _gather(group: Group, *, job: Job) -> None:
-    name = group.name
-    if job.place.is_done(name):
-        return
-    with job.place.piece(name) as work:
-        found = LanguageStats()
-        count = math.ceil(group.rows / _ROWS_A_FILE)
-        rows = _rows_of(group, job)
-        for index in range(count):
-            path = Path(job.place.out) / "data" / group.language / f"{group.split}-{index:05d}-of-{count:05d}.parquet"
-            with store.parquet_writer(path, record.SCHEMA) as writer:
-                for table in _first(rows, _ROWS_A_FILE if index + 1 < count else None):
-                    writer.write_table(table)
-                    found.add(stats.measure(table, group.split))
-        work.extra["stats"] = found.to_json()
-        work.beat(0, group.rows, last=True)
+def bins(*, job: Job) -> list[Bin]:
+    """The groups of a build whose parts are all sorted, neighbours together up to so many rows."""
+    pieces: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    for part in job.own:
+        start = 0
+        for language, split, count in job.place.read(piece_name("sort", part)).extra["groups"]:
+            pieces.setdefault((language, split), []).append((part.index, start, count))
+            start += count
+    together: list[list[Group]] = []
+    rows = _ROWS_A_BIN
+    for key in sorted(pieces):
+        group = Group(*key, tuple(pieces[key]))
+        if rows + group.rows > _ROWS_A_BIN:
+            together.append([])
+            rows = 0
+        together[-1].append(group)
+        rows += group.rows
+    return [Bin(index, tuple(groups)) for index, groups in enumerate(together)]
 
 
-def _rows_of(group: Group, job: Job) -> Iterator[pa.Table]:
-    """The rows of a language and split, part by part, in row groups of a bounded size."""
+def _gather(bin: Bin, job: Job, work: PieceOfWork) -> None:
+    if len(bin.groups) == 1:
+        tables = {bin.groups[0]: _held_together(table for _, table in _pieces(bin, job))}
+    else:
+        held: dict[Group, list[pa.Table]] = {group: [] for group in bin.groups}
+        for group, table in _pieces(bin, job):
+            held[group].append(table)
+        tables = {group: iter([pa.concat_tables(found)]) for group, found in held.items()}
+    languages: dict[str, LanguageStats] = {}
+    for group, found in tables.items():
+        languages.setdefault(group.language, LanguageStats()).add(_write(group, found, job))
+    work.extra["stats"] = {language: stats.to_json() for language, stats in languages.items()}
+    work.beat(0, sum(group.rows for group in bin.groups), last=True)
+
+
+def _pieces(bin: Bin, job: Job) -> Iterator[tuple[Group, pa.Table]]:
+    """The rows of each group of a bin, part by part; each part is opened once."""
+    wanted: dict[int, list[tuple[Group, int, int]]] = {}
+    for group in bin.groups:
+        for part, start, count in group.pieces:
+            wanted.setdefault(part, []).append((group, start, count))
+    for part in sorted(wanted):
+        with pa.memory_map(str(job.file("sorted", part))) as file:
+            table = pa.ipc.open_file(file).read_all()
+            for group, start, count in wanted[part]:
+                yield group, table.slice(start, count)
+
+
+def _held_together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of the size of a row group."""
     held: list[pa.Table] = []
     size = rows = 0
-    for part, index in group.pieces:
-        with pa.OSFile(str(job.file("sorted", part))) as file:
-            table = pa.Table.from_batches([pa.ipc.open_file(file).get_batch(index)])
+    for table in tables:
         held.append(table)
         size, rows = size + table.nbytes, rows + table.num_rows
         if size >= store.GROUP_BYTES or rows >= store.GROUP_ROWS:
@@ -196,6 +248,18 @@ def _rows_of(group: Group, job: Job) -> Iterator[pa.Table]:
             held, size, rows = [], 0, 0
     if held:
         yield pa.concat_tables(held)
+
+
+def _write(group: Group, tables: Iterator[pa.Table], job: Job) -> LanguageStats:
+    found = LanguageStats()
+    count = math.ceil(group.rows / _ROWS_A_FILE)
+    for index in range(count):
+        path = Path(job.place.out) / "data" / group.language / f"{group.split}-{index:05d}-of-{count:05d}.parquet"
+        with store.parquet_writer(path, record.SCHEMA) as writer:
+            for table in _first(tables, _ROWS_A_FILE if index + 1 < count else None):
+                writer.write_table(table, row_group_size=store.GROUP_ROWS)
+                found.add(stats.measure(table, group.split))
+    return found
 
 
 def _first(tables: Iterator[pa.Table], rows: int | None) -> Iterator[pa.Table]:
@@ -206,13 +270,3 @@ def _first(tables: Iterator[pa.Table], rows: int | None) -> Iterator[pa.Table]:
         given += table.num_rows
         if rows is not None and given >= rows:
             return
-
-
-def sort_name(part: Part) -> str:
-    """The name of the piece of work that sorts a part: its marker has the counts."""
-    return f"sort-{part.index:05d}"
-
-
-def find_name(bucket: int) -> str:
-    """The name of the piece of work that looks through a bucket."""
-    return f"find-{bucket:05d}"

@@ -1,7 +1,7 @@
-"""Build: the folders of earlier stages become one collection, without exact duplicates, split, by language, described.
+"""Build: the folders of earlier stages become one collection, without duplicates, split, by language, described.
 
-Four phases: fingerprint every part; find duplicates in every bucket of fingerprints; drop them from every part and sort
-what stays by language and split; gather every language and split into its final files.
+Exact duplicates are found first, near ones among what is left; then both are dropped from every part, what stays is
+sorted by language and split, and every language and split is gathered into its final files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from glotmill import files, version
 from glotmill.errors import ConfigError, SourceError
 from glotmill.progress import Progress
 from pipelines import deduplicate, runner
-from pipelines.assemble import Job, Part, find_name, groups, phases, sort_name
+from pipelines.assemble import bins, phases
+from pipelines.job import DuplicateConfig, Job, Part, piece_name
 from pipelines.runner import RunConfig
 from pipelines.stage import clear_work, finished, identity_hash, stage
 
@@ -37,14 +38,10 @@ class BuildConfig:
     """The configuration of `glotmill build`."""
 
     splits: SplitConfig = field(default_factory=SplitConfig)
+    duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
     name: str = ""  # of the collection, in its card; empty: its folder's
-    deduplicate: bool = True  # drop exact duplicates
     raw_limit: int = 65_536  # characters of a dropped row that its reject keeps
     run: RunConfig = field(default_factory=RunConfig)
-
-
-# How much more there is in a part than its size says.
-_UNPACKED: Final = 3
 
 
 def build(
@@ -52,16 +49,20 @@ def build(
     config: BuildConfig,
     out: Path,
     *,
+    against: Sequence[Path] = (),
     fresh: bool = False,
     beam_args: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Manifest:
-    """Makes one collection in `out` of the finished folders `inputs`; the manifest of the collection."""
+    """Makes one collection in `out` of the finished folders `inputs`; the manifest of the collection.
+
+    Rows that a folder of `against` already has, or nearly has, are duplicates; nothing of that folder is written.
+    """
     progress = progress or Progress.silent()
     if not inputs:
         raise ConfigError("nothing to build from: expected --input DIR, once for every folder")
     upstream = [Manifest.read(folder) for folder in inputs]
-    parts = _parts(inputs, upstream)
+    parts = _parts(inputs, upstream, against, [Manifest.read(folder) for folder in against])
     identity = _identity(config, parts)
     if finished(out, identity) and not fresh:
         clear_work(out)
@@ -70,12 +71,12 @@ def build(
 
     begun = time.monotonic()
     with stage(out, identity, fresh) as place:
-        rows = sum(part.rows for part in parts)
-        buckets = deduplicate.bucket_count(rows)
-        job = Job(place, config.splits, config.deduplicate, config.raw_limit, parts, buckets)
-        weight = _UNPACKED * sum(Path(part.path).stat().st_size for part in parts)
-        # Each row is fingerprinted, sorted and gathered.
-        with progress.watch(place.beats, 3 * rows):
+        job = Job(place, config.splits, config.duplicates, config.raw_limit, parts)
+        # A packed byte is about as much work here as a byte of text in ingest.
+        weight = sum(Path(part.path).stat().st_size for part in parts)
+        # How often each row is looked at: fingerprinted, signed, compared; sorted, gathered.
+        looks = config.duplicates.exact + 2 * config.duplicates.near
+        with progress.watch(place.beats, looks * job.rows + 2 * sum(part.rows for part in job.own)):
             runner.run(phases(job), config.run, weight, beam_args, place)
         manifest = _finish(job, config.name, out, identity, upstream)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
@@ -85,20 +86,26 @@ def build(
     return manifest
 
 
-def _parts(inputs: Sequence[Path], upstream: Sequence[Manifest]) -> tuple[Part, ...]:
-    found: list[tuple[Path, str]] = []
-    for folder, manifest in zip(inputs, upstream, strict=True):
-        paths = store.parts(folder)
-        rows = sum(pq.read_metadata(path).num_rows for path in paths)
-        if rows != manifest.rows_out:
+def _parts(
+    inputs: Sequence[Path], upstream: Sequence[Manifest], against: Sequence[Path], there: Sequence[Manifest]
+) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    start = 0
+    for folder, manifest, was_there in [
+        *((*pair, False) for pair in zip(inputs, upstream, strict=True)),
+        *((*pair, True) for pair in zip(against, there, strict=True)),
+    ]:
+        begun = start
+        for path in store.parts(folder):
+            name, rows = f"{folder.name}/{path.relative_to(folder).as_posix()}", pq.read_metadata(path).num_rows
+            parts.append(Part(len(parts), str(path), name, rows, files.content_hash(path), start, was_there))
+            start += rows
+        if start - begun != manifest.rows_out:
             raise SourceError(
-                f"{folder}: data/ holds {rows} rows, its manifest says {manifest.rows_out}: the folder is damaged"
+                f"{folder}: data/ holds {start - begun} rows, its manifest says {manifest.rows_out}: "
+                "the folder is damaged"
             )
-        found += [(path, f"{folder.name}/{path.relative_to(folder).as_posix()}") for path in paths]
-    return tuple(
-        Part(index, str(path), name, pq.read_metadata(path).num_rows, files.content_hash(path))
-        for index, (path, name) in enumerate(found)
-    )
+    return tuple(parts)
 
 
 def _identity(config: BuildConfig, parts: Sequence[Part]) -> dict[str, Any]:
@@ -115,15 +122,18 @@ def _identity(config: BuildConfig, parts: Sequence[Part]) -> dict[str, Any]:
 
 def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:
     languages: dict[str, LanguageStats] = {}
-    for group in groups(job=job):
-        marker = job.place.read(group.name)
-        languages.setdefault(group.language, LanguageStats()).add(LanguageStats.from_json(marker.extra["stats"]))
-    markers = [job.place.read(sort_name(part)) for part in job.parts]
+    for bin in bins(job=job):
+        for language, counted in job.place.read(piece_name("gather", bin)).extra["stats"].items():
+            languages.setdefault(language, LanguageStats()).add(LanguageStats.from_json(counted))
+    markers = [job.place.read(piece_name("sort", part)) for part in job.own]
     tally = total_of(marker.tally for marker in markers)
     balance = balances(tally, 1)
     shared = (
-        sum(job.place.read(find_name(bucket)).extra["shared_by_languages"] for bucket in range(job.buckets))
-        if job.deduplicate
+        sum(
+            job.place.read(piece_name("find", bucket)).extra["shared_by_languages"]
+            for bucket in range(deduplicate.bucket_count(job.rows))
+        )
+        if job.duplicates.exact
         else 0
     )
     manifest = Manifest(
@@ -133,7 +143,7 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         versions=identity["versions"],
         config=identity["config"],
         inputs=[Input(part.path, Path(part.path).stat().st_size, part.hash) for part in job.parts],
-        shards=len(job.parts),
+        shards=len(job.own),
         rows_in=tally.rows_in,
         rows_out=tally.rows_out,
         rows_rejected=tally.rows_in - tally.rows_out,

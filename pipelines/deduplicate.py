@@ -1,6 +1,6 @@
 """Exact duplicates, found without holding the collection in memory or sending text through the runner.
 
-Each part leaves a file with 41 bytes a row, sorted by fingerprint; each bucket of fingerprints is then looked through
+Each part leaves a file with 41 bytes a row, in buckets by fingerprint; each bucket is then looked through
 over all parts at once, and leaves the rows to drop. Memory holds one bucket, whatever the size of the whole.
 
 The same text in two languages is no duplicate: both rows stay, and are counted.
@@ -8,22 +8,19 @@ The same text in two languages is no duplicate: both rows stay, and are counted.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
 from collection.fingerprint import ORIGIN_RANK, fingerprint
+from collection.record import conversations
 from collection.store import batches
-from glotmill import files
-
-Rows = npt.NDArray[Any]
+from pipelines import buckets
 
 # A row as its part knows it: fingerprint, language, rank of its origin, place in the part, id.
 _ROW: Final = np.dtype(
@@ -45,33 +42,30 @@ class Found:
 
 
 def bucket_count(rows: int) -> int:
-    """Into how many buckets so many rows go: a power of two, by the first bits of the fingerprint."""
-    count = 1
-    while rows > count * _ROWS_A_BUCKET:
-        count *= 2
-    return count
+    """Into how many buckets so many rows go, by the first bits of the fingerprint."""
+    return buckets.count(rows, _ROWS_A_BUCKET)
 
 
-def write_fingerprints(part: Path, target: Path, buckets: int) -> int:
-    """Fingerprints every row of a part into `target`; the number of rows."""
+def write_fingerprints(part: Path, target: Path, count: int, was_there: bool = False) -> int:
+    """Fingerprints every row of a part into `target`, in so many buckets; the number of rows.
+
+    Rows that were there before the run outrank all others.
+    """
     rows = np.concatenate([_fingerprints(batch) for batch in batches(part, _COLUMNS)] or [np.empty(0, _ROW)])
     rows["row"] = np.arange(len(rows))
-    rows = rows[np.argsort(rows["high"], kind="stable")]
-    bounds = np.searchsorted(rows["high"], _first_of_each(buckets)).astype("<i8")
-    with files.appearing(target) as temporary, open(temporary, "wb") as file:
-        bounds.tofile(file)
-        np.array([len(rows)], "<i8").tofile(file)
-        rows.tofile(file)
+    if was_there:
+        rows["rank"] = 0
+    buckets.write(target, *buckets.by_first_bits(rows, "high", count))
     return len(rows)
 
 
-def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, buckets: int) -> Found:
+def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: int) -> Found:
     """Writes to `target` which rows of one bucket are to be dropped, from the fingerprints of all parts in order.
 
     Of equal rows in one language the one with the best origin stays (people before templates before translations
     before models), and of those the first, in the order of the parts and of the rows in them.
     """
-    pieces = [_read_bucket(source, bucket, buckets) for source in sources]
+    pieces = [buckets.read(source, bucket, count, _ROW) for source in sources]
     rows = np.concatenate(pieces) if pieces else np.empty(0, _ROW)
     part = np.repeat(np.arange(len(pieces), dtype="<u4"), [len(piece) for piece in pieces])
     order = np.lexsort((rows["row"], part, rows["rank"], rows["language"], rows["low"], rows["high"]))
@@ -86,34 +80,19 @@ def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, buckets:
     drops = np.empty(int(same.sum()), _DROP)
     drops["part"], drops["row"], drops["survivor"] = part[same], rows["row"][same], rows["id"][survivor[same]]
     drops = drops[np.lexsort((drops["row"], drops["part"]))]
-    bounds = np.searchsorted(drops["part"], np.arange(len(sources) + 1)).astype("<i8")
-    with files.appearing(target) as temporary, open(temporary, "wb") as file:
-        bounds.tofile(file)
-        drops.tofile(file)
+    buckets.write(target, drops, np.searchsorted(drops["part"], np.arange(len(sources))))
     return Found(len(drops), int((same_text & ~same).sum()))
 
 
 def drops_of(sources: Sequence[Path], part: int, parts: int) -> dict[int, str]:
     """The rows of one part that are to be dropped, each with the id of its survivor, from the lists of all buckets."""
-    drops: dict[int, str] = {}
-    for source in sources:
-        with open(source, "rb") as file:
-            bounds = np.fromfile(file, "<i8", parts + 1)
-            file.seek(int(bounds[part]) * _DROP.itemsize, 1)
-            rows = np.fromfile(file, _DROP, int(bounds[part + 1] - bounds[part]))
-        drops.update(
-            zip(rows["row"].tolist(), [survivor.tobytes().hex() for survivor in rows["survivor"]], strict=True)
-        )
-    return drops
+    rows = buckets.read_all(sources, part, parts, _DROP)
+    return dict(zip(rows["row"].tolist(), [survivor.tobytes().hex() for survivor in rows["survivor"]], strict=True))
 
 
-def _fingerprints(batch: pa.RecordBatch) -> Rows:
+def _fingerprints(batch: pa.RecordBatch) -> buckets.Rows:
     rows = np.empty(batch.num_rows, _ROW)
-    messages = batch.column("messages")
-    turns = messages.flatten()
-    pairs = list(zip(turns.field("role").to_pylist(), turns.field("content").to_pylist(), strict=True))
-    offsets = (messages.offsets.to_numpy() - messages.offsets[0].as_py()).tolist()
-    digests = b"".join([fingerprint(pairs[start:end]) for start, end in itertools.pairwise(offsets)])
+    digests = b"".join(map(fingerprint, conversations(batch)))
     halves = np.frombuffer(digests, ">u8").reshape(-1, 2)
     rows["high"], rows["low"] = halves[:, 0], halves[:, 1]
     rows["id"] = np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "V16")
@@ -122,17 +101,5 @@ def _fingerprints(batch: pa.RecordBatch) -> Rows:
     rows["language"] = numbers[languages.indices.to_numpy()]
     origins = batch.column("origin").dictionary_encode()
     ranks = np.array([ORIGIN_RANK[origin] for origin in origins.dictionary.to_pylist()], "u1")
-    rows["rank"] = ranks[origins.indices.to_numpy()]
+    rows["rank"] = ranks[origins.indices.to_numpy()] + 1
     return rows
-
-
-def _first_of_each(buckets: int) -> npt.NDArray[np.uint64]:
-    """The smallest first half of a fingerprint that falls into each bucket."""
-    return np.array([bucket * (2**64 // buckets) for bucket in range(buckets)], np.uint64)
-
-
-def _read_bucket(source: Path, bucket: int, buckets: int) -> Rows:
-    with open(source, "rb") as file:
-        bounds = np.fromfile(file, "<i8", buckets + 1)
-        file.seek(int(bounds[bucket]) * _ROW.itemsize, 1)
-        return np.fromfile(file, _ROW, int(bounds[bucket + 1] - bounds[bucket]))

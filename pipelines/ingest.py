@@ -6,12 +6,10 @@ A Beam element is one shard task. Its worker reads the task's slices, refines ro
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import importlib.metadata
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -121,7 +119,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
     refiner = Refiner(config)
     file_rows: Counter[str] = Counter()
     cut = {piece.slice.name for piece in task.pieces if piece.slice.start or piece.slice.end}
-    with place.piece(name) as work, PartWriter(Path(place.out), task.index, task.count) as part, _collector_off():
+    with place.piece(name) as work, PartWriter(Path(place.out), task.index, task.count) as part:
         rows = weight = 0
         for piece in task.pieces:
             source, seen = sources[piece.source], 0
@@ -142,18 +140,6 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
 
 # About how many bytes a row has that is not read as text: for the bar alone.
 _UNKNOWN_ROW = 500
-
-
-@contextlib.contextmanager
-def _collector_off() -> Iterator[None]:
-    """No search for cyclic garbage: rows make none, and walking over them again and again costs a sixth of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _name(task: ShardTask) -> str:

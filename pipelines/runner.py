@@ -9,7 +9,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -65,7 +65,7 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
     options = _options(arguments)
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(runner=runner, options=options)
-    gate = pipeline | "Start" >> beam.Create([None])
+    gate = pipeline | "Start" >> beam.Create([0])
     for phase in phases:
         gate = _add(gate, phase)
     try:
@@ -75,24 +75,29 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
 
 
 def _add(gate: Any, phase: Phase) -> Any:
-    """The tasks of a phase, begun when `gate` has its one element; gives one element when all are done."""
+    """The tasks of a phase, begun when `gate` has its one element; gives one element when all are done.
+
+    Grouping spreads the tasks over workers, and waits for all of them: Beam's own transforms for either are many
+    steps each, and every step costs time to set up.
+    """
     return (
         gate
-        | f"{phase.name}: tasks" >> beam.FlatMap(_Each(phase.tasks))
-        | f"{phase.name}: spread" >> beam.Reshuffle()
+        | f"{phase.name}: tasks" >> beam.ParDo(_Tasks(phase.tasks))
+        | f"{phase.name}: spread" >> beam.GroupByKey()
         | f"{phase.name}: run" >> beam.ParDo(_Run(phase.function))
-        | f"{phase.name}: wait" >> beam.combiners.Count.Globally()
+        | f"{phase.name}: wait" >> beam.GroupByKey()
     )
 
 
-class _Each:
-    """Gives out the tasks, whatever it is called with."""
+class _Tasks(beam.DoFn):  # type: ignore[misc]
+    """Gives out the tasks, numbered, and nothing for a task, so that a phase without tasks ends, too."""
 
     def __init__(self, tasks: Sequence[Any] | Callable[[], Sequence[Any]]) -> None:
         self._tasks = tasks
 
-    def __call__(self, _: Any) -> Sequence[Any]:
-        return self._tasks() if callable(self._tasks) else self._tasks
+    def process(self, _: Any) -> Iterator[tuple[int, Any]]:
+        yield -1, None
+        yield from enumerate(self._tasks() if callable(self._tasks) else self._tasks)
 
 
 class _Run(beam.DoFn):  # type: ignore[misc]
@@ -101,9 +106,12 @@ class _Run(beam.DoFn):  # type: ignore[misc]
     def __init__(self, function: Callable[[Any], None]) -> None:
         self._function = function
 
-    def process(self, task: Any) -> list[int]:
-        self._function(task)
-        return [1]
+    def process(self, numbered: tuple[int, Sequence[Any]]) -> Iterator[tuple[int, int]]:
+        number, tasks = numbered
+        for task in tasks:
+            if number >= 0:
+                self._function(task)
+        yield 0, number
 
 
 def _options(arguments: Sequence[str]) -> PipelineOptions:

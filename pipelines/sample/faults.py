@@ -92,6 +92,23 @@ CHATS: Final[list[dict[str, Any]]] = [
             {"from": "human", "value": "Anything else?"},
         ],
     },
+    # near duplicates: the second is the first with one word changed
+    *(
+        {
+            "id": f"near_duplicate_{number}",
+            "conversations": [
+                {"from": "human", "value": "Why do we see the lightning before we hear the thunder?"},
+                {
+                    "from": "gpt",
+                    "value": "Both begin at the same moment, but light travels so fast that it reaches your eyes at "
+                    f"once, while sound needs about three seconds for every kilometre. So count the {unit} between "
+                    "the two, divide them by three, and you know how many kilometres away the storm is. When the time "
+                    "between them grows shorter, the storm is coming closer, and it is wise to go inside.",
+                },
+            ],
+        }
+        for number, unit in enumerate(("seconds", "moments"))
+    ),
     # masked
     {
         "id": "masked_0",

@@ -18,6 +18,7 @@ from collection.validate import problems
 from glotmill.errors import ConfigError, OutputError, SourceError
 from pipelines.build import BuildConfig, build
 from pipelines.ingest import IngestConfig, SourceConfig, ingest
+from pipelines.job import DuplicateConfig
 from pipelines.runner import RunConfig
 
 IN_MEMORY = RunConfig(mode="in_memory")
@@ -92,7 +93,7 @@ def test_duplicates_across_folders_go_too_and_can_be_kept(stage, tmp_path):
     ingest(config, second)
     manifest = build([first, second], BuildConfig(run=IN_MEMORY), tmp_path / "collection")
     assert (manifest.rows_in, manifest.rows_out) == (320, 160)
-    both = BuildConfig(deduplicate=False, run=IN_MEMORY)
+    both = BuildConfig(duplicates=DuplicateConfig(exact=False, near=False), run=IN_MEMORY)
     assert build([first, second], both, tmp_path / "with-duplicates").rows_out == 320
 
 

@@ -1,0 +1,81 @@
+"""cluster: what hangs together, and which row of it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines import buckets
+from pipelines.near_duplicates.likeness import ALIKE
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """For each row by its number: the number of the row that stays in its stead, plus 1, or 0; and how alike it was.
+
+    Both are files with holes, mapped into memory: as large as the whole, and as small as what is in them.
+    """
+
+    folder: Path
+    rows: int
+
+    def array(self, name: str, kind: str, mode: Any = "r") -> npt.NDArray[Any]:
+        """One of the files: `stays`, `rank`, or `alike`."""
+        if not self.rows:
+            return np.empty(0, kind)
+        return np.memmap(self.folder / name, kind, mode, shape=(self.rows,))
+
+    def drops(self, start: int, end: int) -> tuple[Numbers, Numbers, npt.NDArray[np.float32]]:
+        """The rows between two numbers that go: their places from `start`, who stays, and how alike they were."""
+        stays = np.asarray(self.array("stays", "<i8")[start:end])
+        places = np.flatnonzero(stays)
+        return places, stays[places] - 1, np.asarray(self.array("alike", "<f4")[start:end])[places]
+
+
+def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
+    """Joins all that is alike, directly or through others; the number of rows that go.
+
+    Union-find on the disk. Of a cluster the row of the best rank stays, and of those the first.
+    """
+    clusters.folder.mkdir(parents=True, exist_ok=True)
+    kinds = {"stays": "<i8", "rank": "<u1", "alike": "<f4"}
+    stays, rank, likeness = (clusters.array(name, kind, "w+") for name, kind in kinds.items())
+    for source in edges:
+        for edge in buckets.chunks(buckets.read(source, 0, 1, ALIKE), _CHUNK):
+            rank[edge["first"]], rank[edge["second"]] = edge["ranks"][:, 0], edge["ranks"][:, 1]
+            np.maximum.at(likeness, edge["second"], edge["alike"])
+            np.maximum.at(likeness, edge["first"], edge["alike"])
+            for first, second in zip(edge["first"].tolist(), edge["second"].tolist(), strict=True):
+                one, other = _root(stays, first), _root(stays, second)
+                if one != other:
+                    winner, loser = sorted((one, other), key=lambda number: (rank[number], number))
+                    stays[loser] = winner + 1
+    gone = 0
+    for start in range(0, clusters.rows, _CHUNK):
+        places = start + np.flatnonzero(stays[start : start + _CHUNK])
+        for place in places.tolist():
+            stays[place] = _root(stays, place) + 1
+        gone += len(places)
+    return gone
+
+
+_CHUNK: Final = 1 << 20
+
+
+def _root(stays: npt.NDArray[Any], number: int) -> int:
+    """The row that stands for its cluster; what was passed on the way points to it from then on."""
+    root = number
+    while above := int(stays[root]):
+        root = above - 1
+    while number != root:
+        above = int(stays[number]) - 1
+        stays[number] = root + 1
+        number = above
+    return root
