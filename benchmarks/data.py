@@ -1,6 +1,6 @@
 """Speed and memory of the data side, as shares of physical limits measured in the same run.
 
-    python benchmarks/data.py [--shared DIR] [--repeat 5] [--rows 200000] [--only lid,ingest,exact,linear]
+    python benchmarks/data.py [--shared DIR] [--repeat 5] [--rows 200000] [--only lid,ingest,exact,near,linear]
 
 Needs the benchmark folder of the peers (`bench/peers_data`) and SIB-200 (`data/sib200`) below DIR. Figures are in rows
 a CPU-second of the whole process tree, start-up included; limit and job take turns, and the median ratio counts.
@@ -9,6 +9,7 @@ a CPU-second of the whole process tree, start-up included; limit and job take tu
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -60,7 +61,7 @@ def main() -> None:
     )
     arguments.add_argument("--repeat", type=int, default=5)
     arguments.add_argument("--rows", type=int, default=200_000)
-    arguments.add_argument("--only", default="lid,ingest,exact,linear")
+    arguments.add_argument("--only", default="lid,ingest,exact,near,linear")
     arguments.add_argument("--work", type=Path, help="where the corpora are kept; a temporary folder if not given")
     given = arguments.parse_args()
     peers = given.shared / "bench" / "peers_data"
@@ -79,6 +80,7 @@ def main() -> None:
             "lid": bench.lid,
             "ingest": bench.ingest,
             "exact": bench.exact,
+            "near": bench.near,
             "linear": bench.linear,
         }
         for name in given.only.split(","):
@@ -103,27 +105,33 @@ class Bench:
         self._against_limit("ingest, vote", rows, [])
 
     def exact(self, rows: int) -> None:
-        """Exact dedup, split, sorted by language, card: the whole build."""
-        corpus = self._corpus(rows)
+        """A build without near duplicates: exact dedup, split, sorted by language, card."""
+        ingested = self._ingested(rows)
+        runs = [
+            self._run("build", "--input", str(ingested), "--set", "duplicates.near=false") for _ in range(self._repeat)
+        ]
+        self._report("build, exact dedup", rows, runs, {"rows_out": runs[0].result["rows_out"]})
+
+    def near(self, rows: int) -> None:
+        """The whole build, near duplicates included, against the bare MinHash of the same rows where rensa is there."""
+        ingested, shares, runs = self._ingested(rows), [], []
+        for _ in range(self._repeat):
+            runs.append(self._run("build", "--input", str(ingested)))
+            if importlib.util.find_spec("rensa"):
+                corpus = self._corpus(rows)
+                limit = measure.run([sys.executable, str(self._peers / "limits.py"), "minhash", "--data", str(corpus)])
+                shares.append(limit.cpu / runs[-1].cpu)
+        more: dict[str, object] = {"rows_out": runs[0].result["rows_out"]}
+        if shares:
+            more["share of limit"] = round(statistics.median(shares), 3)
+        self._report("build, near dedup", rows, runs, more)
+
+    def _ingested(self, rows: int) -> Path:
         ingested = self._work / f"ingested-{rows}"
         if not (ingested / "manifest.json").exists():
-            measure.run(
-                [
-                    *GLOTMILL,
-                    "ingest",
-                    "--source",
-                    f"table={corpus}",
-                    *TABLE,
-                    *ALONE,
-                    "--detector",
-                    "none",
-                    "--out",
-                    str(ingested),
-                    "--json",
-                ]
-            )
-        runs = [self._run("build", "--input", str(ingested)) for _ in range(self._repeat)]
-        self._report("exact dedup (build)", rows, runs, {"rows_out": runs[0].result["rows_out"]})
+            source = ["--source", f"table={self._corpus(rows)}", *TABLE]
+            measure.run([*GLOTMILL, "ingest", *source, *ALONE, "--detector", "none", "--out", str(ingested), "--json"])
+        return ingested
 
     def linear(self, rows: int) -> None:
         """A tenth, the whole and ten times the rows in one process: cost a row and memory."""

@@ -70,6 +70,7 @@ def _language_of(path: Path) -> Language | None:
 
 
 def _table_texts(path: Path) -> Iterator[str]:
+    csv.field_size_limit(1 << 17)  # holds for the whole process: others may have raised it
     with open(path, encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             if row.get("text"):
