@@ -49,18 +49,12 @@ def ingest(
     A killed run is taken up by the same command. What follows -- goes to Beam.
     """
     from glotmill.config import build, merged, read_toml
-    from glotmill.errors import ConfigError
     from glotmill.progress import Progress
     from pipelines.ingest import IngestConfig, SourceConfig
     from pipelines.ingest import ingest as run
 
     resolved = build(IngestConfig, merged(read_toml(config) if config else {}, set or ()))
-    given = []
-    for text in source or ():
-        kind, equals, path = text.partition("=")
-        if not equals or not path:
-            raise ConfigError(f"--source {text!r}: expected KIND=PATH, such as xp3x=data/xp3x")
-        given.append(SourceConfig(kind, path))
+    given = [SourceConfig(*_pair("--source", text, "KIND=PATH", "xp3x=data/xp3x")) for text in source or ()]
     resolved = dataclasses.replace(resolved, sources=(*resolved.sources, *given))
     if detector:
         resolved = dataclasses.replace(
@@ -83,6 +77,14 @@ def build(
         list[Path] | None,
         typer.Option("--against", help="A finished folder whose rows are not wanted again; may be repeated."),
     ] = None,
+    decontaminate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--decontaminate",
+            metavar="NAME=PATH",
+            help="An evaluation set whose items must not be trained on; may be repeated.",
+        ),
+    ] = None,
     config: Config = None,
     set: Set = None,
     fresh: Fresh = False,
@@ -100,10 +102,16 @@ def build(
     from glotmill.progress import Progress
     from pipelines.build import BuildConfig
     from pipelines.build import build as run
+    from pipelines.decontaminate import EvaluationSet
 
+    resolved = load(BuildConfig, config, set or ())
+    sets = [
+        EvaluationSet(*_pair("--decontaminate", text, "NAME=PATH", "xquad=data/xquad")) for text in decontaminate or ()
+    ]
+    kept_out = dataclasses.replace(resolved.decontaminate, sets=(*resolved.decontaminate.sets, *sets))
     manifest = run(
         input,
-        load(BuildConfig, config, set or ()),
+        dataclasses.replace(resolved, decontaminate=kept_out),
         out,
         against=against or (),
         fresh=fresh,
@@ -113,6 +121,15 @@ def build(
     report(manifest, out, as_json=json)
     if not json:
         print(f"next: {folder_name(out / 'README.md')} is its card; glotmill collection show {folder_name(out)}")
+
+
+def _pair(option: str, text: str, form: str, example: str) -> tuple[str, str]:
+    from glotmill.errors import ConfigError
+
+    name, equals, path = text.partition("=")
+    if not equals or not path or not name:
+        raise ConfigError(f"{option} {text!r}: expected {form}, such as {example}")
+    return name, path
 
 
 def summary(manifest: Manifest, out: Path) -> dict[str, Any]:
@@ -128,6 +145,7 @@ def summary(manifest: Manifest, out: Path) -> dict[str, Any]:
             code: {"rows_in": one.rows_in, "rows_out": one.rows_out, "rejected": one.rejected}
             for code, one in manifest.languages.items()
         },
+        **({"contamination": manifest.contamination} if manifest.contamination else {}),
         "warnings": manifest.warnings,
         "seconds": manifest.run.get("seconds"),
     }
@@ -164,6 +182,16 @@ def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
     ]
     worst = sorted((row for row in rows if row[4]), key=lambda row: (-row[4] / row[2], -row[4]))[:_WORST]
     print_table("Languages that lost most", ("language", "name", "in", "kept", "rejected", "reasons"), worst)
+    if manifest.contamination:
+        columns = ("items", "too_short", "items_hit", "rows_dropped")
+        print_table(
+            "Evaluation sets kept out",
+            ("set", "items", "too short to tell", "items found", "rows dropped", "languages"),
+            [
+                (name, *(one[column] for column in columns), ", ".join(list(one["languages"])[:8]))
+                for name, one in manifest.contamination.items()
+            ],
+        )
     for change, counts in (("masked", manifest.masked), ("repaired", manifest.repaired)):
         if counts:
             print(f"{change}: " + ", ".join(f"{kind} {count:,}" for kind, count in counts.items()))

@@ -53,7 +53,13 @@ def demo(
     _run(["ingest", *others, *wanted, "--out", chats], json)
     splits = ["--set", "splits.validation=0.05", "--set", "splits.test=0.05"]
     _run(
-        ["build", "--input", prompted, "--input", chats, *splits, "--set", "name=glotmill-demo", "--out", finished],
+        [
+            "build",
+            *("--input", prompted, "--input", chats),
+            *("--decontaminate", f"quiz={places['evaluation']}"),
+            *splits,
+            *("--set", "name=glotmill-demo", "--out", finished),
+        ],
         json,
     )
     _run(["collection", "validate", finished], json)

@@ -113,6 +113,7 @@ class Manifest:
     repaired: dict[str, int]
     masked: dict[str, int]
     warnings: list[str]
+    contamination: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     upstream: list[dict[str, Any]] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)

@@ -43,6 +43,7 @@ class Reason(StrEnum):
 
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
+    CONTAMINATED = "contaminated"
 
     INTERNAL_ERROR = "internal_error"
 
@@ -77,6 +78,7 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.INTERNAL_ERROR: ("parse", "a row on which glotmill itself failed: please report it"),
     Reason.EXACT_DUPLICATE: ("deduplicate", "the same conversation as a row that was kept"),
     Reason.NEAR_DUPLICATE: ("deduplicate", "nearly the same conversation as a row that was kept"),
+    Reason.CONTAMINATED: ("decontaminate", "holds an item of an evaluation set"),
 }
 
 

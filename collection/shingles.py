@@ -71,23 +71,12 @@ def cut(texts: Sequence[str], shapes: Sequence[Shape]) -> Cut:
     return Cut(hashed.word_shingles(WORDS, by_words), hashed.character_shingles(lengths, by_characters))
 
 
-def n_grams(texts: Sequence[str], shapes: Sequence[Shape], words: int) -> Shingles:
-    """Pieces of so many words, or, in scripts without spaces, of as many characters as stand for them."""
-    hashed = _Hashed(texts)
-    spaced = np.array([shape.spaced for shape in shapes], bool)
-    lengths = np.array([max(3, shape.characters * words // 2) for shape in shapes], np.int64)
-    return _together(hashed.word_shingles(words, spaced), hashed.character_shingles(lengths, ~spaced))
-
-
-def _together(first: Shingles, second: Shingles) -> Shingles:
-    """Two ways of cutting of which each text has at most one."""
-    counts = np.diff(first.offsets) + np.diff(second.offsets)
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    hashes = np.empty(offsets[-1], np.uint64)
-    for one in (first, second):
-        sizes = np.diff(one.offsets)
-        hashes[ranges(offsets[:-1], sizes)] = one.hashes
-    return Shingles(hashes, offsets)
+def n_grams(texts: Sequence[str], shape: Shape, words: int) -> Shingles:
+    """Pieces of so many words, or, for a shape without spaces, of its characters. A shorter text has none."""
+    hashed, all_of_them = _Hashed(texts), np.ones(len(texts), bool)
+    if shape.spaced:
+        return hashed.word_shingles(words, all_of_them)
+    return hashed.character_shingles(np.full(len(texts), shape.characters, np.int64), all_of_them)
 
 
 def jaccards(first: Shingles, second: Shingles) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

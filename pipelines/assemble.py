@@ -23,7 +23,7 @@ from collection.reject import Reason, Reject
 from collection.splits import split_of
 from collection.stats import LanguageStats
 from glotmill import files
-from pipelines import deduplicate
+from pipelines import decontaminate, deduplicate
 from pipelines.job import Job, Part, phase, piece_name
 from pipelines.near_duplicates import bands, candidates, clusters, likeness
 from pipelines.near_duplicates.candidates import Candidates
@@ -128,9 +128,10 @@ def _drops(part: Part, job: Job) -> dict[int, tuple[Reason, str]]:
 
 
 def _sort(part: Part, job: Job, work: PieceOfWork) -> None:
-    """Drops duplicates from a part, and writes what stays as one Arrow batch for each language and split."""
-    drops = _drops(part, job)
+    """Drops from a part what is not to stay, and writes the rest in the order of language and split."""
     table = pq.read_table(part.path, schema=record.SCHEMA, page_checksum_verification=True)
+    drops = _drops(part, job)
+    drops |= _contaminated(table, drops, job, work)
     dropped = record.from_batch(_rows_at(table, sorted(drops)))
     _write_rejects(dropped, drops, part, job)
     for row, found in zip(sorted(drops), dropped, strict=True):
@@ -149,6 +150,26 @@ def _sort(part: Part, job: Job, work: PieceOfWork) -> None:
         file.write_table(ordered)
     work.extra["groups"] = [[language, split, len(members)] for (language, split), members in sorted(groups.items())]
     work.beat(part.rows, part.rows, last=True)
+
+
+def _contaminated(
+    table: pa.Table, drops: Mapping[int, tuple[Reason, str]], job: Job, work: PieceOfWork
+) -> dict[int, tuple[Reason, str]]:
+    """The rows, of those that are left, that hold an item of an evaluation set; the marker says which items."""
+    if job.contamination is None:
+        return {}
+    found: dict[int, tuple[Reason, str]] = {}
+    told: list[list[str]] = []
+    left = [row for row in range(table.num_rows) if row not in drops]
+    languages = table.column("language")
+    for batch in _rows_at(table, left).combine_chunks().to_batches():
+        texts = [" ".join([content for _, content in talk]) for talk in record.conversations(batch)]
+        for place, hit, (name, item) in decontaminate.hits(job.index, texts, job.contamination):
+            detail = f"holds {hit.share:.2f} of {name}: {item}"
+            found[left[place]] = Reason.CONTAMINATED, detail
+            told.append([name, item, languages[left[place]].as_py()])
+    work.extra["contaminated"] = told
+    return found
 
 
 def _rows_at(table: pa.Table, rows: Sequence[int]) -> pa.Table:

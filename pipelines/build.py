@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collection import card, stats, store
+from collection.contamination import ContaminationConfig, Index
 from collection.manifest import Input, Manifest, balances, rejected_by_reason, total_of, unfair_reasons
 from collection.splits import SplitConfig
 from collection.stats import LanguageStats
@@ -26,6 +27,7 @@ from glotmill.errors import ConfigError, SourceError
 from glotmill.progress import Progress
 from pipelines import deduplicate, runner
 from pipelines.assemble import bins, phases
+from pipelines.decontaminate import DecontaminateConfig, read_sets, report
 from pipelines.job import DuplicateConfig, Job, Part, piece_name
 from pipelines.runner import RunConfig
 from pipelines.stage import clear_work, finished, identity_hash, stage
@@ -39,6 +41,7 @@ class BuildConfig:
 
     splits: SplitConfig = field(default_factory=SplitConfig)
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
+    decontaminate: DecontaminateConfig = field(default_factory=DecontaminateConfig)
     name: str = ""  # of the collection, in its card; empty: its folder's
     raw_limit: int = 65_536  # characters of a dropped row that its reject keeps
     run: RunConfig = field(default_factory=RunConfig)
@@ -63,7 +66,8 @@ def build(
         raise ConfigError("nothing to build from: expected --input DIR, once for every folder")
     upstream = [Manifest.read(folder) for folder in inputs]
     parts = _parts(inputs, upstream, against, [Manifest.read(folder) for folder in against])
-    identity = _identity(config, parts)
+    items, evaluation = read_sets(config.decontaminate.sets)
+    identity = _identity(config, parts, evaluation)
     if finished(out, identity) and not fresh:
         clear_work(out)
         progress.note(f"{out} already holds the output of this very run")
@@ -71,7 +75,11 @@ def build(
 
     begun = time.monotonic()
     with stage(out, identity, fresh) as place:
-        job = Job(place, config.splits, config.duplicates, config.raw_limit, parts)
+        contamination = ContaminationConfig(config.decontaminate.share) if items else None
+        job = Job(place, config.splits, config.duplicates, contamination, config.raw_limit, parts)
+        if items:
+            with files.appearing(job.index) as temporary:
+                Index.of(items).save(temporary)
         # A packed byte is about as much work here as a byte of text in ingest.
         weight = sum(Path(part.path).stat().st_size for part in parts)
         # How often each row is looked at: fingerprinted, signed, compared; sorted, gathered.
@@ -108,7 +116,7 @@ def _parts(
     return tuple(parts)
 
 
-def _identity(config: BuildConfig, parts: Sequence[Part]) -> dict[str, Any]:
+def _identity(config: BuildConfig, parts: Sequence[Part], evaluation: Sequence[Input]) -> dict[str, Any]:
     values = configuration.as_dict(config)
     del values["run"]
     return {
@@ -116,8 +124,12 @@ def _identity(config: BuildConfig, parts: Sequence[Part]) -> dict[str, Any]:
         "code": version.code_hash(*CODE),
         "versions": {"pyarrow": pa.__version__},
         "config": values,
-        "inputs": [{"path": part.path, "bytes": Path(part.path).stat().st_size, "hash": part.hash} for part in parts],
+        "inputs": [*map(asdict, _inputs(parts)), *map(asdict, evaluation)],
     }
+
+
+def _inputs(parts: Sequence[Part]) -> list[Input]:
+    return [Input(part.path, Path(part.path).stat().st_size, part.hash) for part in parts]
 
 
 def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:
@@ -142,7 +154,7 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         code=identity["code"],
         versions=identity["versions"],
         config=identity["config"],
-        inputs=[Input(part.path, Path(part.path).stat().st_size, part.hash) for part in job.parts],
+        inputs=[Input(**item) for item in identity["inputs"]],
         shards=len(job.own),
         rows_in=tally.rows_in,
         rows_out=tally.rows_out,
@@ -154,6 +166,9 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         repaired={},
         masked={},
         warnings=unfair_reasons(balance),
+        contamination=report(Index.load(job.index), (row for marker in markers for row in marker.extra["contaminated"]))
+        if job.contamination
+        else {},
         notes=[f"{shared} texts stand under more than one language; each keeps its row"] if shared else [],
         upstream=[asdict(one) for one in upstream],
         run={**version.describe(), "identity": identity_hash(identity)},

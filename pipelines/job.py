@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from collection.contamination import ContaminationConfig
 from collection.splits import SplitConfig
 from pipelines.near_duplicates.clusters import Clusters
 from pipelines.runner import Phase
@@ -50,6 +51,7 @@ class Job:
     place: Workplace
     splits: SplitConfig
     duplicates: DuplicateConfig
+    contamination: ContaminationConfig | None
     raw_limit: int
     parts: tuple[Part, ...]
 
@@ -72,6 +74,11 @@ class Job:
     def clusters(self) -> Clusters:
         """Which rows go in favour of which, as near duplicates."""
         return Clusters(self.place.folder / "clusters", self.rows)
+
+    @property
+    def index(self) -> Path:
+        """The index of the evaluation sets, where there are any."""
+        return self.place.folder / "contamination"
 
     def file(self, kind: str, index: int) -> Path:
         """Where a phase leaves what the next one needs."""

@@ -63,6 +63,8 @@ XP3X_ROWS: Final[list[dict[str, Any]]] = [
     },
 ]
 
+LEAKED_QUESTION: Final = "Which planet of our solar system has the shortest day of them all?"
+
 CHATS: Final[list[dict[str, Any]]] = [
     {"id": "fault_0", "conversations": []},  # no_turns
     {"id": "fault_1", "conversations": [{"from": "human", "value": "Is anybody there?"}]},  # no_answer
@@ -109,6 +111,14 @@ CHATS: Final[list[dict[str, Any]]] = [
         }
         for number, unit in enumerate(("seconds", "moments"))
     ),
+    # contaminated: asks what the sample's evaluation set asks
+    {
+        "id": "leak_0",
+        "conversations": [
+            {"from": "human", "value": f"A question for you: {LEAKED_QUESTION}"},
+            {"from": "gpt", "value": "Jupiter: it turns around itself in less than ten hours."},
+        ],
+    },
     # masked
     {
         "id": "masked_0",

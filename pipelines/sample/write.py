@@ -1,4 +1,7 @@
-"""Writes the sample: `xp3x/`, `aya/`, `aya_collection/` and `sharegpt.json`, each as its source is published."""
+"""Writes the sample: `xp3x/`, `aya/`, `aya_collection/` and `sharegpt.json`, each as its source is published.
+
+Beside them `evaluation.jsonl`, a set of questions that must not be trained on.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,21 @@ from pipelines.sample import facts, faults
 
 
 def write_sample(folder: Path) -> dict[str, Path]:
-    """Writes all sources below `folder`; where each kind of source is."""
+    """Writes all of it below `folder`; where each kind of source is, and the evaluation set."""
     written = handwritten()
     _write_xp3x(folder / "xp3x")
     _write_aya(folder / "aya", written)
     _write_aya_collection(folder / "aya_collection")
     chats = [_chat(index, language, rows) for index, (language, rows) in enumerate(_by_language(written).items())]
     (folder / "sharegpt.json").write_text(json.dumps([*chats, *faults.CHATS], ensure_ascii=False, indent=1), "utf-8")
+    questions = (faults.LEAKED_QUESTION, "How many strings does a grand piano have, roughly counted?")
+    _write_lines(folder / "evaluation.jsonl", [{"id": f"q{n}", "question": text} for n, text in enumerate(questions)])
     return {
         "xp3x": folder / "xp3x",
         "aya": folder / "aya",
         "aya_collection": folder / "aya_collection",
         "sharegpt": folder / "sharegpt.json",
+        "evaluation": folder / "evaluation.jsonl",
     }
 
 

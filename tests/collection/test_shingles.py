@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collection.languages import resolve, table
-from collection.shingles import comparable, cut, jaccards, n_grams, shape_of
+from collection.shingles import Shape, Shingles, comparable, cut, jaccards, n_grams, shape_of
 
 LONG = {
     "swh_Latn": "Jua huvukiza maji ya bahari na maziwa, mvuke hupanda angani, hupoa na kuwa mawingu, kisha mvua hunyesha "
@@ -98,8 +98,6 @@ def test_no_two_pieces_of_many_have_one_hash():
 
 @given(st.lists(st.tuples(*[st.lists(st.integers(0, 12), max_size=12)] * 2), max_size=6))
 def test_jaccard_is_what_two_sets_have_in_common_over_what_either_has(pairs):
-    from collection.shingles import Shingles
-
     def shingles(lists):
         flat = np.array([one * 2**20 + 3 for some in lists for one in some], np.uint64)
         return Shingles(flat, np.cumsum([0, *map(len, lists)]))
@@ -109,8 +107,8 @@ def test_jaccard_is_what_two_sets_have_in_common_over_what_either_has(pairs):
     assert found.tolist() == pytest.approx([len({*a} & {*b}) / max(len({*a} | {*b}), 1) for a, b in pairs])
 
 
-def test_n_grams_are_words_or_as_many_characters_as_stand_for_them():
+def test_n_grams_are_words_or_so_many_characters():
     some = [comparable(LONG["swh_Latn"]), comparable(LONG["tha_Thai"]), ""]
-    found = n_grams(some, [shape_of(resolve(code)) for code in ("swh", "tha", "swh")], 8)
-    words, size = some[0].split(" "), max(3, shape_of(resolve("tha")).characters * 4)
-    assert np.diff(found.offsets).tolist() == [len(words) - 7, len(some[1]) - size + 1, 0]
+    words, characters = n_grams(some, Shape(0, True), 8), n_grams(some, Shape(40, False), 8)
+    assert np.diff(words.offsets).tolist() == [len(some[0].split(" ")) - 7, 0, 0]
+    assert np.diff(characters.offsets).tolist() == [len(some[0]) - 39, len(some[1]) - 39, 0]

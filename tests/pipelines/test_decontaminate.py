@@ -1,0 +1,137 @@
+"""A build keeps out what stands in the evaluation sets that it is told of, and says what it found."""
+
+import json
+
+import pytest
+
+from collection import store
+from collection.manifest import KEPT, Manifest, Tally, balances
+from collection.record import Message, Record
+from collection.store import PartWriter
+from collection.validate import problems
+from glotmill.errors import OutputError, SourceError
+from pipelines.build import BuildConfig, build
+from pipelines.decontaminate import DecontaminateConfig, EvaluationSet, read_sets
+from pipelines.runner import RunConfig
+
+QUESTIONS = {
+    "swh_Latn": "Nani alihesabu meli kumi na moja kabla ya ukungu kuifunika bandari?",
+    "tha_Thai": "ใครเป็นคนนับเรือได้สิบเอ็ดลำก่อนที่หมอกจะกลืนท่าเรือไปทั้งหมด",
+    "arb_Arab": "من الذي عدّ إحدى عشرة سفينة قبل أن يبتلع الضباب المرفأ كله؟",
+}
+ANSWERS = {"swh_Latn": "Mlinzi wa mnara.", "tha_Thai": "ผู้ดูแลประภาคาร", "arb_Arab": "حارس المنارة."}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two rows a language, of which one asks what the quiz asks."""
+    rows = []
+    for language, question in QUESTIONS.items():
+        for prompt in (f"Q: {question.strip('?؟')}\n", "Habari za leo ndugu yangu mpendwa wa zamani"):
+            messages = (Message("user", prompt), Message("assistant", ANSWERS[language]))
+            rows.append(Record(f"{len(rows):032x}", language, messages, "s"))
+    tally = Tally()
+    with PartWriter(tmp_path / "in", 0, 1) as part:
+        part.write(rows)
+    for one in rows:
+        tally.outcomes["s", one.language, KEPT] += 1
+    empty = {"versions": {}, "config": {}, "rejected": {}, "language_id": {}, "repaired": {}, "masked": {}}
+    counts = {"shards": 1, "rows_in": 6, "rows_out": 6, "rows_rejected": 0}
+    sums = {"languages": balances(tally, 1), "sources": balances(tally, 0)}
+    manifest = Manifest("ingest", "0", "c", inputs=[], warnings=[], complete=True, **empty, **counts, **sums)
+    manifest.write(tmp_path / "in")
+    return tmp_path / "in"
+
+
+def config(*sets, **more):
+    return BuildConfig(decontaminate=DecontaminateConfig(sets=sets, **more), run=RunConfig(mode="in_memory"))
+
+
+@pytest.fixture
+def quiz(tmp_path, write_lines):
+    rows = [
+        {"id": code, "question": {"text": text}, "choices": ["A", "B"], "gold": 1} for code, text in QUESTIONS.items()
+    ]
+    return EvaluationSet(
+        "quiz", str(write_lines(tmp_path / "quiz.jsonl", [*rows, {"id": "short", "question": "Why?"}]))
+    )
+
+
+def test_rows_that_hold_an_item_go_and_the_reject_names_it(tmp_path, folder, quiz):
+    manifest = build([folder], config(quiz), tmp_path / "out")
+    assert manifest.rejected == {"contaminated": 3} and manifest.rows_out == 3
+    for reject in store.rejects(tmp_path / "out"):
+        assert (reject["stage"], reject["detail"]) == ("decontaminate", f"holds 1.00 of quiz: {reject['language']}")
+    assert {record.prompt[:6] for record in store.records(tmp_path / "out")} == {"Habari"}
+    assert list(problems(tmp_path / "out")) == []
+
+
+def test_the_manifest_reports_by_set_and_language(tmp_path, folder, quiz, write_lines):
+    clean = write_lines(tmp_path / "clean.jsonl", [{"q": "Is there anything at all in this set that anyone has?"}])
+    manifest = build([folder], config(quiz, EvaluationSet("clean", str(clean))), tmp_path / "out")
+    assert manifest.contamination == {
+        "quiz": {
+            "items": 4,
+            "too_short": 1,
+            "items_hit": 3,
+            "rows_dropped": 3,
+            "languages": {"arb_Arab": 1, "swh_Latn": 1, "tha_Thai": 1},
+        },
+        "clean": {"items": 1, "too_short": 0, "items_hit": 0, "rows_dropped": 0, "languages": {}},
+    }
+    assert Manifest.read(tmp_path / "out").contamination == manifest.contamination
+
+
+def test_without_sets_nothing_goes(tmp_path, folder):
+    manifest = build([folder], config(), tmp_path / "out")
+    assert manifest.rows_out == 6 and manifest.contamination == {}
+
+
+def test_the_share_can_be_set(tmp_path, folder, write_lines):
+    longer = {"question": QUESTIONS["swh_Latn"] + " Na alikuwa amevaa nguo za rangi gani siku hiyo ya huzuni?"}
+    path = str(write_lines(tmp_path / "quiz.jsonl", [longer]))
+    strict, loose = (build([folder], config(EvaluationSet("q", path), share=s), tmp_path / str(s)) for s in (0.9, 0.2))
+    assert (strict.rejected, loose.rejected) == ({}, {"contaminated": 1})
+
+
+@pytest.mark.parametrize("name", ["quiz.csv", "quiz.json", "quiz.jsonl.gz"])
+def test_sets_come_in_all_forms_that_sources_come_in(tmp_path, name):
+    import gzip
+
+    text = QUESTIONS["swh_Latn"]
+    content = {
+        "quiz.csv": f"id,question\n7,{text}\n".encode(),
+        "quiz.json": json.dumps([{"id": 7, "question": text}]).encode(),
+        "quiz.jsonl.gz": gzip.compress(json.dumps({"id": 7, "question": text}).encode()),
+    }[name]
+    (tmp_path / name).write_bytes(content)
+    items, inputs = read_sets([EvaluationSet("quiz", str(tmp_path / name))])
+    assert ("quiz", "7", text) in items and [one.path for one in inputs] == [str(tmp_path / name)]
+
+
+def test_an_item_without_an_id_is_named_by_its_place(tmp_path, write_lines):
+    path = write_lines(tmp_path / "quiz.jsonl", [{"q": "one"}, {"q": "two"}])
+    items, _ = read_sets([EvaluationSet("quiz", str(path))])
+    assert [item.id for item in items] == ["quiz.jsonl:1", "quiz.jsonl:2"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([{"q": "a"}, "{broken"], "quiz.jsonl:2 cannot be read"),
+        ([{"n": 1}], "no text in"),
+        ([""], "no text in"),
+    ],
+)
+def test_a_set_that_is_not_whole_is_an_error_before_anything_is_written(tmp_path, folder, write_lines, lines, said):
+    path = write_lines(tmp_path / "quiz.jsonl", lines)
+    with pytest.raises(SourceError, match=f"evaluation set quiz: .*{said}"):
+        build([folder], config(EvaluationSet("quiz", str(path))), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_evaluation_set_is_another_run(tmp_path, folder, quiz, write_lines):
+    build([folder], config(quiz), tmp_path / "out")
+    write_lines(tmp_path / "quiz.jsonl", [{"q": "Something else entirely is asked here now, is it not?"}])
+    with pytest.raises(OutputError, match="--fresh"):
+        build([folder], config(quiz), tmp_path / "out")
