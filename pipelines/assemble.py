@@ -1,191 +1,114 @@
-"""The work of a build, a task a file: find exact and near duplicates, drop them and sort the rest, gather.
+"""The end of a build: drop what goes and sort the rest, part by part; gather every language and split into its files.
 
-Text moves from file to file, part by part, never through the runner, and no task holds more than one part.
+Text moves from file to file, never through the runner, and no task holds more than some thousand rows.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from collection import record, reject, stats, store
 from collection.manifest import KEPT
-from collection.record import Record
 from collection.reject import Reason, Reject
-from collection.splits import split_of
+from collection.splits import SplitConfig, split_of
 from collection.stats import LanguageStats
 from glotmill import files
-from pipelines import decontaminate, deduplicate
+from pipelines import decontaminate
+from pipelines.drops import drops_of
 from pipelines.job import Job, Part, phase, piece_name
-from pipelines.near_duplicates import bands, candidates, clusters, likeness
-from pipelines.near_duplicates.candidates import Candidates
 from pipelines.runner import Phase
 from pipelines.stage import PieceOfWork
 
 _ROWS_A_FILE: Final = 500_000
 _ROWS_A_BIN: Final = 50_000
+_ROWS_AT_ONCE: Final = 20_000
 
 
 def phases(job: Job) -> list[Phase]:
-    """All phases of a build, in their order."""
-    found = []
-    if job.duplicates.exact:
-        found += [
-            phase("fingerprint", _fingerprint, job.parts, job),
-            phase("find", _find, range(_exact_buckets(job)), job),
-        ]
-    if job.duplicates.near:
-        found += [
-            phase("sign", _sign, job.parts, job),
-            phase("pair", _pair, range(_near_buckets(job)), job),
-            phase("shingle", _shingle, job.parts, job),
-            phase("compare", _compare, job.parts, job),
-            phase("cluster", _cluster, range(1), job),
-        ]
-    return [*found, phase("sort", _sort, job.own, job), phase("gather", _gather, partial(bins, job=job), job)]
-
-
-def _exact_buckets(job: Job) -> int:
-    return deduplicate.bucket_count(job.rows)
-
-
-def _near_buckets(job: Job) -> int:
-    return bands.bucket_count(job.rows)
-
-
-def _fingerprint(part: Part, job: Job, work: PieceOfWork) -> None:
-    target = job.file("fingerprints", part.index)
-    deduplicate.write_fingerprints(Path(part.path), target, _exact_buckets(job), part.was_there)
-    work.beat(0, part.rows, last=True)
-
-
-def _find(bucket: int, job: Job, work: PieceOfWork) -> None:
-    sources, target = job.files("fingerprints", len(job.parts)), job.file("drops", bucket)
-    work.extra.update(asdict(deduplicate.find_duplicates(sources, target, bucket, _exact_buckets(job))))
-
-
-def _exact_drops(part: Part, job: Job) -> dict[int, str]:
-    if not job.duplicates.exact:
-        return {}
-    return deduplicate.drops_of(job.files("drops", _exact_buckets(job)), part.index, len(job.parts))
-
-
-def _sign(part: Part, job: Job, work: PieceOfWork) -> None:
-    target, skip = job.file("bands", part.index), _exact_drops(part, job)
-    bands.write_bands(Path(part.path), target, skip, _near_buckets(job), part.was_there)
-    work.beat(0, part.rows, last=True)
-
-
-def _pair(bucket: int, job: Job, work: PieceOfWork) -> None:
-    sources, targets = job.files("bands", len(job.parts)), (job.file("pairs", bucket), job.file("members", bucket))
-    work.extra["pairs"] = bands.find_pairs(sources, job.starts, bucket, _near_buckets(job), *targets)
-
-
-def _shingle(part: Part, job: Job, work: PieceOfWork) -> None:
-    members, target = job.files("members", _near_buckets(job)), job.file("shingles", part.index)
-    candidates.write_shingles(Path(part.path), part.index, part.start, members, len(job.parts), target)
-    work.beat(0, part.rows, last=True)
-
-
-def _compare(part: Part, job: Job, work: PieceOfWork) -> None:
-    work.extra["alike"] = likeness.compare(
-        job.files("pairs", _near_buckets(job)),
-        part.index,
-        len(job.parts),
-        _candidates(job),
-        job.file("alike", part.index),
-        least=job.duplicates.threshold,
-        across_templates=job.duplicates.across_templates,
-    )
-
-
-def _candidates(job: Job) -> Candidates:
-    return Candidates(job.files("shingles", len(job.parts)), job.starts)
-
-
-def _cluster(_: int, job: Job, work: PieceOfWork) -> None:
-    work.extra["gone"] = clusters.cluster(job.files("alike", len(job.parts)), job.clusters)
-
-
-def _drops(part: Part, job: Job) -> dict[int, tuple[Reason, str]]:
-    """The rows of a part that go, each with the reason and its detail."""
-    drops = {
-        row: (Reason.EXACT_DUPLICATE, f"the same as {survivor}") for row, survivor in _exact_drops(part, job).items()
-    }
-    if job.duplicates.near:
-        places, stays, shares = job.clusters.drops(part.start, part.start + part.rows)
-        for row, survivor, alike in zip(places.tolist(), _candidates(job).ids(stays), shares.tolist(), strict=True):
-            drops[row] = (Reason.NEAR_DUPLICATE, f"{alike:.2f} alike, in the cluster of {survivor}")
-    return drops
+    """What a build does when its duplicates are known."""
+    return [phase("sort", _sort, job.own, job), phase("gather", _gather, partial(bins, job=job), job)]
 
 
 def _sort(part: Part, job: Job, work: PieceOfWork) -> None:
-    """Drops from a part what is not to stay, and writes the rest in the order of language and split."""
-    table = pq.read_table(part.path, schema=record.SCHEMA, page_checksum_verification=True)
-    drops = _drops(part, job)
-    drops |= _contaminated(table, drops, job, work)
-    dropped = record.from_batch(_rows_at(table, sorted(drops)))
-    _write_rejects(dropped, drops, part, job)
-    for row, found in zip(sorted(drops), dropped, strict=True):
-        work.tally.outcomes[found.source, found.language, drops[row][0].value] += 1
-    table = _rows_at(table, [row for row in range(table.num_rows) if row not in drops]) if drops else table
-    groups: dict[tuple[str, str], list[int]] = {}
-    rows = zip(*(table.column(name).to_pylist() for name in ("language", "source", "id", "parent_id")), strict=True)
-    for row, (language, source, row_id, parent_id) in enumerate(rows):
-        groups.setdefault((language, split_of(row_id, parent_id, job.splits)), []).append(row)
-        work.tally.outcomes[source, language, KEPT] += 1
-    ordered = _rows_at(table, [row for _, members in sorted(groups.items()) for row in members]).combine_chunks()
+    """Drops from a part what is not to stay, and writes the rest, some thousand rows at once, by language and split."""
+    drops = drops_of(part, job)
+    work.extra.update(groups=[], contaminated=[])
+    path = Path(job.place.out) / "rejects" / store.part_name(part.index, len(job.own))
+    start = 0
     with (
+        store.parquet_writer(path, reject.SCHEMA) as rejects,
         files.appearing(job.file("sorted", part.index)) as temporary,
-        pa.ipc.new_file(temporary, record.SCHEMA) as file,
+        pa.ipc.new_file(temporary, record.SCHEMA) as rows,
     ):
-        file.write_table(ordered)
-    work.extra["groups"] = [[language, split, len(members)] for (language, split), members in sorted(groups.items())]
+        for batch in store.batches(Path(part.path), rows=_ROWS_AT_ONCE):
+            gone = {row: drops[start + row] for row in range(batch.num_rows) if start + row in drops}
+            gone |= _contaminated(batch, gone, job, work)
+            rejects.write_batch(_rejects(batch, gone, f"{part.name}:{{}}", start, job.raw_limit))
+            for source, language, reason in _outcomes(batch, gone):
+                work.tally.outcomes[source, language, reason] += 1
+            rows.write_batch(_in_order(batch, gone, job.splits, work))
+            start += batch.num_rows
+            work.beat(start, start)
+        rejects.write_batch(reject.to_batch([]))
     work.beat(part.rows, part.rows, last=True)
 
 
-def _contaminated(
-    table: pa.Table, drops: Mapping[int, tuple[Reason, str]], job: Job, work: PieceOfWork
-) -> dict[int, tuple[Reason, str]]:
+Gone = Mapping[int, tuple[Reason, str]]
+
+
+def _outcomes(batch: pa.RecordBatch, gone: Gone) -> Iterator[tuple[str, str, str]]:
+    pairs = zip(batch.column("source").to_pylist(), batch.column("language").to_pylist(), strict=True)
+    for row, (source, language) in enumerate(pairs):
+        yield source, language, gone[row][0].value if row in gone else KEPT
+
+
+def _in_order(batch: pa.RecordBatch, gone: Gone, splits: SplitConfig, work: PieceOfWork) -> pa.RecordBatch:
+    """The rows that stay, by language and split; the marker says how many there are of each."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    rows = zip(*(batch.column(name).to_pylist() for name in ("language", "id", "parent_id")), strict=True)
+    for row, (language, row_id, parent_id) in enumerate(rows):
+        if row not in gone:
+            groups.setdefault((language, split_of(row_id, parent_id, splits)), []).append(row)
+    work.extra["groups"] += [[language, split, len(members)] for (language, split), members in sorted(groups.items())]
+    return _rows_at(batch, [row for _, members in sorted(groups.items()) for row in members])
+
+
+def _contaminated(batch: pa.RecordBatch, gone: Gone, job: Job, work: PieceOfWork) -> Gone:
     """The rows, of those that are left, that hold an item of an evaluation set; the marker says which items."""
     if job.contamination is None:
         return {}
     found: dict[int, tuple[Reason, str]] = {}
-    told: list[list[str]] = []
-    left = [row for row in range(table.num_rows) if row not in drops]
-    languages = table.column("language")
-    for batch in _rows_at(table, left).combine_chunks().to_batches():
-        texts = [" ".join([content for _, content in talk]) for talk in record.conversations(batch)]
-        for place, hit, (name, item) in decontaminate.hits(job.index, texts, job.contamination):
-            detail = f"holds {hit.share:.2f} of {name}: {item}"
-            found[left[place]] = Reason.CONTAMINATED, detail
-            told.append([name, item, languages[left[place]].as_py()])
-    work.extra["contaminated"] = told
+    left = [row for row in range(batch.num_rows) if row not in gone]
+    talks = record.conversations(_rows_at(batch, left))
+    languages = batch.column("language")
+    texts = [" ".join([content for _, content in talk]) for talk in talks]
+    for place, hit, (name, item) in decontaminate.hits(job.index, texts, job.contamination):
+        found[left[place]] = Reason.CONTAMINATED, f"holds {hit.share:.2f} of {name}: {item}"
+        work.extra["contaminated"].append([name, item, languages[left[place]].as_py()])
     return found
 
 
-def _rows_at(table: pa.Table, rows: Sequence[int]) -> pa.Table:
-    return table.take(pa.array(rows, pa.int64()))
-
-
-def _write_rejects(dropped: Sequence[Record], drops: Mapping[int, tuple[Reason, str]], part: Part, job: Job) -> None:
+def _rejects(batch: pa.RecordBatch, gone: Gone, where: str, start: int, raw_limit: int) -> pa.RecordBatch:
+    """A reject for each row that goes, in their order."""
     rejects = []
-    for row, found in zip(sorted(drops), dropped, strict=True):
-        reason, detail = drops[row]
-        raw = orjson.dumps([turn._asdict() for turn in found.messages]).decode()[: job.raw_limit]
-        where = f"{part.name}:{row + 1}"
-        rejects.append(Reject(reason, detail, found.id, found.language, found.source, where, raw))
-    path = Path(job.place.out) / "rejects" / store.part_name(part.index, len(job.own))
-    with store.parquet_writer(path, reject.SCHEMA) as writer:
-        writer.write_batch(reject.to_batch(rejects))
+    for row, found in zip(sorted(gone), record.from_batch(_rows_at(batch, sorted(gone))), strict=True):
+        reason, detail = gone[row]
+        raw = orjson.dumps([turn._asdict() for turn in found.messages]).decode()[:raw_limit]
+        place = where.format(start + row + 1)
+        rejects.append(Reject(reason, detail, found.id, found.language, found.source, place, raw))
+    return reject.to_batch(rejects)
+
+
+def _rows_at(batch: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
+    return batch.take(pa.array(rows, pa.int64()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,15 +169,31 @@ def _gather(bin: Bin, job: Job, work: PieceOfWork) -> None:
 
 def _pieces(bin: Bin, job: Job) -> Iterator[tuple[Group, pa.Table]]:
     """The rows of each group of a bin, part by part; each part is opened once."""
-    wanted: dict[int, list[tuple[Group, int, int]]] = {}
+    wanted: dict[int, list[tuple[int, int, Group]]] = {}
     for group in bin.groups:
         for part, start, count in group.pieces:
-            wanted.setdefault(part, []).append((group, start, count))
+            wanted.setdefault(part, []).append((start, count, group))
     for part in sorted(wanted):
         with pa.memory_map(str(job.file("sorted", part))) as file:
             table = pa.ipc.open_file(file).read_all()
-            for group, start, count in wanted[part]:
-                yield group, table.slice(start, count)
+            for run in _runs(sorted(wanted[part], key=lambda piece: piece[0])):
+                first, last = run[0][0], run[-1][0] + run[-1][1]
+                # Copied, so that the part can be let go: mapped pages count as memory, with all their neighbours.
+                copy = table.slice(first, last - first).take(pa.array(range(last - first), pa.int64()))
+                for start, count, group in run:
+                    yield group, copy.slice(start - first, count)
+
+
+def _runs(pieces: Sequence[tuple[int, int, Group]]) -> Iterator[list[tuple[int, int, Group]]]:
+    """Pieces that stand one behind the other, together: the groups of a bin are neighbours wherever they stand."""
+    run: list[tuple[int, int, Group]] = []
+    for piece in pieces:
+        if run and run[-1][0] + run[-1][1] != piece[0]:
+            yield run
+            run = []
+        run.append(piece)
+    if run:
+        yield run
 
 
 def _held_together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -33,9 +33,24 @@ def read(source: Path, bucket: int, buckets: int, kind: np.dtype[Any]) -> Rows:
         return np.fromfile(file, kind, int(bounds[bucket + 1] - bounds[bucket]))
 
 
+def mapped(source: Path, kind: np.dtype[Any]) -> Rows:
+    """A file of rows without buckets, mapped into memory."""
+    return np.memmap(source, kind, "r") if source.stat().st_size else np.empty(0, kind)
+
+
 def read_all(sources: Iterable[Path], bucket: int, buckets: int, kind: np.dtype[Any]) -> Rows:
     """The rows of one bucket of many files, in the order of the files."""
     return np.concatenate([np.empty(0, kind), *(read(source, bucket, buckets, kind) for source in sources)])
+
+
+def unique(rows: Rows, *names: str) -> Rows:
+    """Rows sorted by some fields, one of each; far quicker than to sort whole rows."""
+    rows = rows[np.lexsort([rows[name] for name in reversed(names)])]
+    new = np.zeros(len(rows), bool)
+    new[:1] = True
+    for name in names:
+        new[1:] |= rows[name][1:] != rows[name][:-1]
+    return rows[new]
 
 
 def chunks(rows: Rows, size: int) -> Iterator[Rows]:

@@ -25,8 +25,7 @@ from glotmill import config as configuration
 from glotmill import files, version
 from glotmill.errors import ConfigError, SourceError
 from glotmill.progress import Progress
-from pipelines import deduplicate, runner
-from pipelines.assemble import bins, phases
+from pipelines import assemble, deduplicate, drops, runner
 from pipelines.decontaminate import DecontaminateConfig, read_sets, report
 from pipelines.job import DuplicateConfig, Job, Part, piece_name
 from pipelines.runner import RunConfig
@@ -85,7 +84,7 @@ def build(
         # How often each row is looked at: fingerprinted, signed, compared; sorted, gathered.
         looks = config.duplicates.exact + 2 * config.duplicates.near
         with progress.watch(place.beats, looks * job.rows + 2 * sum(part.rows for part in job.own)):
-            runner.run(phases(job), config.run, weight, beam_args, place)
+            runner.run([*drops.phases(job), *assemble.phases(job)], config.run, weight, beam_args, place)
         manifest = _finish(job, config.name, out, identity, upstream)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
         manifest.complete = True
@@ -134,7 +133,7 @@ def _inputs(parts: Sequence[Part]) -> list[Input]:
 
 def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:
     languages: dict[str, LanguageStats] = {}
-    for bin in bins(job=job):
+    for bin in assemble.bins(job=job):
         for language, counted in job.place.read(piece_name("gather", bin)).extra["stats"].items():
             languages.setdefault(language, LanguageStats()).add(LanguageStats.from_json(counted))
     markers = [job.place.read(piece_name("sort", part)) for part in job.own]

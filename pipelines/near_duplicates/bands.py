@@ -16,7 +16,7 @@ from collection.shingles import Hashes, Shingles, cut
 from collection.store import batches
 from pipelines import buckets
 from pipelines.buckets import Rows
-from pipelines.near_duplicates.texts import COLUMNS, languages_of, wholes
+from pipelines.near_duplicates.texts import COLUMNS, ROWS_AT_ONCE, languages_of, wholes
 
 Numbers = npt.NDArray[np.int64]
 
@@ -24,7 +24,7 @@ Numbers = npt.NDArray[np.int64]
 _BAND: Final = np.dtype([("key", "<u8"), ("row", "<u4"), ("rank", "u1")])
 # Two rows by their numbers among all rows, the one that would stay first, with their ranks.
 PAIR: Final = np.dtype([("first", "<u8"), ("second", "<u8"), ("ranks", "u1", 2)])
-_BANDS_A_BUCKET: Final = 2_000_000
+_BANDS_A_BUCKET: Final = 1_000_000
 
 
 def bucket_count(rows: int) -> int:
@@ -36,7 +36,7 @@ def write_bands(part: Path, target: Path, skip: Mapping[int, Any], count: int, w
     """The bands of each row of a part but those to skip, in `count` buckets."""
     pieces = [np.empty(0, _BAND)]
     start = 0
-    for batch in batches(part, list(COLUMNS)):
+    for batch in batches(part, list(COLUMNS), ROWS_AT_ONCE):
         rows = np.array([row for row in range(batch.num_rows) if start + row not in skip], np.int64)
         if len(rows):
             pieces.append(_bands(batch.take(pa.array(rows)), start + rows))
@@ -86,7 +86,7 @@ def find_pairs(sources: Sequence[Path], starts: Numbers, bucket: int, count: int
     for half, first in ((found[: len(second)], leader), (found[len(second) :], second - 1)):
         half["first"], half["second"] = numbers[first], numbers[second]
         half["ranks"][:, 0], half["ranks"][:, 1] = ranks[first], ranks[second]
-    found = np.unique(found)
+    found = buckets.unique(found, "first", "second")
     buckets.write(pairs, found, np.searchsorted(found["first"], starts.astype(np.uint64)))
     paired = np.unique(np.concatenate([found["first"], found["second"]]))
     buckets.write(members, paired, np.searchsorted(paired, starts.astype(np.uint64)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from collection.store import batches
 from glotmill import files
 from pipelines import buckets
 from pipelines.buckets import Rows
-from pipelines.near_duplicates.texts import COLUMNS, answers, hash_of, languages_of, wholes
+from pipelines.near_duplicates.texts import COLUMNS, ROWS_AT_ONCE, answers, hash_of, languages_of, wholes
 
 Numbers = npt.NDArray[np.int64]
 
@@ -41,7 +42,7 @@ def write_shingles(part: Path, index: int, start: int, members: Sequence[Path], 
     rows = [np.empty(0, _CANDIDATE)]
     place = written = 0
     with files.appearing(hashes_of(target)) as temporary, open(temporary, "wb") as file:
-        for batch in batches(part, [*COLUMNS, "source", "dataset", "template"]) if len(wanted) else ():
+        for batch in batches(part, [*COLUMNS, "source", "dataset", "template"], ROWS_AT_ONCE) if len(wanted) else ():
             inside = wanted[np.searchsorted(wanted, place) : np.searchsorted(wanted, place + batch.num_rows)]
             if len(inside):
                 found, hashes = _candidates(batch.take(pa.array(inside - place)), inside)
@@ -50,7 +51,8 @@ def write_shingles(part: Path, index: int, start: int, members: Sequence[Path], 
                 rows.append(found)
                 hashes.tofile(file)
             place += batch.num_rows
-    buckets.write(target, np.concatenate(rows), np.zeros(1, np.int64))
+    with files.appearing(target) as temporary, open(temporary, "wb") as file:
+        np.concatenate(rows).tofile(file)
 
 
 def hashes_of(target: Path) -> Path:
@@ -80,52 +82,54 @@ def _candidates(batch: pa.RecordBatch, places: Numbers) -> tuple[Rows, npt.NDArr
     return rows, hashes
 
 
+@dataclass(frozen=True)
 class Candidates:
-    """The rows of all parts that are in a pair, by their numbers. A part is read when it is first asked for."""
+    """The rows of all parts that are in a pair, in the files that the parts left."""
 
-    def __init__(self, sources: Sequence[Path], starts: Numbers) -> None:
-        self._sources, self._starts = sources, starts
-        self._parts: dict[int, tuple[Rows, Rows]] = {}
+    sources: Sequence[Path]
+    starts: Numbers
 
-    def _part(self, part: int) -> tuple[Rows, Rows]:
-        if part not in self._parts:
-            rows, hashes = buckets.read(self._sources[part], 0, 1, _CANDIDATE), hashes_of(self._sources[part])
-            mapped = np.memmap(hashes, _SHINGLE, "r") if hashes.stat().st_size else np.empty(0, _SHINGLE)
-            self._parts[part] = rows, mapped
-        return self._parts[part]
-
-    def _by_part(self, numbers: Numbers) -> Iterator[tuple[Numbers, Rows, Rows]]:
-        """Where in `numbers` the rows of one part stand, who they are, and the hashes of the part."""
-        part_of = np.searchsorted(self._starts, numbers, side="right") - 1
+    def locate(self, numbers: Numbers) -> Located:
+        """Rows by their numbers among all. Files are mapped for as long as what is returned is held."""
+        part_of = np.searchsorted(self.starts, numbers, side="right") - 1
+        pieces = []
         for part in np.unique(part_of).tolist():
             places = np.flatnonzero(part_of == part)
-            rows, hashes = self._part(part)
-            yield places, rows[np.searchsorted(rows["row"], numbers[places] - self._starts[part])], hashes
+            rows = buckets.mapped(self.sources[part], _CANDIDATE)
+            found = np.searchsorted(rows["row"], numbers[places] - self.starts[part])
+            pieces.append((places, rows[found], buckets.mapped(hashes_of(self.sources[part]), _SHINGLE)))
+        return Located(len(numbers), pieces)
 
-    def ids(self, numbers: Numbers) -> list[str]:
-        """The ids of records."""
-        found = np.empty(len(numbers), "V16")
-        for places, rows, _ in self._by_part(numbers):
-            found[places] = rows["id"]
-        return [one.tobytes().hex() for one in found]
 
-    def hashes(self, numbers: Numbers, name: str) -> Hashes:
+@dataclass(frozen=True)
+class Located:
+    """Some candidates. `pieces`: for each part, where its rows stand among them, the rows, the hashes of the part."""
+
+    count: int
+    pieces: Sequence[tuple[Numbers, Rows, Rows]]
+
+    def ids(self) -> list[str]:
+        """The ids of the records."""
+        return [one.tobytes().hex() for one in self._column("id")]
+
+    def hashes(self, name: str) -> Hashes:
         """Hashes of answers, data sets, or templates."""
-        found = np.empty(len(numbers), np.uint64)
-        for places, rows, _ in self._by_part(numbers):
+        return self._column(name)
+
+    def _column(self, name: str) -> Rows:
+        found = np.empty(self.count, _CANDIDATE[name])
+        for places, rows, _ in self.pieces:
             found[places] = rows[name]
         return found
 
-    def shingles(self, numbers: Numbers, which: int) -> Shingles:
+    def shingles(self, which: int) -> Shingles:
         """One of the four sets of each row, with repetitions."""
-        counts = np.zeros(len(numbers), np.int64)
-        pieces = []
-        for places, rows, hashes in self._by_part(numbers):
-            begins, ends = rows["begins"][:, which : which + 2].astype(np.int64).T
-            counts[places] = ends - begins
-            pieces.append((places, hashes[ranges(begins, ends - begins)]))
+        counts = np.zeros(self.count, np.int64)
+        for places, rows, _ in self.pieces:
+            counts[places] = rows["begins"][:, which + 1] - rows["begins"][:, which]
         offsets = np.concatenate([[0], np.cumsum(counts)])
         found = np.empty(int(offsets[-1]), np.uint64)
-        for places, hashes in pieces:
-            found[ranges(offsets[places], counts[places])] = hashes
+        for places, rows, hashes in self.pieces:
+            begins = rows["begins"][:, which].astype(np.int64)
+            found[ranges(offsets[places], counts[places])] = hashes[ranges(begins, counts[places])]
         return Shingles(found, offsets)

@@ -12,9 +12,7 @@ import numpy.typing as npt
 from collection.shingles import jaccards
 from pipelines import buckets
 from pipelines.near_duplicates.bands import PAIR
-from pipelines.near_duplicates.candidates import ANSWER_CHARACTERS, ANSWER_WORDS, CHARACTERS, WORDS, Candidates
-
-Numbers = npt.NDArray[np.int64]
+from pipelines.near_duplicates.candidates import ANSWER_CHARACTERS, ANSWER_WORDS, CHARACTERS, WORDS, Candidates, Located
 
 # A pair, and how alike it is.
 ALIKE: Final = np.dtype([*((name, PAIR[name]) for name in ("first", "second")), ("ranks", "u1", 2), ("alike", "<f4")])
@@ -31,14 +29,14 @@ def compare(
     across_templates: bool = False,
 ) -> int:
     """Writes those pairs, of all whose first row is in one part, that are alike, or more; their number."""
-    found = np.unique(buckets.read_all(pairs, part, parts, PAIR))
+    found = buckets.unique(buckets.read_all(pairs, part, parts, PAIR), "first", "second")
     edges = [np.empty(0, ALIKE)]
     for some in buckets.chunks(found, _PAIRS_AT_ONCE):
-        first, second = some["first"].astype(np.int64), some["second"].astype(np.int64)
-        likeness = alike(rows, first, second)
+        first, second = (rows.locate(some[name].astype(np.int64)) for name in ("first", "second"))
+        likeness = alike(first, second)
         kept = likeness >= np.float32(least)
         if not across_templates:
-            kept &= ~on_purpose(rows, first, second)
+            kept &= ~on_purpose(first, second)
         edge = np.empty(int(kept.sum()), ALIKE)
         for name in ("first", "second", "ranks"):
             edge[name] = some[name][kept]
@@ -49,33 +47,33 @@ def compare(
     return len(joined)
 
 
-_PAIRS_AT_ONCE: Final = 20_000
+_PAIRS_AT_ONCE: Final = 5_000
 
 
-def alike(rows: Candidates, first: Numbers, second: Numbers) -> npt.NDArray[np.float32]:
+def alike(first: Located, second: Located) -> npt.NDArray[np.float32]:
     """How alike the rows of each pair are: as whole conversations or in their answers, whichever is less.
 
     By words where both have enough of them, else by characters where both are so short; others are too far apart in
     length. Answers too short for a shingle are alike where they are the same.
     """
-    whole = _alike(rows, first, second, WORDS, CHARACTERS)
-    answer = _alike(rows, first, second, ANSWER_WORDS, ANSWER_CHARACTERS)
-    answer[rows.hashes(first, "answer") == rows.hashes(second, "answer")] = 1.0
+    whole = _alike(first, second, WORDS, CHARACTERS)
+    answer = _alike(first, second, ANSWER_WORDS, ANSWER_CHARACTERS)
+    answer[first.hashes("answer") == second.hashes("answer")] = 1.0
     return np.minimum(whole, answer)
 
 
-def on_purpose(rows: Candidates, first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
+def on_purpose(first: Located, second: Located) -> npt.NDArray[np.bool_]:
     """Pairs from different templates of one data set: the same said in many ways, which is what templates are for."""
-    templates = rows.hashes(first, "template"), rows.hashes(second, "template")
+    templates = first.hashes("template"), second.hashes("template")
     named = (templates[0] != 0) & (templates[1] != 0)
-    of_one = rows.hashes(first, "dataset") == rows.hashes(second, "dataset")
+    of_one = first.hashes("dataset") == second.hashes("dataset")
     differ: npt.NDArray[np.bool_] = named & of_one & (templates[0] != templates[1])
     return differ
 
 
-def _alike(rows: Candidates, first: Numbers, second: Numbers, *ways: int) -> npt.NDArray[np.float32]:
-    found = np.zeros(len(first), np.float32)
+def _alike(first: Located, second: Located, *ways: int) -> npt.NDArray[np.float32]:
+    found = np.zeros(first.count, np.float32)
     for way in reversed(ways):
-        by_this, has_both = jaccards(rows.shingles(first, way), rows.shingles(second, way))
+        by_this, has_both = jaccards(first.shingles(way), second.shingles(way))
         found[has_both] = by_this[has_both]
     return found

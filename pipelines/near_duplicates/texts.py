@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,9 @@ from collection.languages import resolve
 from collection.record import conversations
 from collection.shingles import Hashes, Shape, comparable, shape_of
 
-COLUMNS = ("id", "language", "messages", "origin")
+COLUMNS: Final = ("id", "language", "messages", "origin")
+# All that is computed of so many rows fits into the processor's cache, or nearly.
+ROWS_AT_ONCE: Final = 1_000
 
 
 def languages_of(batch: pa.RecordBatch) -> tuple[list[Shape], Hashes]:
