@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import Config, Debug, Fresh, Json, Set
+from cli.options import Config, Debug, Fresh, Json, Plan, Set
 from cli.output import folder_name, guarded, print_json, print_table
 
 if TYPE_CHECKING:
     from collection.manifest import Manifest
+    from pipelines.estimate import Estimate
 
 # What comes after -- is Beam's.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": False}
@@ -35,6 +36,7 @@ def ingest(
     detector: Annotated[str, typer.Option("--detector", help="vote, cld2, fasttext:PATH or none.")] = "",
     config: Config = None,
     set: Set = None,
+    plan: Plan = False,
     fresh: Fresh = False,
     json: Json = False,
     debug: Debug = False,
@@ -60,6 +62,11 @@ def ingest(
         resolved = dataclasses.replace(
             resolved, language_id=dataclasses.replace(resolved.language_id, detector=detector)
         )
+    if plan:
+        from pipelines.estimate import of_ingest
+
+        tell_plan(of_ingest(resolved), as_json=json)
+        return
     manifest = run(resolved, out, fresh=fresh, beam_args=context.args, progress=Progress.on_stderr())
     report(manifest, out, as_json=json)
     if not json:
@@ -87,6 +94,7 @@ def build(
     ] = None,
     config: Config = None,
     set: Set = None,
+    plan: Plan = False,
     fresh: Fresh = False,
     json: Json = False,
     debug: Debug = False,
@@ -109,6 +117,11 @@ def build(
         EvaluationSet(*_pair("--decontaminate", text, "NAME=PATH", "xquad=data/xquad")) for text in decontaminate or ()
     ]
     kept_out = dataclasses.replace(resolved.decontaminate, sets=(*resolved.decontaminate.sets, *sets))
+    if plan:
+        from pipelines.estimate import of_build
+
+        tell_plan(of_build(input, resolved, against or ()), as_json=json)
+        return
     manifest = run(
         input,
         dataclasses.replace(resolved, decontaminate=kept_out),
@@ -121,6 +134,43 @@ def build(
     report(manifest, out, as_json=json)
     if not json:
         print(f"next: {folder_name(out / 'README.md')} is its card; glotmill collection show {folder_name(out)}")
+
+
+def tell_plan(estimate: Estimate, *, as_json: bool) -> None:
+    """Tells what a run would cost: a table, or one JSON object."""
+    if as_json:
+        print_json({"plan": True, **dataclasses.asdict(estimate)})
+        return
+    about = "" if estimate.rows_are_counted else "about "
+    print_table(
+        f"What this {estimate.command} would cost",
+        ("", ""),
+        [
+            ("files", f"{estimate.files:,}, {_size(estimate.bytes_in)}"),
+            ("rows", f"{about}{estimate.rows:,}"),
+            ("shards", f"{estimate.shards:,}"),
+            ("processes", f"{estimate.processes}"),
+            ("time", f"about {_time(estimate.seconds)} ({_time(estimate.cpu_seconds)} of CPU time)"),
+            ("memory", f"about {_size(estimate.memory)}"),
+            ("disk", f"about {_size(estimate.disk)}, and {_size(estimate.disk_while_running)} more while it runs"),
+        ],
+    )
+    more = "; rows with many near duplicates cost more" if estimate.command == "build" else ""
+    print(f"from a sample of {estimate.sampled_rows:,} rows{more}; nothing was written")
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def _pair(option: str, text: str, form: str, example: str) -> tuple[str, str]:

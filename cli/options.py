@@ -14,6 +14,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the configuration; may be repeated."),
 ]
+Plan = Annotated[
+    bool, typer.Option("--plan", help="Tell what the run would read and cost, from a sample; write nothing.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away what stands in the output folder and start over.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that a glotmill command wrote.")]
 Language = Annotated[str, typer.Option("--language", "-l", help="Only this language, in any spelling.")]

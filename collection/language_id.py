@@ -62,11 +62,11 @@ def decide(
 
     whole = prose("\n".join([content for role, content in messages if role != "system"]))
     around_length = _length(whole, declared)
-    if telling and len(whole) < _MORE * len(last):
-        return decision if declared is not None else _without_declaration(found, last, True, config)
     if declared is None:
         return _without_declaration(detector.detect(whole), whole, around_length >= config.min_characters, config)
-    if len(whole) <= len(last) or around_length < config.min_characters:
+    # Where the rest says little it cannot turn the scales.
+    least = _MORE * len(last) if telling else len(last) + 1
+    if len(whole) < least or around_length < config.min_characters:
         return decision
     around = detector.detect(whole, declared)
     # A Swahili word under an English question is a Swahili row: the rest of a conversation can speak for the declared
@@ -74,7 +74,7 @@ def decide(
     return Decision(Verdict.AGREED, around.language, around.score) if declared.group in around.groups else decision
 
 
-# The whole conversation is asked only where it says a good deal more than its last turn.
+# How much longer than a turn that could tell, and did not, the whole must be to be asked.
 _MORE: Final = 1.5
 
 # To overrule a declared language a turn must be three times as long as to confirm it: shorter ones are often names.

@@ -77,7 +77,7 @@ def ingest(
     SourceError where a source gives no row at all, OutputError where `out` cannot be used.
     """
     progress = progress or Progress.silent()
-    sources = _sources(config)
+    sources = make_sources(config)
     wanted_languages(config.languages)
     detector = detector_of(config)
     progress.note("looking at the sources")
@@ -115,7 +115,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
     name = _name(task)
     if place.is_done(name):
         return
-    sources = _sources(config)
+    sources = make_sources(config)
     refiner = Refiner(config)
     file_rows: Counter[str] = Counter()
     cut = {piece.slice.name for piece in task.pieces if piece.slice.start or piece.slice.end}
@@ -146,7 +146,8 @@ def _name(task: ShardTask) -> str:
     return f"{part_name(task.index, task.count).removesuffix('.parquet')}-{task.key}"
 
 
-def _sources(config: IngestConfig) -> list[Source]:
+def make_sources(config: IngestConfig) -> list[Source]:
+    """The parsers of a run's sources; ConfigError where there are none, UnknownNameError for a kind that is none."""
     if not config.sources:
         raise ConfigError(
             f"no source was given: expected --source KIND=PATH, where KIND is one of {', '.join(SOURCES)}"

@@ -130,9 +130,18 @@ def _options(arguments: Sequence[str]) -> PipelineOptions:
 
 def _local_arguments(config: RunConfig, weight: int, phases: Sequence[Phase]) -> list[str]:
     most = max(len(phase.tasks) if isinstance(phase.tasks, Sequence) else 1 for phase in phases)
-    workers = min(config.workers or os.cpu_count() or 1, most)
-    mode = config.mode
+    mode, workers = _mode(config, weight, most)
+    return [f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]
+
+
+def process_count(config: RunConfig, weight: int, tasks: int) -> int:
+    """How many processes a local run of so many bytes in so many tasks would use."""
+    return _mode(config, weight, tasks)[1]
+
+
+def _mode(config: RunConfig, weight: int, tasks: int) -> tuple[str, int]:
+    workers = min(config.workers or os.cpu_count() or 1, tasks)
+    mode: str = config.mode
     if mode == "auto":
         mode = "multi_processing" if workers > 1 and weight > _ONE_PROCESS else "in_memory"
-    workers = workers if mode == "multi_processing" else 1
-    return [f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]
+    return mode, workers if mode == "multi_processing" else 1

@@ -110,3 +110,13 @@ def test_options_after_dashes_go_to_beam(ingested, glotmill):
         "ingest", "--source", "xp3x=rows.jsonl", "--out", "o", "--json", "--", "--runner=BundleBasedDirectRunner"
     )
     assert json.loads(done.stdout)["rows_out"] == 3, done.stderr
+
+
+def test_a_plan_is_told_and_nothing_is_written(ingested, glotmill, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    for command in (["ingest", "--source", "xp3x=rows.jsonl"], ["build", "--input", "ingested"]):
+        told = glotmill(*command, "--out", "planned", "--plan")
+        assert told.returncode == 0 and "about" in told.stdout and "nothing was written" in told.stdout
+        values = json.loads(glotmill(*command, "--out", "planned", "--plan", "--json").stdout.splitlines()[-1])
+        assert values["command"] == command[0] and values["plan"] is True and values["rows"] in (3, 4, 5)
+    assert sorted(tmp_path.rglob("*")) == before
