@@ -23,7 +23,7 @@ KILLS = 20
 def begin(command: list[str], place: Path) -> subprocess.Popen:
     """The command, in a process group of its own."""
     return subprocess.Popen(
-        [GLOTMILL, *command], cwd=place, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [GLOTMILL, *command], cwd=place, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 
