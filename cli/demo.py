@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -22,59 +23,41 @@ def demo(
 
     [dim]glotmill demo --out demo[/dim]
     """
-    from collection.languages import find
-    from collection.manifest import Manifest
-    from collection.stats import by_language
     from pipelines.sample import write_sample
 
     begun = time.monotonic()
     places = {kind: folder_name(path) for kind, path in write_sample(out / "sample").items()}
-    prompted, chats, finished = (folder_name(out / name) for name in ("ingested-xp3x", "ingested", "collection"))
-    others = [
-        argument
-        for kind in ("aya", "aya_collection", "sharegpt")
-        for argument in ("--source", f"{kind}={places[kind]}")
-    ]
-    wanted = ["--set", 'languages=["aya"]']
+    prompted, chats, finished = (folder_name(out / name) for name in _STAGES)
+    wanted = ("--set", 'languages=["aya"]')
     # xP3x says of every row which language it is: what is written in another is turned away here, and relabelled below.
-    _run(
-        [
-            "ingest",
-            "--source",
-            f"xp3x={places['xp3x']}",
-            *wanted,
-            "--set",
-            "language_id.policy=reject",
-            "--out",
-            prompted,
-        ],
-        json,
-    )
-    _run(["ingest", *others, *wanted, "--out", chats], json)
-    splits = ["--set", "splits.validation=0.05", "--set", "splits.test=0.05"]
-    _run(
-        [
-            "build",
-            *("--input", prompted, "--input", chats),
-            *("--decontaminate", f"quiz={places['evaluation']}"),
-            *splits,
-            *("--set", "name=glotmill-demo", "--out", finished),
-        ],
-        json,
-    )
+    strict = ("--set", "language_id.policy=reject")
+    _run(["ingest", "--source", f"xp3x={places['xp3x']}", *wanted, *strict, "--out", prompted], json)
+    others = [f"{kind}={places[kind]}" for kind in ("aya", "aya_collection", "sharegpt")]
+    _run(["ingest", *(word for other in others for word in ("--source", other)), *wanted, "--out", chats], json)
+    splits = ("--set", "splits.validation=0.05", "--set", "splits.test=0.05", "--set", "name=glotmill-demo")
+    kept_out = ("--decontaminate", f"quiz={places['evaluation']}")
+    _run(["build", "--input", prompted, "--input", chats, *kept_out, *splits, "--out", finished], json)
     _run(["collection", "validate", finished], json)
+    _tell(out, places["xp3x"], round(time.monotonic() - begun, 1), json)
 
-    manifests = [Manifest.read(out / name) for name in ("ingested-xp3x", "ingested", "collection")]
+
+_STAGES = ("ingested-xp3x", "ingested", "collection")
+
+
+def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
+    """What came of it: one JSON object, or a table by language and where to look next."""
+    from collection.languages import find
+    from collection.manifest import Manifest
+    from collection.stats import by_language
+
+    manifests = [Manifest.read(out / name) for name in _STAGES]
     stats = by_language(out / "collection")
-    rejected: dict[str, int] = {}
+    rejected: Counter[str] = Counter()
     for manifest in manifests:
-        for reason, count in manifest.rejected.items():
-            rejected[reason] = rejected.get(reason, 0) + count
-    seconds = round(time.monotonic() - begun, 1)
+        rejected.update(manifest.rejected)
+    rows_out = manifests[-1].rows_out
     if json:
-        languages = {code: one.rows for code, one in stats.items()}
         rows_in = manifests[0].rows_in + manifests[1].rows_in
-        rows_out = manifests[-1].rows_out
         print_json(
             {
                 "command": "demo",
@@ -83,36 +66,32 @@ def demo(
                 "rows_out": rows_out,
                 "rows_rejected": rows_in - rows_out,
                 "rejected": rejected,
-                "languages": languages,
+                "languages": {code: one.rows for code, one in stats.items()},
                 "seconds": seconds,
             }
         )
         return
+    splits = ("train", "validation", "test")
     print_table(
         "The collection, by language",
-        ("language", "name", "resources", "rows", "train", "validation", "test"),
+        ("language", "name", "resources", "rows", *splits),
         [
-            (
-                code,
-                language.name,
-                language.resource or "",
-                one.rows,
-                *(one.by["split"][split] for split in ("train", "validation", "test")),
-            )
+            (code, language.name, language.resource or "", one.rows, *(one.by["split"][split] for split in splits))
             for code, one in stats.items()
             if (language := find(code))
         ],
     )
     print(
-        f"{manifests[-1].rows_out:,} rows in {len(stats)} languages, {sum(rejected.values()):,} rows turned away "
+        f"{rows_out:,} rows in {len(stats)} languages, {sum(rejected.values()):,} rows turned away "
         f"for {len(rejected)} reasons, {seconds} s"
     )
+    prompted, _, finished = (folder_name(out / name) for name in _STAGES)
     print("where to look next:")
     print(f"  {finished}/README.md                                 the card of the collection")
     print(f"  glotmill collection show {finished} --language sw    rows as people read them")
     print(f"  glotmill collection show {prompted} --rejects        what was turned away, and why")
     print(f"  glotmill collection stats {finished}")
-    print(f"  {places['xp3x']}                                     the sample, in the sources' own formats")
+    print(f"  {sample}                                     the sample, in the sources' own formats")
 
 
 def _run(arguments: list[str], quiet: bool) -> None:

@@ -92,16 +92,16 @@ class Balance:
         return sum(self.rejected.values())
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Manifest:
     """What stands in `manifest.json`; docs/record.md describes every field."""
 
     command: str
-    glotmill: str
-    code: str
-    versions: dict[str, str]
-    config: dict[str, Any]
-    inputs: list[Input]
+    glotmill: str = ""
+    code: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
     shards: int
     rows_in: int
     rows_out: int
@@ -109,15 +109,32 @@ class Manifest:
     rejected: dict[str, int]
     languages: dict[str, Balance]
     sources: dict[str, Balance]
-    language_id: dict[str, Any]
-    repaired: dict[str, int]
-    masked: dict[str, int]
-    warnings: list[str]
+    language_id: dict[str, Any] = field(default_factory=dict)
+    repaired: dict[str, int] = field(default_factory=dict)
+    masked: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     contamination: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     upstream: list[dict[str, Any]] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
     complete: bool = False
+
+    @classmethod
+    def of(cls, command: str, tally: Tally, shards: int, **more: Any) -> Manifest:
+        """The manifest of a stage whose rows came out as tallied, with all sums made from that, and whatever `more`."""
+        return cls(
+            command=command,
+            shards=shards,
+            rows_in=tally.rows_in,
+            rows_out=tally.rows_out,
+            rows_rejected=tally.rows_in - tally.rows_out,
+            rejected=rejected_by_reason(tally),
+            languages=balances(tally, 1),
+            sources=balances(tally, 0),
+            repaired=dict(sorted(tally.repaired.items())),
+            masked=dict(sorted(tally.masked.items())),
+            **more,
+        )
 
     def write(self, folder: Path) -> None:
         files.write_text(folder / "manifest.json", json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from collection import card, stats, store
 from collection.contamination import ContaminationConfig, Index
-from collection.manifest import Input, Manifest, balances, rejected_by_reason, total_of, unfair_reasons
+from collection.manifest import Input, Manifest, total_of, unfair_reasons
 from collection.splits import SplitConfig
 from collection.stats import LanguageStats
 from glotmill import config as configuration
@@ -29,7 +29,7 @@ from pipelines import assemble, deduplicate, drops, runner
 from pipelines.decontaminate import DecontaminateConfig, read_sets, report
 from pipelines.job import DuplicateConfig, Job, Part, piece_name
 from pipelines.runner import RunConfig
-from pipelines.stage import clear_work, finished, identity_hash, stage
+from pipelines.stage import clear_work, identity_hash, is_made, stage
 
 CODE: Final = ("glotmill", "collection", "pipelines")
 
@@ -67,9 +67,7 @@ def build(
     parts = _parts(inputs, upstream, against, [Manifest.read(folder) for folder in against])
     items, evaluation = read_sets(config.decontaminate.sets)
     identity = _identity(config, parts, evaluation)
-    if finished(out, identity) and not fresh:
-        clear_work(out)
-        progress.note(f"{out} already holds the output of this very run")
+    if not fresh and is_made(out, identity, progress):
         return Manifest.read(out)
 
     begun = time.monotonic()
@@ -138,7 +136,6 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
             languages.setdefault(language, LanguageStats()).add(LanguageStats.from_json(counted))
     markers = [job.place.read(piece_name("sort", part)) for part in job.own]
     tally = total_of(marker.tally for marker in markers)
-    balance = balances(tally, 1)
     shared = (
         sum(
             job.place.read(piece_name("find", bucket)).extra["shared_by_languages"]
@@ -147,24 +144,13 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         if job.duplicates.exact
         else 0
     )
-    manifest = Manifest(
-        command="build",
+    manifest = Manifest.of(
+        "build",
+        tally,
+        len(job.own),
         glotmill=version.VERSION,
-        code=identity["code"],
-        versions=identity["versions"],
-        config=identity["config"],
+        **{name: identity[name] for name in ("code", "versions", "config")},
         inputs=[Input(**item) for item in identity["inputs"]],
-        shards=len(job.own),
-        rows_in=tally.rows_in,
-        rows_out=tally.rows_out,
-        rows_rejected=tally.rows_in - tally.rows_out,
-        rejected=rejected_by_reason(tally),
-        languages=balance,
-        sources=balances(tally, 0),
-        language_id={},
-        repaired={},
-        masked={},
-        warnings=unfair_reasons(balance),
         contamination=report(Index.load(job.index), (row for marker in markers for row in marker.extra["contaminated"]))
         if job.contamination
         else {},
@@ -172,6 +158,7 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         upstream=[asdict(one) for one in upstream],
         run={**version.describe(), "identity": identity_hash(identity)},
     )
+    manifest.warnings = unfair_reasons(manifest.languages)
     files.write_text(out / "stats.json", json.dumps(stats.to_json(languages), ensure_ascii=False, indent=2) + "\n")
     files.write_text(out / "README.md", card.render(name or out.resolve().name, manifest, languages))
     return manifest

@@ -18,7 +18,7 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from collection import store
-from collection.manifest import KEPT, Manifest, Tally, balances
+from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Record, from_batch
 from collection.reject import Reject
 from collection.store import PartWriter
@@ -156,26 +156,7 @@ def _sample(parts: Sequence[Path], folder: Path) -> tuple[int, int]:
         tally.outcomes[one.source, one.language, KEPT] += 1
     with PartWriter(folder, 0, 1) as part:
         part.write(records)
-    Manifest(
-        command="sample",
-        glotmill="",
-        code="",
-        versions={},
-        config={},
-        inputs=[],
-        shards=1,
-        rows_in=len(records),
-        rows_out=len(records),
-        rows_rejected=0,
-        rejected={},
-        languages=balances(tally, 1),
-        sources=balances(tally, 0),
-        language_id={},
-        repaired={},
-        masked={},
-        warnings=[],
-        complete=True,
-    ).write(folder)
+    Manifest.of("sample", tally, 1, complete=True).write(folder)
     return len(records), size
 
 

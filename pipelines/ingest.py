@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from collection.manifest import KEPT, Manifest, balances, rejected_by_reason, total_of, unfair_reasons
+from collection.manifest import Manifest, total_of, unfair_reasons
 from collection.reject import REASONS, Reason
 from collection.store import PartWriter, part_name
 from glotmill import config as configuration
@@ -29,7 +29,7 @@ from pipelines.shards import Plan, ShardTask, plan
 from pipelines.sources import SOURCES, make_source
 from pipelines.sources.source import Source, SourceOptions
 from pipelines.sources.xp3x import PUBLISHED_CAP
-from pipelines.stage import Workplace, clear_work, finished, identity_hash, stage
+from pipelines.stage import Workplace, clear_work, identity_hash, is_made, stage
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,7 @@ def ingest(
         preflight.check(given.path, given.kind, source, slices)
     signature = detector.signature if detector else "none"
     identity = _identity(config, planned, signature)
-    if finished(out, identity) and not fresh:
-        clear_work(out)
-        progress.note(f"{out} already holds the output of this very run")
+    if not fresh and is_made(out, identity, progress):
         return Manifest.read(out)
 
     begun = time.monotonic()
@@ -187,36 +185,21 @@ def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
 def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], place: Workplace) -> Manifest:
     markers = [place.read(_name(task)) for task in planned.tasks]
     tally = total_of(marker.tally for marker in markers)
-    languages = balances(tally, 1)
     verdicts: dict[str, dict[str, int]] = {}
     for (language, verdict), count in sorted(tally.verdicts.items()):
         verdicts.setdefault(language, {})[verdict] = count
-    warnings = unfair_reasons(languages)
-    errors = sum(count for (_, _, outcome), count in tally.outcomes.items() if outcome == Reason.INTERNAL_ERROR.value)
-    if errors:
-        warnings.insert(0, f"glotmill itself failed on {errors} rows (internal_error in rejects/): please report it")
-    return Manifest(
-        command="ingest",
+    manifest = Manifest.of(
+        "ingest",
+        tally,
+        len(planned.tasks),
         glotmill=version.VERSION,
-        code=identity["code"],
-        versions=identity["versions"],
-        config=identity["config"],
+        **{name: identity[name] for name in ("code", "versions", "config")},
         inputs=list(planned.inputs),
-        shards=len(planned.tasks),
-        rows_in=tally.rows_in,
-        rows_out=tally.rows_out,
-        rows_rejected=tally.rows_in - tally.rows_out,
-        rejected=rejected_by_reason(tally),
-        languages=languages,
-        sources=balances(tally, 0),
         language_id={
             "detector": identity["versions"]["detector"],
             "verdicts": verdicts,
             "relabelled": [[declared, found, count] for (declared, found), count in sorted(tally.relabelled.items())],
         },
-        repaired=dict(sorted(tally.repaired.items())),
-        masked=dict(sorted(tally.masked.items())),
-        warnings=warnings,
         notes=_notes(planned, markers),
         run={
             **version.describe(),
@@ -224,6 +207,11 @@ def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], pla
             "shard_seconds": round(sum(marker.seconds for marker in markers), 1),
         },
     )
+    manifest.warnings = unfair_reasons(manifest.languages)
+    if errors := manifest.rejected.get(Reason.INTERNAL_ERROR.value):
+        told = f"glotmill itself failed on {errors} rows (internal_error in rejects/): please report it"
+        manifest.warnings.insert(0, told)
+    return manifest
 
 
 def _notes(planned: Plan, markers: Sequence[Any]) -> list[str]:
@@ -242,6 +230,3 @@ def _notes(planned: Plan, markers: Sequence[Any]) -> list[str]:
             f"{len(planned.ignored)} files of no known format were left out: {', '.join(planned.ignored[:10])}"
         )
     return notes
-
-
-__all__ = ["KEPT", "IngestConfig", "SourceConfig", "ingest", "run_task"]

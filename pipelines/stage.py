@@ -21,6 +21,7 @@ from typing import Any
 from collection.manifest import Tally
 from glotmill import files
 from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_error
+from glotmill.progress import Progress
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
 # Blanks, so that an error can be noted in their place when the disk is full.
@@ -160,6 +161,15 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
             yield place
         except OSError as error:
             raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
+
+
+def is_made(out: Path, identity: Mapping[str, Any], progress: Progress) -> bool:
+    """Whether the folder already holds the complete output of just this run; says so where it does."""
+    if not finished(out, identity):
+        return False
+    clear_work(out)
+    progress.note(f"{out} already holds the output of this very run")
+    return True
 
 
 def finished(out: Path, identity: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from collection import record, reject, stats, store, validate
-from collection.manifest import KEPT, Input, Manifest, Tally, balances, rejected_by_reason
+from collection.manifest import KEPT, Input, Manifest, Tally
 from collection.record import Message, Record, to_batch
 from collection.reject import Reason, Reject
 from collection.store import PartWriter
@@ -29,27 +29,7 @@ def make_record(number, language, source="aya"):
 
 
 def write_manifest(folder, command, tally):
-    out = Manifest(
-        command=command,
-        glotmill="0",
-        code="c",
-        versions={},
-        config={},
-        inputs=[Input("in", 1, "h")],
-        shards=1,
-        rows_in=tally.rows_in,
-        rows_out=tally.rows_out,
-        rows_rejected=tally.rows_in - tally.rows_out,
-        rejected=rejected_by_reason(tally),
-        languages=balances(tally, 1),
-        sources=balances(tally, 0),
-        language_id={},
-        repaired={},
-        masked={},
-        warnings=[],
-        complete=True,
-    )
-    out.write(folder)
+    Manifest.of(command, tally, 1, inputs=[Input("in", 1, "h")], complete=True).write(folder)
 
 
 def add_up(rows, lines):

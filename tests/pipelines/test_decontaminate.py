@@ -5,7 +5,7 @@ import json
 import pytest
 
 from collection import store
-from collection.manifest import KEPT, Manifest, Tally, balances
+from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
 from collection.validate import problems
@@ -35,11 +35,7 @@ def folder(tmp_path):
         part.write(rows)
     for one in rows:
         tally.outcomes["s", one.language, KEPT] += 1
-    empty = {"versions": {}, "config": {}, "rejected": {}, "language_id": {}, "repaired": {}, "masked": {}}
-    counts = {"shards": 1, "rows_in": 6, "rows_out": 6, "rows_rejected": 0}
-    sums = {"languages": balances(tally, 1), "sources": balances(tally, 0)}
-    manifest = Manifest("ingest", "0", "c", inputs=[], warnings=[], complete=True, **empty, **counts, **sums)
-    manifest.write(tmp_path / "in")
+    Manifest.of("ingest", tally, 1, complete=True).write(tmp_path / "in")
     return tmp_path / "in"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from collection import labelled, store
 from collection.languages import resolve
-from collection.manifest import KEPT, Manifest, Tally, balances
+from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Message, Record
 from collection.shingles import comparable, shape_of
 from collection.store import PartWriter
@@ -45,26 +45,7 @@ def finished_stage(folder, rows):
         part.write(rows)
     for one in rows:
         tally.outcomes[one.source, one.language, KEPT] += 1
-    Manifest(
-        command="ingest",
-        glotmill="0",
-        code="c",
-        versions={},
-        config={},
-        inputs=[],
-        shards=1,
-        rows_in=len(rows),
-        rows_out=len(rows),
-        rows_rejected=0,
-        rejected={},
-        languages=balances(tally, 1),
-        sources=balances(tally, 0),
-        language_id={},
-        repaired={},
-        masked={},
-        warnings=[],
-        complete=True,
-    ).write(folder)
+    Manifest.of("ingest", tally, 1, complete=True).write(folder)
     return folder
 
 
