@@ -7,6 +7,7 @@ sorted by language and split, and every language and split is gathered into its 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -103,7 +104,8 @@ def _parts(
         begun = start
         for path in store.parts(folder):
             name, rows = f"{folder.name}/{path.relative_to(folder).as_posix()}", pq.read_metadata(path).num_rows
-            parts.append(Part(len(parts), str(path), name, rows, files.content_hash(path), start, was_there))
+            digest = files.content_hash(path)
+            parts.append(Part(len(parts), os.path.abspath(path), str(path), name, rows, digest, start, was_there))
             start += rows
         if start - begun != manifest.rows_out:
             raise SourceError(
@@ -126,7 +128,7 @@ def _identity(config: BuildConfig, parts: Sequence[Part], evaluation: Sequence[I
 
 
 def _inputs(parts: Sequence[Part]) -> list[Input]:
-    return [Input(part.path, Path(part.path).stat().st_size, part.hash) for part in parts]
+    return [Input(part.given, Path(part.path).stat().st_size, part.hash) for part in parts]
 
 
 def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:

@@ -32,11 +32,12 @@ class DuplicateConfig:
 class Part:
     """One file of an earlier stage; or, if it `was_there`, of a collection that is only compared with.
 
-    `start` is the number of its first row among the rows of all parts.
+    `start` is the number of its first row among the rows of all parts; `given` is its path as the user wrote it.
     """
 
     index: int
     path: str
+    given: str
     name: str
     rows: int
     hash: str

@@ -5,6 +5,7 @@ A task is a small description of work on files; nothing but tasks ever crosses t
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import logging
@@ -19,7 +20,7 @@ import apache_beam as beam  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
-from glotmill.errors import ConfigError  # noqa: E402
+from glotmill.errors import ConfigError, MissingDependencyError  # noqa: E402
 from pipelines.stage import Workplace  # noqa: E402
 
 logging.disable(logging.NOTSET)
@@ -27,6 +28,7 @@ logging.disable(logging.NOTSET)
 # Starting worker processes costs some 3 CPU-seconds, and two of them on one core slow each other down: below this many
 # bytes of input, some half a minute of work, one process is as good.
 _ONE_PROCESS: Final = 128 << 20
+_DASK_PARTITIONS: Final = 256
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,23 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
     phases = [phase for phase in phases if phase.tasks]
     if not phases:
         return
-    if not any(argument.startswith("--runner") for argument in beam_args):
-        runner: Any = FnApiRunner()
-        arguments = [*_local_arguments(config, weight, phases), *beam_args]
-    else:
-        runner, arguments = None, list(beam_args)
+    runner, arguments, seeds = _engine(config, weight, phases, beam_args)
     options = _options(arguments)
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(runner=runner, options=options)
-    gate = pipeline | "Start" >> beam.Create([0])
+    gate = pipeline | "Start" >> beam.Create(range(seeds))
     for phase in phases:
         gate = _add(gate, phase)
+    result: Any = None
     try:
-        pipeline.run().wait_until_finish()
+        result = pipeline.run()
+        result.wait_until_finish()
     except Exception as error:
         raise (place.error() or error) from error
+    finally:
+        # Dask's client would go on looking for its cluster for as long as this process lives.
+        if client := getattr(result, "client", None):
+            client.close()
 
 
 def _add(gate: Any, phase: Phase) -> Any:
@@ -95,7 +99,9 @@ class _Tasks(beam.DoFn):  # type: ignore[misc]
     def __init__(self, tasks: Sequence[Any] | Callable[[], Sequence[Any]]) -> None:
         self._tasks = tasks
 
-    def process(self, _: Any) -> Iterator[tuple[int, Any]]:
+    def process(self, gate: Any) -> Iterator[tuple[int, Any]]:
+        if isinstance(gate, int) and gate > 0:
+            return  # of the elements that a pipeline begins with, the first is enough
         yield -1, None
         yield from enumerate(self._tasks() if callable(self._tasks) else self._tasks)
 
@@ -114,6 +120,32 @@ class _Run(beam.DoFn):  # type: ignore[misc]
         yield 0, number
 
 
+def _engine(
+    config: RunConfig, weight: int, phases: Sequence[Phase], beam_args: Sequence[str]
+) -> tuple[Any, list[str], int]:
+    """The runner, None for one that Beam finds by its name; all arguments; how many elements a pipeline begins with."""
+    named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    named.add_argument("--runner")
+    name = named.parse_known_args(list(beam_args))[0].runner
+    if name is None:
+        return FnApiRunner(), [*_local_arguments(config, weight, phases), *beam_args], 1
+    if name != "DaskRunner":
+        return None, list(beam_args), 1
+    # Beam knows this one, and its options, only when it is imported.
+    try:
+        from apache_beam.runners.dask.dask_runner import DaskRunner
+    except ImportError as error:
+        raise MissingDependencyError("apache-beam[dask]", "dask", "running on a Dask cluster") from error
+    # On Dask a grouping has as many partitions as what it groups: the first elements decide how far work can spread.
+    seeds = min(_DASK_PARTITIONS, _most_tasks(phases))
+    spread = [] if any("partition" in argument for argument in beam_args) else [f"--dask_npartitions={seeds}"]
+    return DaskRunner(), [*spread, *beam_args], seeds
+
+
+def _most_tasks(phases: Sequence[Phase]) -> int:
+    return max(len(phase.tasks) if isinstance(phase.tasks, Sequence) else 1 for phase in phases)
+
+
 def _options(arguments: Sequence[str]) -> PipelineOptions:
     words = io.StringIO()
     try:
@@ -121,16 +153,36 @@ def _options(arguments: Sequence[str]) -> PipelineOptions:
             options = PipelineOptions(arguments)
             # Everything is in installed modules: nothing of __main__ needs to travel.
             options.view_as(SetupOptions).save_main_session = False
-            options.get_all_options()
+            with _unknown_options() as unknown:
+                options.get_all_options()
     except SystemExit:
         told = words.getvalue().strip().splitlines()[-1:] or [""]
         raise ConfigError(f"Beam does not take {' '.join(arguments)}: {told[0].partition('error: ')[2]}") from None
+    if unknown:
+        raise ConfigError(f"Beam does not know what stands behind --: {unknown[0]}")
     return options
 
 
+@contextlib.contextmanager
+def _unknown_options() -> Iterator[list[str]]:
+    """What Beam says of options that it does not know: it only warns of them, and goes on without."""
+    told: list[str] = []
+    logger, handler = logging.getLogger("apache_beam.options.pipeline_options"), logging.Handler(logging.WARNING)
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    handler.addFilter(lambda record: "unparseable" in record.getMessage())
+    before, logger.propagate = logger.level, False
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield told
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        logger.propagate = True
+
+
 def _local_arguments(config: RunConfig, weight: int, phases: Sequence[Phase]) -> list[str]:
-    most = max(len(phase.tasks) if isinstance(phase.tasks, Sequence) else 1 for phase in phases)
-    mode, workers = _mode(config, weight, most)
+    mode, workers = _mode(config, weight, _most_tasks(phases))
     return [f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]
 
 

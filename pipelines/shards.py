@@ -78,7 +78,7 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
                 size, digest = readers.regular_size(file), files.content_hash(file)
                 cut = list(_cut(file, name, encoding, target))
             except OSError as error:
-                size, digest, cut = 0, str(error.strerror), [(Slice(str(file), name, "unreadable"), 0)]
+                size, digest, cut = 0, str(error.strerror), [(Slice(os.path.abspath(file), name, "unreadable"), 0)]
             inputs.append(Input(_printable(file), size, digest))
             pieces += [Piece(source, part, weight, digest) for part, weight in cut]
     return Plan(_tasks(pieces, target), tuple(inputs), sum(piece.weight for piece in pieces), tuple(ignored))
@@ -178,12 +178,16 @@ def _cut(file: Path, name: str, encoding: str, target: int) -> Iterable[tuple[Sl
     count = math.ceil(weight / target)
     if format == "jsonl" and file.suffix.lower() not in COMPRESSIONS and encoding == UTF_8 and count > 1:
         bounds = [weight * i // count for i in range(count + 1)]
-        return [(Slice(str(file), name, format, a, b, encoding), b - a) for a, b in itertools.pairwise(bounds)]
+        return [
+            (Slice(os.path.abspath(file), name, format, a, b, encoding), b - a) for a, b in itertools.pairwise(bounds)
+        ]
     if format == "parquet" and count > 1 and (groups := _row_groups(file)) > 1:
         count = min(count, groups)
         bounds = [groups * i // count for i in range(count + 1)]
-        return [(Slice(str(file), name, format, a, b), weight // count) for a, b in itertools.pairwise(bounds)]
-    return [(Slice(str(file), name, format, encoding=encoding), weight)]
+        return [
+            (Slice(os.path.abspath(file), name, format, a, b), weight // count) for a, b in itertools.pairwise(bounds)
+        ]
+    return [(Slice(os.path.abspath(file), name, format, encoding=encoding), weight)]
 
 
 def _row_groups(file: Path) -> int:

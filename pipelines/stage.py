@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import shutil
 import time
 import traceback
@@ -149,7 +150,7 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
         if fresh:
             _clear(out)
         _check_identity(out, identity)
-        place = Workplace(str(out))
+        place = Workplace(os.path.abspath(out))  # workers may stand elsewhere
         try:
             for name in ("done", "beats", "errors"):
                 (place.folder / name).mkdir(parents=True, exist_ok=True)
