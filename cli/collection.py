@@ -22,10 +22,15 @@ app = typer.Typer(
 
 @app.command()
 @guarded
-def stats(folder: Folder, json: Json = False, debug: Debug = False) -> None:
-    """Rows, lengths, origins, sources and licences, by language.
+def stats(
+    folder: Folder,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with plots to this file.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Rows, lengths, origins, sources and licences, by language and resource class.
 
-    [dim]glotmill collection stats my-collection[/dim]
+    [dim]glotmill collection stats my-collection --html my-collection.html[/dim]
     """
     from collection import stats as statistics
     from collection.languages import find
@@ -34,6 +39,11 @@ def stats(folder: Folder, json: Json = False, debug: Debug = False) -> None:
     Manifest.read(folder)
     found = statistics.by_language(folder)
     values = statistics.to_json(found)
+    if html:
+        from collection.stats_page import render
+        from glotmill.files import write_text
+
+        write_text(html, render(found, folder_name(folder)))
     if json:
         print_json(values)
         return

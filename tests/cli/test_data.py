@@ -47,6 +47,8 @@ def test_a_collection_is_built_checked_shown_and_exported(ingested, glotmill, tm
     assert reject["location"] == "rows.jsonl:4"
     assert json.loads(glotmill("collection", "stats", "collection", "--json").stdout)["total"]["rows"] == 2
     assert "1 of Aya's 101" not in glotmill("collection", "stats", "collection").stdout
+    glotmill("collection", "stats", "collection", "--html", "page.html")
+    assert "Swahili" in (tmp_path / "page.html").read_text("utf-8")
     exported = glotmill("collection", "export", "collection", "--shape", "aya", "-l", "he", "--out", "he.jsonl")
     assert exported.stdout == "1 rows in he.jsonl\n"
     assert json.loads((tmp_path / "he.jsonl").read_text("utf-8"))["targets"] == "בשבוע יש שבעה ימים."
