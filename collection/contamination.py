@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from collection.scripts import SCRIPTS, dominant_script
 from collection.shingles import Hashes, Shape, Shingles, comparable, n_grams
+from glotmill.errors import ConfigError
 
 WORDS: Final = 8
 FEWEST_WORDS: Final = 5
@@ -34,6 +35,10 @@ class ContaminationConfig:
     """What counts as an item of an evaluation set in a row."""
 
     share: float = 0.5  # of an item's pieces of eight words that a row must hold
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"decontaminate.share is {self.share}: expected a share above 0, up to 1")
 
 
 class Item(NamedTuple):

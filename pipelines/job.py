@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from collection.contamination import ContaminationConfig
 from collection.splits import SplitConfig
+from glotmill.errors import ConfigError
 from pipelines.near_duplicates.clusters import Clusters
 from pipelines.runner import Phase
 from pipelines.stage import PieceOfWork, Workplace
@@ -26,6 +27,12 @@ class DuplicateConfig:
     near: bool = True  # of nearly the same one: alike as a whole, and in their answers
     threshold: float = 0.8  # share of shingles that near duplicates have in common
     across_templates: bool = False  # also near ones from different templates of one data set
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.threshold <= 1:
+            raise ConfigError(
+                f"duplicates.threshold is {self.threshold}: expected 0.5 to 1, since pairs less alike are hardly found"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from collection import labelled
 from collection.contamination import ContaminationConfig, Hit, Index, Item, find, plain
 from collection.languages import resolve
+from glotmill.errors import ConfigError
 
 SENTENCES = {
     "eng_Latn": "The lighthouse keeper counted eleven ships before the fog swallowed the harbour.",
@@ -79,6 +80,12 @@ def test_what_is_too_short_to_be_told_is_counted_and_never_hit(text):
 def test_an_item_of_which_one_text_is_long_enough_is_not_too_short():
     index = Index.of([Item("s", "1", "Yes"), Item("s", "1", SENTENCES["swh_Latn"]), Item("s", "2", "No")])
     assert index.counts() == {"s": (2, 1)}
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
+def test_a_share_that_makes_no_sense_is_an_error(share):
+    with pytest.raises(ConfigError, match=r"decontaminate\.share"):
+        ContaminationConfig(share=share)
 
 
 def test_the_item_that_a_row_holds_most_of_is_named_and_of_equals_the_first():

@@ -16,6 +16,7 @@ from collection.record import Message, Record
 from collection.shingles import comparable, shape_of
 from collection.store import PartWriter
 from collection.validate import problems
+from glotmill.errors import ConfigError
 from pipelines.build import BuildConfig, build
 from pipelines.job import DuplicateConfig
 from pipelines.near_duplicates import bands, likeness
@@ -138,6 +139,12 @@ def test_the_threshold_can_be_set(tmp_path, threshold, gone):
         row(3, one_word_changed(one_word_changed(one_word_changed(text(1, 80), 12), 32), 52)),
     ]
     assert built(tmp_path, [rows], threshold=threshold) == gone
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 0.3, 1.5, float("nan"), float("inf")])
+def test_a_threshold_that_makes_no_sense_is_an_error(threshold):
+    with pytest.raises(ConfigError, match=r"duplicates\.threshold"):
+        DuplicateConfig(threshold=threshold)
 
 
 def test_near_duplicates_can_be_kept(tmp_path):
