@@ -67,7 +67,7 @@ def build(
     upstream = [Manifest.read(folder) for folder in inputs]
     parts = _parts(inputs, upstream, against, [Manifest.read(folder) for folder in against])
     items, evaluation = read_sets(config.decontaminate.sets)
-    identity = _identity(config, parts, evaluation)
+    identity = _identity(config, parts, against, evaluation)
     if not fresh and is_made(out, identity, progress):
         return Manifest.read(out)
 
@@ -115,9 +115,12 @@ def _parts(
     return tuple(parts)
 
 
-def _identity(config: BuildConfig, parts: Sequence[Part], evaluation: Sequence[Input]) -> dict[str, Any]:
+def _identity(
+    config: BuildConfig, parts: Sequence[Part], against: Sequence[Path], evaluation: Sequence[Input]
+) -> dict[str, Any]:
     values = configuration.as_dict(config)
     del values["run"]
+    values["against"] = [str(folder) for folder in against]  # the same folder in another role is another run
     return {
         "command": "build",
         "code": version.code_hash(*CODE),

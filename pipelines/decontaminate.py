@@ -100,12 +100,14 @@ def _texts(value: Any) -> Iterator[str]:
 
 def hits(index: Path, texts: Sequence[str], config: ContaminationConfig) -> Iterator[tuple[int, Hit, tuple[str, str]]]:
     """Each row that holds an item: its place, the hit, and set and id of the item."""
-    found = _load(index)
+    stat = index.stat()
+    found = _load(index, stat.st_ino, stat.st_mtime_ns)
     for start in range(0, len(texts), _ROWS_AT_ONCE):
         for hit in find(texts[start : start + _ROWS_AT_ONCE], found, config):
             yield start + hit.row, hit, found.name(hit.item)
 
 
-@functools.lru_cache(maxsize=2)
-def _load(index: Path) -> Index:
+@functools.lru_cache(maxsize=1)
+def _load(index: Path, *_: int) -> Index:
+    # Kept by what the file is, not by its name alone: a later run in the same process has another one there.
     return Index.load(index)

@@ -148,6 +148,7 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
     """
     with files.locked(out):
         if fresh:
+            _check_clearing(out, identity)
             _clear(out)
         _check_identity(out, identity)
         place = Workplace(os.path.abspath(out))  # workers may stand elsewhere
@@ -194,6 +195,31 @@ def clear_work(out: Path) -> None:
     shutil.rmtree(out / ".work", ignore_errors=True)
 
 
+def _check_clearing(out: Path, identity: Mapping[str, Any]) -> None:
+    """OutputError where more than an earlier run's output would go: somebody's files, or what this run is to read."""
+    _check_strangers(out)
+    marks = (out / "manifest.json", out / ".work" / "run.json")
+    if any(path.name not in (".lock", ".work") for path in out.iterdir()) and not any(
+        "command" in _peek(path) for path in marks
+    ):
+        raise OutputError(f"{out} was not written by glotmill, so --fresh does not clear it: choose another --out")
+    root = os.path.realpath(out)
+    for item in identity.get("inputs", ()):
+        if os.path.realpath(item["path"]).startswith(root + os.sep):
+            raise OutputError(
+                f"--fresh would throw away {item['path']}, which this run is to read: choose another --out"
+            )
+
+
+def _peek(path: Path) -> Mapping[str, Any]:
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        # A run that was killed while it began leaves half a file, or none: the name is mark enough.
+        return {"command": ""} if path.exists() else {}
+    return values if isinstance(values, dict) else {}
+
+
 def _clear(out: Path) -> None:
     for name in _OWN:
         path = out / name
@@ -204,11 +230,7 @@ def _clear(out: Path) -> None:
 
 
 def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
-    strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
-    if strangers:
-        raise OutputError(
-            f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
-        )
+    _check_strangers(out)
     for path, read in ((out / ".work" / "run.json", _run_identity), (out / "manifest.json", _manifest_identity)):
         if path.exists():
             before = read(path)
@@ -220,8 +242,14 @@ def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
                 )
             return
     if any(path.name not in (".lock", ".work") for path in out.iterdir()):
+        raise OutputError(f"{out} holds data without a manifest: choose an empty or new folder for --out")
+
+
+def _check_strangers(out: Path) -> None:
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
+    if strangers:
         raise OutputError(
-            f"{out} holds data without a manifest: choose an empty or new folder for --out, or --fresh to throw it away"
+            f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
         )
 
 

@@ -120,3 +120,24 @@ def test_heartbeats_add_up(tmp_path):
             with place.piece(name) as work:
                 work.beat(rows, rows * 100, last=True)
         assert sorted(place.beats()) == [(5, 500), (7, 700)]
+
+
+def test_fresh_throws_away_nothing_but_an_earlier_runs_output(tmp_path):
+    own, notes = tmp_path / "proj" / "data" / "rows.jsonl", tmp_path / "proj" / "README.md"
+    own.parent.mkdir(parents=True)
+    own.write_text("{}")
+    notes.write_text("mine")
+    with (
+        pytest.raises(OutputError, match="was not written by glotmill"),
+        stage(tmp_path / "proj", {"command": "x"}, True),
+    ):
+        pass
+    (tmp_path / "proj" / "manifest.json").write_text('{"command": "ingest"}')
+    identity = {"command": "x", "inputs": [{"path": str(own)}]}
+    with pytest.raises(OutputError, match="which this run is to read"), stage(tmp_path / "proj", identity, True):
+        pass
+    assert own.read_text() == "{}" and notes.read_text() == "mine"
+    os.symlink(tmp_path / "proj", tmp_path / "link")
+    with pytest.raises(OutputError, match="which this run is to read"), stage(tmp_path / "link", identity, True):
+        pass
+    assert own.exists()
