@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import xxhash
 
 # Which of several equal rows stays: what a person wrote before what was made from a template, a translation, a model.
 ORIGIN_RANK: Final = {"human": 0, "template": 1, "translated": 2, "synthetic": 3}
+
+
+def ranks(batch: pa.RecordBatch, was_there: bool) -> npt.NDArray[np.uint8]:
+    """The rank of each record of a batch, by its origin; rows that were there before the run outrank all others."""
+    if was_there:
+        return np.zeros(batch.num_rows, np.uint8)
+    return np.array([ORIGIN_RANK[origin] + 1 for origin in batch.column("origin").to_pylist()], np.uint8)
 
 
 def fingerprint(turns: Iterable[tuple[str, str]]) -> bytes:

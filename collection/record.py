@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
@@ -133,6 +135,11 @@ def conversations(batch: pa.RecordBatch) -> list[list[tuple[str, str]]]:
     pairs = list(zip(turns.field("role").to_pylist(), turns.field("content").to_pylist(), strict=True))
     offsets = (messages.offsets.to_numpy() - messages.offsets[0].as_py()).tolist()
     return [pairs[start:end] for start, end in itertools.pairwise(offsets)]
+
+
+def ids(batch: pa.RecordBatch) -> npt.NDArray[Any]:
+    """The ids of a batch, 16 bytes each."""
+    return np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "V16")
 
 
 def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:

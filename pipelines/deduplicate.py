@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from collection.fingerprint import ORIGIN_RANK, fingerprint
-from collection.record import conversations
+from collection.fingerprint import fingerprint, ranks
+from collection.record import conversations, ids
 from collection.store import batches
 from pipelines import buckets
 
@@ -51,10 +51,8 @@ def write_fingerprints(part: Path, target: Path, count: int, was_there: bool = F
 
     Rows that were there before the run outrank all others.
     """
-    rows = np.concatenate([_fingerprints(batch) for batch in batches(part, _COLUMNS)] or [np.empty(0, _ROW)])
+    rows = np.concatenate([_fingerprints(batch, was_there) for batch in batches(part, _COLUMNS)] or [np.empty(0, _ROW)])
     rows["row"] = np.arange(len(rows))
-    if was_there:
-        rows["rank"] = 0
     buckets.write(target, *buckets.by_first_bits(rows, "high", count))
     return len(rows)
 
@@ -90,16 +88,14 @@ def drops_of(sources: Sequence[Path], part: int, parts: int) -> dict[int, str]:
     return dict(zip(rows["row"].tolist(), [survivor.tobytes().hex() for survivor in rows["survivor"]], strict=True))
 
 
-def _fingerprints(batch: pa.RecordBatch) -> buckets.Rows:
+def _fingerprints(batch: pa.RecordBatch, was_there: bool) -> buckets.Rows:
     rows = np.empty(batch.num_rows, _ROW)
     digests = b"".join(map(fingerprint, conversations(batch)))
     halves = np.frombuffer(digests, ">u8").reshape(-1, 2)
     rows["high"], rows["low"] = halves[:, 0], halves[:, 1]
-    rows["id"] = np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "V16")
+    rows["id"] = ids(batch)
     languages = batch.column("language").dictionary_encode()
     numbers = np.array([xxhash.xxh32_intdigest(code.encode()) for code in languages.dictionary.to_pylist()], "<u4")
     rows["language"] = numbers[languages.indices.to_numpy()]
-    origins = batch.column("origin").dictionary_encode()
-    ranks = np.array([ORIGIN_RANK[origin] for origin in origins.dictionary.to_pylist()], "u1")
-    rows["rank"] = ranks[origins.indices.to_numpy()] + 1
+    rows["rank"] = ranks(batch, was_there)
     return rows

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow.parquet as pq
 
@@ -77,18 +77,17 @@ def of_ingest(config: IngestConfig) -> Estimate:
         rows, weight, spent = refined, planned.weight, time.process_time() - started
     expected = round(planned.weight * rows / weight) if weight else 0
     processes = runner.process_count(config.run, planned.weight, len(planned.tasks))
-    return _estimate(
+    return Estimate(
         "ingest",
         files=len(planned.inputs),
         bytes_in=sum(file.bytes for file in planned.inputs),
         shards=len(planned.tasks),
-        processes=processes,
         rows=expected,
-        counted=False,
-        sampled=refined,
-        cpu=spent / max(rows, 1) * expected,
+        rows_are_counted=False,
+        sampled_rows=refined,
         disk=disk * expected // max(refined, 1),
-        working=0,
+        disk_while_running=0,
+        **_costs(spent / max(rows, 1) * expected, processes),
     )
 
 
@@ -122,19 +121,21 @@ def of_build(inputs: Sequence[Path], config: BuildConfig, against: Sequence[Path
         cpu = time.process_time() - begun
         disk = sum(path.stat().st_size for path in (folder / "out").rglob("*.parquet"))
     share = 1 / max(sampled, 1)
-    return _estimate(
+    return Estimate(
         "build",
         files=len(parts) + len(there),
         bytes_in=size,
         shards=len(parts),
-        processes=runner.process_count(config.run, size, len(parts)),
         rows=rows,
-        counted=True,
-        sampled=sampled,
-        cpu=max(cpu - _BEAM_SECONDS, 0.2 * cpu) * share * looked_at,
+        rows_are_counted=True,
+        sampled_rows=sampled,
         disk=round(disk * share * rows),
         # Rows lie unpacked between phases; beside them fingerprints, and bands and shingles of near duplicates.
-        working=round(text * share * rows) + looked_at * (41 + (14 * 13 + 300) * config.duplicates.near),
+        disk_while_running=round(text * share * rows) + looked_at * (41 + (14 * 13 + 300) * config.duplicates.near),
+        **_costs(
+            max(cpu - _BEAM_SECONDS, 0.2 * cpu) * share * looked_at,
+            runner.process_count(config.run, size, len(parts)),
+        ),
     )
 
 
@@ -160,34 +161,14 @@ def _sample(parts: Sequence[Path], folder: Path) -> tuple[int, int]:
     return len(records), size
 
 
-def _estimate(
-    command: str,
-    *,
-    files: int,
-    bytes_in: int,
-    shards: int,
-    processes: int,
-    rows: int,
-    counted: bool,
-    sampled: int,
-    cpu: float,
-    disk: int,
-    working: int,
-) -> Estimate:
-    starts = _START_SECONDS * (processes + 1 if processes > 1 else 1)
+def _costs(cpu: float, processes: int) -> dict[str, Any]:
+    """Time and memory of so much work on so many processes, and the one that drives them."""
+    several = processes > 1
+    starts = _START_SECONDS * (processes + 1 if several else 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Estimate(
-        command,
-        files,
-        bytes_in,
-        shards,
-        processes,
-        rows,
-        counted,
-        sampled,
-        round(cpu + starts, 1),
-        round(cpu / processes + 2 * _START_SECONDS * (processes > 1) + _START_SECONDS, 1),
-        peak * (processes + 1 if processes > 1 else 1),
-        disk,
-        working,
-    )
+    return {
+        "processes": processes,
+        "cpu_seconds": round(cpu + starts, 1),
+        "seconds": round(cpu / processes + 2 * _START_SECONDS * several + _START_SECONDS, 1),
+        "memory": peak * (processes + 1 if several else 1),
+    }

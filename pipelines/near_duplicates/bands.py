@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collection import minhash
-from collection.fingerprint import ORIGIN_RANK
+from collection.fingerprint import ranks
 from collection.shingles import Hashes, Shingles, cut
 from collection.store import batches
 from pipelines import buckets
@@ -39,17 +39,15 @@ def write_bands(part: Path, target: Path, skip: Mapping[int, Any], count: int, w
     for batch in batches(part, list(COLUMNS), ROWS_AT_ONCE):
         rows = np.array([row for row in range(batch.num_rows) if start + row not in skip], np.int64)
         if len(rows):
-            pieces.append(_bands(batch.take(pa.array(rows)), start + rows))
+            pieces.append(_bands(batch.take(pa.array(rows)), start + rows, was_there))
         start += batch.num_rows
     bands = np.concatenate(pieces)
-    if was_there:
-        bands["rank"] = 0
     buckets.write(target, *buckets.by_first_bits(bands, "key", count))
 
 
-def _bands(batch: pa.RecordBatch, places: Numbers) -> Rows:
+def _bands(batch: pa.RecordBatch, places: Numbers, was_there: bool) -> Rows:
     shapes, apart = languages_of(batch)
-    ranks = np.array([ORIGIN_RANK[origin] + 1 for origin in batch.column("origin").to_pylist()], np.uint8)
+    rank = ranks(batch, was_there)
     found = [np.empty(0, _BAND)]
     for way, shingles in enumerate(cut(wholes(batch), shapes)):
         with_any = np.flatnonzero(np.diff(shingles.offsets))
@@ -60,7 +58,7 @@ def _bands(batch: pa.RecordBatch, places: Numbers) -> Rows:
         bands = np.empty(keys.size, _BAND)
         bands["key"] = keys.ravel()
         bands["row"] = np.repeat(places[with_any], minhash.BANDS)
-        bands["rank"] = np.repeat(ranks[with_any], minhash.BANDS)
+        bands["rank"] = np.repeat(rank[with_any], minhash.BANDS)
         found.append(bands)
     return np.concatenate(found)
 
@@ -77,7 +75,7 @@ def find_pairs(sources: Sequence[Path], starts: Numbers, bucket: int, count: int
     shared = _shared(bands["key"])
     bands, numbers = bands[shared], numbers[shared]
     order = np.lexsort((numbers, bands["rank"], bands["key"]))
-    keys, ranks, numbers = bands["key"][order], bands["rank"][order], numbers[order]
+    keys, rank, numbers = bands["key"][order], bands["rank"][order], numbers[order]
     same = np.zeros(len(keys), bool)
     same[1:] = keys[1:] == keys[:-1]
     second = np.flatnonzero(same)
@@ -85,7 +83,7 @@ def find_pairs(sources: Sequence[Path], starts: Numbers, bucket: int, count: int
     found = np.empty(2 * len(second), PAIR)
     for half, first in ((found[: len(second)], leader), (found[len(second) :], second - 1)):
         half["first"], half["second"] = numbers[first], numbers[second]
-        half["ranks"][:, 0], half["ranks"][:, 1] = ranks[first], ranks[second]
+        half["ranks"][:, 0], half["ranks"][:, 1] = rank[first], rank[second]
     found = buckets.unique(found, "first", "second")
     buckets.write(pairs, found, np.searchsorted(found["first"], starts.astype(np.uint64)))
     paired = np.unique(np.concatenate([found["first"], found["second"]]))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from collection.record import ids
 from collection.shingles import Hashes, Shingles, cut, ranges
 from collection.store import batches
 from glotmill import files
@@ -66,7 +67,7 @@ def _candidates(batch: pa.RecordBatch, places: Numbers) -> tuple[Rows, npt.NDArr
     sets = [*cut(wholes(batch), shapes), *cut(said, shapes)]
     rows = np.empty(len(places), _CANDIDATE)
     rows["row"] = places
-    rows["id"] = np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "V16")
+    rows["id"] = ids(batch)
     rows["answer"] = [hash_of(answer) for answer in said]
     sources = zip(batch.column("source").to_pylist(), batch.column("dataset").to_pylist(), strict=True)
     rows["dataset"] = [hash_of("\x1f".join(names)) for names in sources]
