@@ -1,0 +1,1 @@
+"""Subword tokenizers: trained on collections, fair to every language, reported by language."""
