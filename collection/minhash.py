@@ -26,8 +26,18 @@ Signatures = npt.NDArray[np.uint32]
 
 def signatures(shingles: Shingles) -> Signatures:
     """A row of BANDS * ROWS numbers for each set; every set must have a member."""
-    factors, offsets = _permutations()
-    found = np.empty((BANDS * ROWS, len(shingles.offsets) - 1), np.uint32)
+    return _minima(shingles, 0, BANDS * ROWS)
+
+
+def one_a_band(shingles: Shingles) -> Signatures:
+    """A number a band for each set, none of which is in its signature: alike sets share each as often as shingles."""
+    return _minima(shingles, BANDS * ROWS, BANDS)
+
+
+def _minima(shingles: Shingles, start: int, count: int) -> Signatures:
+    """For each set the least of its hashes under each of `count` permutations, from number `start` on."""
+    factors, offsets = (drawn[start : start + count] for drawn in _permutations())
+    found = np.empty((count, len(shingles.offsets) - 1), np.uint32)
     if found.shape[1]:
         # The upper half of a hash is as good as the whole, and half the work.
         hashes = (shingles.hashes >> np.uint64(32)).astype(np.uint32)
@@ -55,8 +65,8 @@ def band_keys(found: Signatures, salts: Hashes) -> Hashes:
 @functools.cache
 def _permutations() -> tuple[Signatures, Signatures]:
     """Factors, all odd, and offsets: x * factor + offset modulo 2^32 gives every number once."""
-    drawn = np.random.Generator(np.random.PCG64(_SEED)).integers(0, 2**32, (2, BANDS * ROWS), np.uint32)
-    return drawn[0] | np.uint32(1), drawn[1]
+    drawn = np.random.Generator(np.random.PCG64(_SEED)).integers(0, 2**32, (BANDS * (ROWS + 1), 2), np.uint32)
+    return drawn[:, 0] | np.uint32(1), drawn[:, 1]
 
 
 @functools.cache

@@ -60,7 +60,14 @@ def _exact_drops(part: Part, job: Job) -> dict[int, str]:
 
 def _sign(part: Part, job: Job, work: PieceOfWork) -> None:
     target, skip = job.file("bands", part.index), _exact_drops(part, job)
-    bands.write_bands(Path(part.path), target, skip, _near_buckets(job), part.was_there)
+    bands.write_bands(
+        Path(part.path),
+        target,
+        skip,
+        _near_buckets(job),
+        was_there=part.was_there,
+        across_templates=job.duplicates.across_templates,
+    )
     work.beat(0, part.rows, last=True)
 
 

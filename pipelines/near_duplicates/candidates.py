@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collection.record import ids
+from collection.record import conversations, ids
 from collection.shingles import Hashes, Shingles, cut, ranges
 from collection.store import batches
 from glotmill import files
 from pipelines import buckets
 from pipelines.buckets import Rows
-from pipelines.near_duplicates.texts import COLUMNS, ROWS_AT_ONCE, answers, hash_of, languages_of, wholes
+from pipelines.near_duplicates.texts import COLUMNS, ROWS_AT_ONCE, answers, hash_of, languages_of, templates, wholes
 
 Numbers = npt.NDArray[np.int64]
 
@@ -43,7 +43,7 @@ def write_shingles(part: Path, index: int, start: int, members: Sequence[Path], 
     rows = [np.empty(0, _CANDIDATE)]
     place = written = 0
     with files.appearing(hashes_of(target)) as temporary, open(temporary, "wb") as file:
-        for batch in batches(part, [*COLUMNS, "source", "dataset", "template"], ROWS_AT_ONCE) if len(wanted) else ():
+        for batch in batches(part, [*COLUMNS, "source", "dataset"], ROWS_AT_ONCE) if len(wanted) else ():
             inside = wanted[np.searchsorted(wanted, place) : np.searchsorted(wanted, place + batch.num_rows)]
             if len(inside):
                 found, hashes = _candidates(batch.take(pa.array(inside - place)), inside)
@@ -63,15 +63,16 @@ def hashes_of(target: Path) -> Path:
 
 def _candidates(batch: pa.RecordBatch, places: Numbers) -> tuple[Rows, npt.NDArray[np.uint32]]:
     shapes, _ = languages_of(batch)
-    said = answers(batch)
-    sets = [*cut(wholes(batch), shapes), *cut(said, shapes)]
+    talks = conversations(batch)
+    said = answers(talks)
+    sets = [*cut(wholes(talks), shapes), *cut(said, shapes)]
     rows = np.empty(len(places), _CANDIDATE)
     rows["row"] = places
     rows["id"] = ids(batch)
     rows["answer"] = [hash_of(answer) for answer in said]
     sources = zip(batch.column("source").to_pylist(), batch.column("dataset").to_pylist(), strict=True)
     rows["dataset"] = [hash_of("\x1f".join(names)) for names in sources]
-    rows["template"] = [hash_of(name) if name else 0 for name in batch.column("template").to_pylist()]
+    rows["template"] = templates(batch)
     counts = np.stack([np.diff(one.offsets) for one in sets], axis=1)
     ends = np.cumsum(counts).reshape(counts.shape)
     rows["begins"][:, :-1] = ends - counts

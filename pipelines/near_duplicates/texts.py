@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,10 +11,9 @@ import pyarrow as pa
 import xxhash
 
 from collection.languages import resolve
-from collection.record import conversations
 from collection.shingles import Hashes, Shape, comparable, shape_of
 
-COLUMNS: Final = ("id", "language", "messages", "origin")
+COLUMNS: Final = ("id", "language", "messages", "origin", "template")
 # All that is computed of so many rows fits into the processor's cache, or nearly.
 ROWS_AT_ONCE: Final = 1_000
 
@@ -24,14 +24,24 @@ def languages_of(batch: pa.RecordBatch) -> tuple[list[Shape], Hashes]:
     return [shape for shape, _ in found], np.array([salt for _, salt in found], np.uint64)
 
 
-def wholes(batch: pa.RecordBatch) -> list[str]:
-    """All turns of each row, as they are compared."""
-    return [comparable(" ".join([content for _, content in talk])) for talk in conversations(batch)]
+Talk = Sequence[tuple[str, str]]
 
 
-def answers(batch: pa.RecordBatch) -> list[str]:
-    """The last turn of each row, as it is compared."""
-    return [comparable(talk[-1][1]) for talk in conversations(batch)]
+def wholes(talks: Sequence[Talk]) -> list[str]:
+    """All turns of each conversation, as they are compared."""
+    return [comparable(" ".join([content for _, content in talk])) for talk in talks]
+
+
+def answers(talks: Sequence[Talk]) -> list[str]:
+    """The last turn of each conversation, as it is compared."""
+    return [comparable(talk[-1][1]) for talk in talks]
+
+
+def templates(batch: pa.RecordBatch) -> Hashes:
+    """A number for the template of each row, 0 for none."""
+    names = batch.column("template").dictionary_encode()
+    numbers = np.array([hash_of(name) if name else 0 for name in names.dictionary.to_pylist()], np.uint64)
+    return numbers[names.indices.to_numpy()]
 
 
 @functools.lru_cache(maxsize=1024)

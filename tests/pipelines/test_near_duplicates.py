@@ -103,6 +103,33 @@ def test_what_hangs_together_through_others_is_one_cluster(tmp_path):
     assert gone == {2: 1, 3: 1, 4: 1, 5: 1}  # the first and the last are less than 0.8 alike
 
 
+@pytest.mark.parametrize("across_templates", [False, True])
+def test_twins_are_found_behind_many_rows_with_the_same_long_prompt(tmp_path, across_templates):
+    rows = []
+    for passage in range(5):
+        prompt = text(passage, 900)
+        for answer in range(20):
+            told = text(1_000 + 100 * passage + answer, 30)
+            rows += [row(len(rows), told, prompt), row(len(rows) + 1, one_word_changed(told, 29), prompt)]
+    random.Random(0).shuffle(rows)
+    gone = built(tmp_path, [rows[:77], rows[77:]], across_templates=across_templates)
+    assert len(gone) == 100 and {tuple(sorted(pair)) for pair in gone.items()} == {(n, n + 1) for n in range(0, 200, 2)}
+
+
+def test_twins_are_found_behind_the_same_answers_from_other_templates(tmp_path):
+    rows = []
+    for passage in range(8):
+        prompt = text(passage, 300)
+        for template in range(10):
+            for twin in range(2):
+                said = f"Kiolezo {template}: {prompt if twin else one_word_changed(prompt)}"
+                one = row(len(rows), "Ndiyo.", said)
+                rows.append(replace(one, dataset="d", template=f"t{template}"))
+    random.Random(0).shuffle(rows)
+    gone = built(tmp_path, [rows])
+    assert len(gone) == 80 and all(a // 2 == b // 2 for a, b in gone.items())
+
+
 def test_the_same_prompt_with_another_answer_is_no_duplicate(tmp_path):
     long = text(1, 200)
     rows = [
