@@ -2,7 +2,8 @@
 
 A text is cut into pieces of eight words, or, in scripts without spaces, of as many characters as stand for them. A row
 holds an item if half of the item's pieces are in it. An item of five to seven words is one piece, which a row holds or
-not; what is shorter is anybody's phrase, and cannot be told.
+not; what is shorter is anybody's phrase, and cannot be told. Nor can a piece that a thousand items have: it is what the
+set is written in, not what it asks.
 
     index = Index.of([Item("xquad.sw", "17", "Nani aligundua penisilini mwaka wa 1928 huko London?")])
     [Hit(row=0, item=0, share=1.0)] == find(["Swali: nani aligundua penisilini mwaka wa 1928 huko London"], index)
@@ -21,13 +22,15 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from collection.scripts import SCRIPTS, dominant_script
-from collection.shingles import Hashes, Shape, Shingles, comparable, n_grams
+from collection.shingles import Counts, Hashes, Shape, Shingles, comparable, n_grams, ranges
 from glotmill.errors import ConfigError
 
 WORDS: Final = 8
 FEWEST_WORDS: Final = 5
+_MOST_ITEMS: Final = 1_000  # that may share a piece
 
 
 @dataclass(frozen=True)
@@ -66,56 +69,63 @@ class _Way(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """The pieces of all items. `pieces[way]` has the sorted hashes of one way of cutting, and the item of each."""
+    """The pieces of all items. `pieces[way]` has the sorted hashes of one way of cutting, and the item of each.
+
+    A text that several items of a set have stands there once, for the first of them.
+    """
 
     sets: tuple[str, ...]
     ids: tuple[str, ...]
-    set_of: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]  # distinct pieces of each item; 0 for one that is too short
-    pieces: dict[_Way, tuple[Hashes, npt.NDArray[np.int64]]]
+    set_of: Counts
+    sizes: Counts  # distinct pieces of each text; 0 for one that cannot be told
+    totals: tuple[tuple[int, int], ...]  # of each set, its items, and of how many no text can be told
+    pieces: dict[_Way, tuple[Hashes, Counts]]
 
     @classmethod
     def of(cls, items: Iterable[Item]) -> Index:
-        """The index of some items; texts of one set and id that are equal count once."""
-        known = list(dict.fromkeys(items))
+        """The index of some items."""
+        places: dict[tuple[str, str], int] = {}  # of each text of a set
+        texts_of: dict[tuple[str, str], set[int]] = {}  # of each item
+        known: list[Item] = []
+        for item in items:
+            text = plain(item.text)
+            place = places.setdefault((item.set, text), len(known))
+            if place == len(known):
+                known.append(item._replace(text=text))
+            texts_of.setdefault((item.set, item.id), set()).add(place)
         sets = tuple(dict.fromkeys(item.set for item in known))
-        texts = [plain(item.text) for item in known]
+        texts = [item.text for item in known]
         ways: dict[_Way, list[int]] = {}
         for place, text in enumerate(texts):
             if way := _way_of(text):
                 ways.setdefault(way, []).append(place)
         sizes = np.zeros(len(known), np.int64)
         pieces = {}
-        for way, places in ways.items():
-            cut = _cut([texts[place] for place in places], way)
-            owners = np.repeat(np.array(places, np.int64), np.diff(cut.offsets))
-            order = np.lexsort((owners, cut.hashes))
-            hashes, owners = cut.hashes[order], owners[order]
-            new = np.ones(len(hashes), bool)
-            new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-            pieces[way] = hashes[new], owners[new]
-            sizes += np.bincount(owners[new], None, len(known))
-        set_of = np.array([sets.index(item.set) for item in known], np.int64)
-        return cls(sets, tuple(item.id for item in known), set_of, sizes, pieces)
+        for way, members in ways.items():
+            cut = _cut([texts[place] for place in members], way)
+            pieces[way] = _telling(cut.hashes, np.repeat(np.array(members, np.int64), np.diff(cut.offsets)))
+            sizes += np.bincount(pieces[way][1], None, len(known))
+        numbers = {name: number for number, name in enumerate(sets)}
+        set_of = np.array([numbers[item.set] for item in known], np.int64)
+        counted = [[0, 0] for _ in sets]
+        for (name, _), its in texts_of.items():
+            counted[numbers[name]][0] += 1
+            counted[numbers[name]][1] += not any(sizes[place] for place in its)
+        totals = tuple((items, untold) for items, untold in counted)
+        return cls(sets, tuple(item.id for item in known), set_of, sizes, totals, pieces)
 
     def name(self, item: int) -> tuple[str, str]:
         """The set and the id of an item."""
         return self.sets[self.set_of[item]], self.ids[item]
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Of each set, how many items there are, and of how many no text is long enough to be told."""
-        all_of_them: dict[str, set[str]] = {name: set() for name in self.sets}
-        told: dict[str, set[str]] = {name: set() for name in self.sets}
-        for place, (name, size) in enumerate(zip(self.set_of.tolist(), self.sizes.tolist(), strict=True)):
-            all_of_them[self.sets[name]].add(self.ids[place])
-            if size:
-                told[self.sets[name]].add(self.ids[place])
-        return {name: (len(ids), len(ids - told[name])) for name, ids in all_of_them.items()}
+        """Of each set, how many items there are, and of how many no text can be told."""
+        return dict(zip(self.sets, self.totals, strict=True))
 
     def save(self, path: Path) -> None:
         """Writes the index as one file."""
-        arrays: dict[str, Any] = {"set_of": self.set_of, "sizes": self.sizes}
-        arrays |= {"sets": np.array(self.sets, str), "ids": np.array(self.ids, str)}
+        names = orjson.dumps([self.sets, self.ids, self.totals])
+        arrays: dict[str, Any] = {"set_of": self.set_of, "sizes": self.sizes, "names": np.frombuffer(names, np.uint8)}
         for way, (hashes, owners) in self.pieces.items():
             arrays |= {f"hashes {way.words} {way.script}": hashes, f"owners {way.words} {way.script}": owners}
         with open(path, "wb") as file:
@@ -129,24 +139,30 @@ class Index:
                 if name.startswith("hashes "):
                     _, words, script = name.split(" ")
                     pieces[_Way(int(words), script)] = arrays[name], arrays[name.replace("hashes", "owners", 1)]
-            sets, ids = (tuple(map(str, arrays[name])) for name in ("sets", "ids"))
-            return cls(sets, ids, arrays["set_of"], arrays["sizes"], pieces)
+            sets, ids, totals = orjson.loads(arrays["names"].tobytes())
+            counted = tuple((items, untold) for items, untold in totals)
+            return cls(tuple(sets), tuple(ids), arrays["set_of"], arrays["sizes"], counted, pieces)
 
 
 def find(texts: Sequence[str], index: Index, config: ContaminationConfig | None = None) -> list[Hit]:
     """For each text that holds items, the one that it holds most of; of equals the first."""
     config = config or ContaminationConfig()
     plains = [plain(text) for text in texts]
-    best: dict[int, Hit] = {}
+    found = [np.empty(0, _FOUND)]
     for way, (hashes, owners) in index.pieces.items():
         wanted = [row for row, text in enumerate(plains) if _has_script(text, way)]
-        cut = _cut([plains[row] for row in wanted], way)
-        for row, item, count in _counts(cut, hashes, owners):
-            share = count / int(index.sizes[item])
-            before = best.get(wanted[row])
-            if share >= config.share and (before is None or (-share, item) < (-before.share, before.item)):
-                best[wanted[row]] = Hit(wanted[row], item, share)
-    return [best[row] for row in sorted(best)]
+        counted = _counts(_cut([plains[row] for row in wanted], way), hashes, owners)
+        some = np.empty(len(counted.items), _FOUND)
+        some["row"], some["item"] = np.array(wanted, np.int64)[counted.rows], counted.items
+        some["share"] = counted.held / index.sizes[counted.items]
+        found.append(some[some["share"] >= config.share])
+    every = np.concatenate(found)
+    every = every[np.lexsort((every["item"], -every["share"], every["row"]))]
+    _, first = np.unique(every["row"], return_index=True)
+    return [Hit(*hit) for hit in every[first].tolist()]
+
+
+_FOUND: Final = np.dtype([("row", "<i8"), ("item", "<i8"), ("share", "<f8")])
 
 
 def plain(text: str) -> str:
@@ -154,8 +170,31 @@ def plain(text: str) -> str:
     return comparable(_punctuation().sub(" ", text))
 
 
-def _counts(cut: Shingles, hashes: Hashes, owners: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Row, item, and how many of the item's distinct pieces the row holds, for every row and item with any."""
+def _telling(hashes: Hashes, owners: Counts) -> tuple[Hashes, Counts]:
+    """Each piece of each item once, sorted, without those that too many items have."""
+    order = np.lexsort((owners, hashes))
+    hashes, owners = hashes[order], owners[order]
+    new = np.ones(len(hashes), bool)
+    new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    hashes, owners = hashes[new], owners[new]
+    _, place, count = np.unique(hashes, return_inverse=True, return_counts=True)
+    few = count[place] <= _MOST_ITEMS
+    return hashes[few], owners[few]
+
+
+class _Counted(NamedTuple):
+    """Rows and items that have pieces in common, and how many of the item's distinct pieces the row holds."""
+
+    rows: Counts
+    items: Counts
+    held: Counts
+
+
+_PAIRS_AT_ONCE: Final = 1 << 20
+
+
+def _counts(cut: Shingles, hashes: Hashes, owners: Counts) -> _Counted:
+    """Every row and item with a piece in common. Memory holds a million of their pieces, whatever they share."""
     rows = np.repeat(np.arange(len(cut.offsets) - 1), np.diff(cut.offsets))
     # Nearly all pieces are in no item: a small table of bits turns them away before anything is searched.
     bits = np.zeros(1 << 22, bool)
@@ -163,16 +202,20 @@ def _counts(cut: Shingles, hashes: Hashes, owners: npt.NDArray[np.int64]) -> lis
     maybe = bits[cut.hashes & np.uint64(len(bits) - 1)]
     found, rows = cut.hashes[maybe], rows[maybe]
     first, last = np.searchsorted(hashes, found), np.searchsorted(hashes, found, side="right")
-    pairs = {
-        (row, place)
-        for row, begin, end in zip(rows.tolist(), first.tolist(), last.tolist(), strict=True)
-        for place in range(begin, end)
-    }
-    counts: dict[tuple[int, int], int] = {}
-    for row, place in pairs:
-        key = row, int(owners[place])
-        counts[key] = counts.get(key, 0) + 1
-    return [(row, item, count) for (row, item), count in counts.items()]
+    there = last > first
+    # A row that says a piece twice holds it once: a piece is known by where it stands among the sorted ones.
+    once = np.unique(np.stack([rows[there], first[there], last[there]]), axis=1)
+    rows, first, many = once[0], once[1], once[2] - once[1]
+    keys, held = np.empty(0, np.int64), np.empty(0, np.int64)
+    width = int(owners.max()) + 1 if len(owners) else 1
+    # No piece is in more than a thousand items, so a part of them is never much larger than it should be.
+    for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(np.cumsum(many) // _PAIRS_AT_ONCE)) + 1):
+        pairs = np.repeat(rows[part] * width, many[part]) + owners[ranges(first[part], many[part])]
+        new, counts = np.unique(pairs, return_counts=True)
+        joined, place = np.unique(np.concatenate([keys, new]), return_inverse=True)
+        sums = np.bincount(place, np.concatenate([held, counts]), len(joined)).astype(np.int64)
+        keys, held = joined, sums
+    return _Counted(keys // width, keys % width, held)
 
 
 def _way_of(text: str) -> _Way | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class EvaluationSet:
     name: str
     path: str
     encoding: str = "utf-8"
+    fields: tuple[str, ...] = ()  # such as ["question", "answers.text"]; empty: every text in a row
 
 
 @dataclass(frozen=True)
@@ -64,38 +66,63 @@ def report(index: Index, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]
 def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[Item], list[Input]]:
     """The texts of all sets, and the files that they were read from.
 
-    Every text in a row counts, however deep in it: a question, its choices, its answer. SourceError for a set without
-    rows, or with one that cannot be read: an item that is passed over would be trained on.
+    Every text in a row counts, however deep in it: a question, its choices, its answer; or those in the fields that are
+    named. What most rows of a set say in one field, a licence or an instruction, is no item, and no bare address is.
+    SourceError for a set without rows, or with one that cannot be read: an item that is passed over would be trained on.
     """
     items: list[Item] = []
     inputs: list[Input] = []
     for one in sets:
         planned = plan([(one.path, one.encoding)])
         inputs += planned.inputs
-        before = len(items)
-        for part in (piece.slice for task in planned.tasks for piece in task.pieces):
-            for row in itertools.chain.from_iterable(readers.read(part)):
-                if isinstance(row, Reject):
-                    raise SourceError(
-                        f"evaluation set {one.name}: {row.location} cannot be read ({row.reason}: {row.detail})"
-                    )
-                place = readers.location(part, row.number)
-                named = str(row.data.get("id") or place)
-                items += [Item(one.name, named, text) for text in _texts(row.data)]
-        if len(items) == before:
-            raise SourceError(f"evaluation set {one.name}: no text in {one.path}")
+        found = _items(one, [piece.slice for task in planned.tasks for piece in task.pieces])
+        if not found:
+            fields = f" under {', '.join(one.fields)}" if one.fields else ""
+            raise SourceError(f"evaluation set {one.name}: no text in {one.path}{fields}")
+        items += found
     return items, inputs
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _items(one: EvaluationSet, slices: Sequence[readers.Slice]) -> list[Item]:
+    texts: list[tuple[str, str, str]] = []  # item, field, text
+    rows = 0
+    several = len({part.name for part in slices}) > 1  # their ids may be the same
+    for part in slices:
+        for row in itertools.chain.from_iterable(readers.read(part)):
+            if isinstance(row, Reject):
+                what = f"{row.location} cannot be read ({row.reason}: {row.detail})"
+                raise SourceError(f"evaluation set {one.name}: {what}")
+            rows += 1
+            named = _CLEAN.sub("\ufffd", str(row.data.get("id") or ""))
+            place = f"{part.name}:{named}" if several else named
+            texts += [
+                (place if named else readers.location(part, row.number), field, text)
+                for field, text in _texts(row.data)
+                if _is_wanted(field, one.fields) and not _ADDRESS.fullmatch(text)
+            ]
+    said = Counter((field, text) for _, field, text in texts) if rows > _FEW_ROWS else Counter()
+    return [Item(one.name, name, text) for name, field, text in texts if said[field, text] <= rows / 2]
+
+
+_FEW_ROWS: Final = 20
+_CLEAN: Final = re.compile(r"[\ud800-\udfff]")
+_ADDRESS: Final = re.compile(r"\s*(?:[A-Za-z][\w+.-]*://|www\.)\S+\s*")
+
+
+def _is_wanted(field: str, fields: Sequence[str]) -> bool:
+    return not fields or any(field == name or field.startswith(f"{name}.") for name in fields)
+
+
+def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a value, with the names that lead to it; the members of a list have one name."""
     if isinstance(value, str):
-        yield value
+        yield field, value
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
+        for name, one in value.items():
+            yield from _texts(one, f"{field}.{name}" if field else str(name))
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _texts(one)
+            yield from _texts(one, field)
 
 
 def hits(index: Path, texts: Sequence[str], config: ContaminationConfig) -> Iterator[tuple[int, Hit, tuple[str, str]]]:

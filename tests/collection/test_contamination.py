@@ -2,7 +2,8 @@
 
 import random
 
-import numpy as np
+import tracemalloc
+
 import pytest
 
 from collection import labelled
@@ -96,6 +97,32 @@ def test_the_item_that_a_row_holds_most_of_is_named_and_of_equals_the_first():
     assert [twice.name(hit.item) for hit in find([text], twice)] == [("a", "1")]
 
 
+def test_a_text_that_many_items_have_is_one_and_its_first_item_is_named():
+    text = SENTENCES["swh_Latn"]
+    index = Index.of([Item("s", str(number), text) for number in range(5_000)])
+    assert [index.name(hit.item) for hit in find([text], index)] == [("s", "0")]
+    assert index.counts() == {"s": (5_000, 0)}
+
+
+def test_what_a_thousand_items_begin_with_tells_nothing_and_costs_no_memory():
+    drawn = random.Random(3)
+    before = "Please read the passage below with great care and then answer the question that follows it in one word: "
+    asked = ["".join(chr(97 + drawn.randrange(26)) + " mmoja " for _ in range(12)) for _ in range(3_000)]
+    index = Index.of([Item("s", str(number), before + question) for number, question in enumerate(asked)])
+    rows = [f"{before} what is a {number} and what is it for?" for number in range(2_000)]
+    tracemalloc.start()
+    assert find(rows, index) == []
+    assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    tracemalloc.stop()
+    assert [index.ids[hit.item] for hit in find([before + asked[7]], index)] == ["7"]
+
+
+def test_one_long_id_does_not_widen_all_others(tmp_path):
+    Index.of([Item("s", f"{n}" * (1 + 100_000 * (n == 7)), f"{n} " * 9) for n in range(2_000)]).save(tmp_path / "index")
+    assert (tmp_path / "index").stat().st_size < 2 << 20
+    assert len(Index.load(tmp_path / "index").ids[7]) == 100_001
+
+
 def test_a_row_of_two_scripts_is_looked_at_in_both():
     row = f"Translate: {SENTENCES['tha_Thai']} = {SENTENCES['eng_Latn']}"
     for code in ("tha_Thai", "eng_Latn"):
@@ -126,5 +153,6 @@ def test_leaks_in_two_hundred_languages_are_all_found_and_clean_rows_are_left_al
     index = Index.of(items)
     told = {hit.row for hit in find(leaks, index)}
     missed = {row for row in range(len(leaks)) if row not in told}
-    assert missed == set(np.flatnonzero(index.sizes == 0).tolist()) and len(missed) < 0.01 * len(leaks)
+    untold = {row for row, item in enumerate(items) if not Index.of([item]).sizes.any()}
+    assert missed == untold and len(missed) < 0.01 * len(leaks)
     assert len(clean) > 10_000 and find(clean, index) == []

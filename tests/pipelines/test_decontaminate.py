@@ -111,6 +111,47 @@ def test_an_item_without_an_id_is_named_by_its_place(tmp_path, write_lines):
     assert [item.id for item in items] == ["quiz.jsonl:1", "quiz.jsonl:2"]
 
 
+LICENCE = "This work may be shared by anyone for any purpose, as long as its makers are named."
+
+
+def test_what_all_rows_say_and_bare_addresses_are_no_items(write_lines, tmp_path):
+    rows = [
+        {"q": text, "licence": LICENCE, "from": f"https://example.org/a/b/c/d/e/f/{number}"}
+        for number, text in enumerate([*QUESTIONS.values(), *(f"What is {n} plus three and four?" for n in range(30))])
+    ]
+    items, _ = read_sets([EvaluationSet("quiz", str(write_lines(tmp_path / "quiz.jsonl", rows)))])
+    assert [item.text for item in items] == [row["q"] for row in rows]
+
+
+def test_a_text_that_a_small_set_repeats_is_an_item(write_lines, tmp_path):
+    rows = [{"context": LICENCE, "q": f"Why {n}?"} for n in range(5)]
+    items, _ = read_sets([EvaluationSet("quiz", str(write_lines(tmp_path / "quiz.jsonl", rows)))])
+    assert [item.text for item in items].count(LICENCE) == 5
+
+
+def test_fields_can_be_named(write_lines, tmp_path):
+    rows = [{"q": "a", "answers": {"text": ["b", "c"], "note": "d"}, "questions": "e"}]
+    path = str(write_lines(tmp_path / "quiz.jsonl", rows))
+    items, _ = read_sets([EvaluationSet("quiz", path, fields=("q", "answers.text"))])
+    assert [item.text for item in items] == ["a", "b", "c"]
+    with pytest.raises(SourceError, match="no text in .*quiz.jsonl under quesion"):
+        read_sets([EvaluationSet("quiz", path, fields=("quesion",))])
+
+
+def test_equal_ids_in_the_files_of_a_set_are_different_items(write_lines, tmp_path):
+    for code, text in QUESTIONS.items():
+        write_lines(tmp_path / "quiz" / f"{code}.jsonl", [{"id": 1, "q": text}])
+    items, _ = read_sets([EvaluationSet("quiz", str(tmp_path / "quiz"))])
+    assert [item.id for item in items] == [f"{code}.jsonl:1" for code in sorted(QUESTIONS)]
+
+
+def test_an_id_with_half_a_character_is_written_down(tmp_path, folder, write_lines):
+    path = write_lines(tmp_path / "q.jsonl", ['{"id": "a\\ud800b", "q": "' + QUESTIONS["swh_Latn"] + '"}'])
+    manifest = build([folder], config(EvaluationSet("q", str(path))), tmp_path / "out")
+    assert manifest.rejected == {"contaminated": 1}
+    assert {reject["detail"] for reject in store.rejects(tmp_path / "out")} == {"holds 1.00 of q: a\ufffdb"}
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
