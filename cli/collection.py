@@ -13,6 +13,7 @@ from cli.options import Debug, Folder, Json, Language
 from cli.output import folder_name, guarded, print_json, print_table
 
 if TYPE_CHECKING:
+    from collection.manifest import Manifest
     from collection.record import Record
 
 app = typer.Typer(
@@ -95,11 +96,9 @@ def show(
     [dim]glotmill collection show work/ingested --rejects --reason wrong_script[/dim]
     """
     from collection import export, store
-    from collection.languages import resolve
     from collection.manifest import Manifest
 
-    Manifest.read(folder)
-    code = resolve(language).code if language else ""
+    code = _code(Manifest.read(folder), language)
     if rejects or reason:
         found = list(itertools.islice(_rejects(folder, code, reason), count))
         if json:
@@ -134,6 +133,18 @@ def show(
         for message in record.messages:
             print(f"{message.role}: {message.content}")
         print()
+
+
+def _code(manifest: Manifest, language: str) -> str:
+    """The code of a language that a folder has rows of, "" for none given; UserError where it has none."""
+    from collection.languages import resolve
+    from glotmill.errors import UserError
+
+    code = resolve(language).code if language else ""
+    if code and code not in manifest.languages:
+        has = ", ".join(list(manifest.languages)[:10]) + (" ..." if len(manifest.languages) > 10 else "")
+        raise UserError(f"no row of {code} is in this folder; it has {has or 'no rows at all'}")
+    return code
 
 
 def _rejects(folder: Path, code: str, reason: str) -> Iterator[dict[str, Any]]:
@@ -202,16 +213,15 @@ def export(
     from collection import store
     from collection.export import SHAPES
     from collection.export import export as write
-    from collection.languages import resolve
     from collection.manifest import Manifest
     from collection.splits import SPLITS
     from glotmill.errors import UnknownNameError
 
-    Manifest.read(folder)
+    manifest = Manifest.read(folder)
     for kind, given, known in (("shape", shape, list(SHAPES)), ("split", split or "train", SPLITS)):
         if given not in known:
             raise UnknownNameError(kind, given, known, f"expected one of {', '.join(known)}")
-    code = resolve(language).code if language else ""
+    code = _code(manifest, language)
     records: Iterator[Record] = (
         record for record in store.records(folder, code, split) if not code or record.language == code
     )

@@ -117,6 +117,7 @@ def build(
         EvaluationSet(*_pair("--decontaminate", text, "NAME=PATH", "xquad=data/xquad")) for text in decontaminate or ()
     ]
     kept_out = dataclasses.replace(resolved.decontaminate, sets=(*resolved.decontaminate.sets, *sets))
+    resolved = dataclasses.replace(resolved, decontaminate=kept_out)
     if plan:
         from pipelines.estimate import of_build
 
@@ -124,7 +125,7 @@ def build(
         return
     manifest = run(
         input,
-        dataclasses.replace(resolved, decontaminate=kept_out),
+        resolved,
         out,
         against=against or (),
         fresh=fresh,

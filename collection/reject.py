@@ -9,6 +9,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from glotmill.errors import ConfigError
+
 
 class Reason(StrEnum):
     """Why a row was not kept; REASONS says what each means."""
@@ -110,6 +112,12 @@ SCHEMA: Final = pa.schema(
         for name in ("id", "stage", "reason", "detail", "language", "source", "location", "raw")
     ]
 )
+
+
+def check_raw_limit(limit: int) -> None:
+    """ConfigError for a limit on what a reject keeps of its row that makes no sense."""
+    if limit < 0:
+        raise ConfigError(f"raw_limit is {limit}: expected a number of characters, 0 for none")
 
 
 def to_batch(rejects: Sequence[Reject]) -> pa.RecordBatch:

@@ -150,15 +150,18 @@ def ranges(starts: Counts, counts: Counts) -> Counts:
 
 _BASE: Final = 0x9E3779B97F4A7C15
 _INVERSE: Final = pow(_BASE, -1, 2**64)
-_tables: list[Hashes] = []
+_tables: list[tuple[Hashes, Hashes]] = []
 
 
 def _powers(length: int) -> tuple[Hashes, Hashes]:
     """B^-i and B^i for every place in a batch; kept, as batches are much alike in size."""
-    if not _tables or len(_tables[0]) < length:
+    known = _tables[-1:]  # taken once: workers of one process may be threads
+    if not known or len(known[0][0]) < length:
         size = max(length, 1 << 20)
-        _tables[:] = [_geometric(base, size) for base in (_INVERSE, _BASE)]
-    return _tables[0], _tables[1][:length]
+        known = [(_geometric(_INVERSE, size), _geometric(_BASE, size))]
+        _tables[:] = known
+    inverse, powers = known[0]
+    return inverse, powers[:length]
 
 
 def _geometric(base: int, length: int) -> Hashes:

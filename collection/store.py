@@ -23,6 +23,8 @@ from glotmill.errors import SourceError
 # A row group is closed at this many rows or bytes: small enough for flat memory, large enough to compress.
 GROUP_ROWS: Final = 10_000
 GROUP_BYTES: Final = 8 << 20
+# A batch that is read holds about as much as this, however long its rows are.
+_BATCH_BYTES: Final = 24 << 20
 
 
 def part_name(index: int, count: int) -> str:
@@ -119,12 +121,19 @@ def parts(folder: Path, kind: str = "data") -> list[Path]:
 
 
 def batches(path: Path, columns: list[str] | None = None, rows: int = 5_000) -> Iterator[pa.RecordBatch]:
-    """The batches of one part; SourceError where it is damaged, be it by a single bit."""
+    """The batches of one part, of so many rows, or fewer long ones; SourceError where it is damaged, be it by a bit."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(batch_size=rows, columns=columns)
+            most = max(1, min(rows, _BATCH_BYTES // _row_bytes(file.metadata)))
+            yield from file.iter_batches(batch_size=most, columns=columns)
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
+
+
+def _row_bytes(metadata: pq.FileMetaData) -> int:
+    """The size of a row, in the row group where they are largest."""
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0) or 1
 
 
 def records(folder: Path, language: str = "", split: str = "") -> Iterator[Record]:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from collection import card, stats, store
 from collection.contamination import ContaminationConfig, Index
 from collection.manifest import Input, Manifest, total_of, unfair_reasons
+from collection.reject import check_raw_limit
 from collection.splits import SplitConfig
 from collection.stats import LanguageStats
 from glotmill import config as configuration
@@ -45,6 +46,9 @@ class BuildConfig:
     name: str = ""  # of the collection, in its card; empty: its folder's
     raw_limit: int = 65_536  # characters of a dropped row that its reject keeps
     run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        check_raw_limit(self.raw_limit)
 
 
 def build(
@@ -97,13 +101,14 @@ def _parts(
 ) -> tuple[Part, ...]:
     parts: list[Part] = []
     start = 0
+    names = _names([*inputs, *against])
     for folder, manifest, was_there in [
         *((*pair, False) for pair in zip(inputs, upstream, strict=True)),
         *((*pair, True) for pair in zip(against, there, strict=True)),
     ]:
         begun = start
         for path in store.parts(folder):
-            name, rows = f"{folder.name}/{path.relative_to(folder).as_posix()}", pq.read_metadata(path).num_rows
+            name, rows = f"{names[folder]}/{path.relative_to(folder).as_posix()}", pq.read_metadata(path).num_rows
             digest = files.content_hash(path)
             parts.append(Part(len(parts), os.path.abspath(path), str(path), name, rows, digest, start, was_there))
             start += rows
@@ -113,6 +118,15 @@ def _parts(
                 "the folder is damaged"
             )
     return tuple(parts)
+
+
+def _names(folders: Sequence[Path]) -> dict[Path, str]:
+    """What rejects call each folder: its own name, or all of its path where two have the same."""
+    own = {folder: folder.resolve().name for folder in folders}
+    return {
+        folder: name if list(own.values()).count(name) == 1 else folder.resolve().as_posix()
+        for folder, name in own.items()
+    }
 
 
 def _identity(

@@ -20,7 +20,7 @@ from collection.manifest import KEPT, UNDETERMINED, Tally
 from collection.normalize import normalize
 from collection.quality import Fault, FilterConfig
 from collection.record import Message, Record, record_id
-from collection.reject import Reason, Reject
+from collection.reject import Reason, Reject, check_raw_limit
 from pipelines.readers import Row, Slice, location, raw_text
 from pipelines.sources.conversation import conversation
 from pipelines.sources.source import Parsed, ParseFault, Source
@@ -43,6 +43,9 @@ class RefineConfig:
     language_id: LanguageIdConfig = field(default_factory=LanguageIdConfig)
     languages: tuple[str, ...] = ()  # only these, in any spelling; `aya` is Aya's 101; none named: all
     raw_limit: int = 65_536  # characters of a raw row that a reject keeps
+
+    def __post_init__(self) -> None:
+        check_raw_limit(self.raw_limit)
 
 
 _CONTENT: Final = operator.attrgetter("content")

@@ -38,6 +38,10 @@ class RunConfig:
     mode: Literal["auto", "in_memory", "multi_processing"] = "auto"  # auto: by the size of the input
     workers: int = 0  # processes; 0: all cores
 
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"run.workers is {self.workers}: expected a number of processes, 0 for all cores")
+
 
 @dataclass(frozen=True)
 class Phase:

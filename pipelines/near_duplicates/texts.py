@@ -41,7 +41,8 @@ def templates(batch: pa.RecordBatch) -> Hashes:
     """A number for the template of each row, 0 for none."""
     names = batch.column("template").dictionary_encode()
     numbers = np.array([hash_of(name) if name else 0 for name in names.dictionary.to_pylist()], np.uint64)
-    return numbers[names.indices.to_numpy()]
+    found: Hashes = numbers[names.indices.to_numpy()]
+    return found
 
 
 @functools.lru_cache(maxsize=1024)

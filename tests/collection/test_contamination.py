@@ -1,7 +1,6 @@
 """Items of evaluation sets are found in rows of every script, and nothing else is taken for one."""
 
 import random
-
 import tracemalloc
 
 import pytest

@@ -122,6 +122,14 @@ def test_batches_can_be_small_and_of_some_columns(tmp_path):
     assert found[0].schema.names == ["id"]
 
 
+def test_a_batch_of_long_rows_has_few_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_BATCH_BYTES", 100_000)
+    write(tmp_path, 0, 1, [row(number, content="ก" * 5_000) for number in range(30)])
+    (path,) = parts(tmp_path)
+    sizes = [batch.num_rows for batch in batches(path)]
+    assert sum(sizes) == 30 and max(sizes) <= 6
+
+
 @pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda content: b"", lambda content: b"PAR1" * 20])
 def test_a_damaged_part_is_named(tmp_path, damage):
     write(tmp_path, 0, 1, [row(number) for number in range(10)])

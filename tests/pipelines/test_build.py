@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import datasets
 import pytest
@@ -85,6 +86,18 @@ def test_duplicates_go_to_the_rejects_with_the_survivor_named(stage, tmp_path):
         assert reject["detail"].removeprefix("the same as ") in kept
         assert json.loads(reject["raw"])[1]["content"] == LANGUAGES["swh_Latn"].format(3)
     assert list(problems(tmp_path / "collection")) == []
+
+
+def test_rejects_name_their_folder_also_where_two_have_one_name(stage, tmp_path, monkeypatch):
+    stage("a")
+    ingest(IngestConfig(sources=(SourceConfig("xp3x", str(tmp_path / "source-a")),), run=IN_MEMORY), tmp_path / "b/a")
+    monkeypatch.chdir(tmp_path / "a")
+    for other, name in (("b/a", f"{tmp_path}/b/a"), ("b/c", "c")):
+        if other == "b/c":
+            (tmp_path / "b/a").rename(tmp_path / "b/c")
+        build([Path("."), tmp_path / other], BuildConfig(run=IN_MEMORY), tmp_path / f"out-{name[-1]}")
+        places = {reject["location"].split("/data/")[0] for reject in store.rejects(tmp_path / f"out-{name[-1]}")}
+        assert places == {name}
 
 
 def test_duplicates_across_folders_go_too_and_can_be_kept(stage, tmp_path):

@@ -134,7 +134,7 @@ def test_fields_can_be_named(write_lines, tmp_path):
     path = str(write_lines(tmp_path / "quiz.jsonl", rows))
     items, _ = read_sets([EvaluationSet("quiz", path, fields=("q", "answers.text"))])
     assert [item.text for item in items] == ["a", "b", "c"]
-    with pytest.raises(SourceError, match="no text in .*quiz.jsonl under quesion"):
+    with pytest.raises(SourceError, match=r"no text in .*quiz.jsonl under quesion"):
         read_sets([EvaluationSet("quiz", path, fields=("quesion",))])
 
 
