@@ -68,7 +68,7 @@ def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[Item], list[Input]]:
 
     Every text in a row counts, however deep in it: a question, its choices, its answer; or those in the fields that are
     named. What most rows of a set say in one field, a licence or an instruction, is no item, and no bare address is.
-    SourceError for a set without rows, or with one that cannot be read: an item that is passed over would be trained on.
+    SourceError for a set without rows, or with one that cannot be read: an item passed over would be trained on.
     """
     items: list[Item] = []
     inputs: list[Input] = []
