@@ -19,13 +19,13 @@ from collection import record, reject, stats, store
 from collection.manifest import KEPT
 from collection.reject import Reason, Reject
 from collection.splits import SplitConfig, split_of
+from collection.stage import PieceOfWork
 from collection.stats import LanguageStats
 from glotmill import files
 from pipelines import decontaminate
 from pipelines.drops import drops_of
 from pipelines.job import Job, Part, phase, piece_name
 from pipelines.runner import Phase
-from pipelines.stage import PieceOfWork
 
 _ROWS_A_FILE: Final = 500_000
 _ROWS_A_BIN: Final = 50_000

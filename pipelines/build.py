@@ -22,6 +22,7 @@ from collection.contamination import ContaminationConfig, Index
 from collection.manifest import Input, Manifest, total_of, unfair_reasons
 from collection.reject import check_raw_limit
 from collection.splits import SplitConfig
+from collection.stage import clear_work, identity_hash, is_made, stage
 from collection.stats import LanguageStats
 from glotmill import config as configuration
 from glotmill import files, version
@@ -31,7 +32,6 @@ from pipelines import assemble, deduplicate, drops, runner
 from pipelines.decontaminate import DecontaminateConfig, read_sets, report
 from pipelines.job import DuplicateConfig, Job, Part, piece_name
 from pipelines.runner import RunConfig
-from pipelines.stage import clear_work, identity_hash, is_made, stage
 
 CODE: Final = ("glotmill", "collection", "pipelines")
 

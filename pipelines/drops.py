@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from collection.reject import Reason
+from collection.stage import PieceOfWork
 from pipelines import deduplicate
 from pipelines.job import Job, Part, phase
 from pipelines.near_duplicates import bands, candidates, clusters, likeness
 from pipelines.near_duplicates.candidates import Candidates
 from pipelines.runner import Phase
-from pipelines.stage import PieceOfWork
 
 
 def phases(job: Job) -> list[Phase]:

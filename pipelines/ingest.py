@@ -17,6 +17,7 @@ from typing import Any
 
 from collection.manifest import Manifest, total_of, unfair_reasons
 from collection.reject import REASONS, Reason
+from collection.stage import Workplace, clear_work, identity_hash, is_made, stage
 from collection.store import PartWriter, part_name
 from glotmill import config as configuration
 from glotmill import version
@@ -29,7 +30,6 @@ from pipelines.shards import Plan, ShardTask, plan
 from pipelines.sources import SOURCES, make_source
 from pipelines.sources.source import Source, SourceOptions
 from pipelines.sources.xp3x import PUBLISHED_CAP
-from pipelines.stage import Workplace, clear_work, identity_hash, is_made, stage
 
 
 @dataclass(frozen=True)

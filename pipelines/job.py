@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from collection.contamination import ContaminationConfig
 from collection.splits import SplitConfig
+from collection.stage import PieceOfWork, Workplace
 from glotmill.errors import ConfigError
 from pipelines.near_duplicates.clusters import Clusters
 from pipelines.runner import Phase
-from pipelines.stage import PieceOfWork, Workplace
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import apache_beam as beam  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
+from collection.stage import Workplace  # noqa: E402
 from glotmill.errors import ConfigError, MissingDependencyError  # noqa: E402
-from pipelines.stage import Workplace  # noqa: E402
 
 logging.disable(logging.NOTSET)
 

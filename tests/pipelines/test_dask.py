@@ -20,7 +20,7 @@ import os, sys, time
 from functools import partial
 from pathlib import Path
 from pipelines.runner import Phase, RunConfig, run
-from pipelines.stage import stage
+from collection.stage import stage
 
 def note(task, folder):
     (folder / f"note-{task}").write_text(str(os.getpid()))

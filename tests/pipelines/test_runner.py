@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from collection.record import Message, Record
+from collection.stage import Workplace, stage
 from collection.store import PartWriter, records
 from glotmill.errors import ConfigError, UserError
 from pipelines.runner import Phase, RunConfig, run
-from pipelines.stage import Workplace, stage
 
 RECORD = Record("0" * 32, "swh_Latn", (Message("user", "Habari?"), Message("assistant", "Nzuri.")), "s")
 

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from collection.manifest import KEPT
+from collection.stage import Workplace, finished, identity_hash, stage
 from glotmill.errors import GlotmillError, OutputError, UserError
-from pipelines.stage import Workplace, finished, identity_hash, stage
 
 IDENTITY = {"command": "ingest", "code": "c", "versions": {}, "config": {"a": {"b": 1}}, "inputs": [{"path": "x"}]}
 
