@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import Config, Debug, Fresh, Json, Plan, Set
+from cli.options import Config, Debug, Fresh, Json, Plan, Set, folder_option
 from cli.output import folder_name, guarded, print_json, print_table
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _WORST = 20
 @guarded
 def ingest(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    out: Annotated[Path, folder_option("--out", "-o", help="The folder to write.")],
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,12 +77,12 @@ def ingest(
 def build(
     context: typer.Context,
     input: Annotated[
-        list[Path], typer.Option("--input", "-i", help="A folder that ingest or another stage wrote; may be repeated.")
+        list[Path], folder_option("--input", "-i", help="A folder that ingest or another stage wrote; may be repeated.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The collection to write.")],
+    out: Annotated[Path, folder_option("--out", "-o", help="The collection to write.")],
     against: Annotated[
         list[Path] | None,
-        typer.Option("--against", help="A finished folder whose rows are not wanted again; may be repeated."),
+        folder_option("--against", help="A finished folder whose rows are not wanted again; may be repeated."),
     ] = None,
     decontaminate: Annotated[
         list[str] | None,

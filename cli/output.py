@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from glotmill.errors import GlotmillError, UserError, explain_os_error
 
+# Whose errors are about a network, a name or a key.
+_STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -39,6 +41,10 @@ def guarded(command: Command) -> Command:
             print(f"error: {' '.join(text.split())}", file=sys.stderr)
             sys.exit(2)
         except Exception as error:
+            if type(error).__module__.partition(".")[0] in _STORES:
+                _explain(error, kwargs.get("debug", False))
+                print(f"error: the object store cannot be used: {' '.join(str(error).split())}", file=sys.stderr)
+                sys.exit(2)
             _explain(error, kwargs.get("debug", False))
             what = str(error) if isinstance(error, GlotmillError) else f"{type(error).__name__}: {error}"
             print(
@@ -91,6 +97,6 @@ def _cell(value: Any) -> str:
 def folder_name(path: Path) -> str:
     """A folder as the user would type it."""
     try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (TypeError, ValueError):
         return str(path)

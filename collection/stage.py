@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import os
-import shutil
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -20,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from collection.manifest import Tally
-from glotmill import files
+from glotmill import files, locks
 from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_error
+from glotmill.paths import absolute, as_path, is_remote, real, remove_tree
 from glotmill.progress import Progress
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
@@ -46,7 +45,7 @@ class Workplace:
 
     @property
     def folder(self) -> Path:
-        return Path(self.out) / ".work"
+        return as_path(self.out) / ".work"
 
     def marker(self, name: str) -> Path:
         return self.folder / "done" / f"{name}.json"
@@ -95,6 +94,8 @@ class Workplace:
         try:
             (errors / f"{name}.json").write_text(note, "utf-8")
         except OSError:  # on a full disk there is room only where it was taken before
+            if is_remote(errors):
+                raise
             with contextlib.suppress(OSError), open(errors / _LAST_RESORT, "r+", encoding="utf-8") as file:
                 file.write(note.ljust(_NOTE_BYTES))
 
@@ -130,13 +131,14 @@ class PieceOfWork:
         self._place, self._name = place, name
         self.begun = time.monotonic()
         self._next_beat = self.begun
+        self._pause = 10.0 if is_remote(place.folder) else 1.0  # every beat is a request there
         self.tally = Tally()
         self.extra: dict[str, Any] = {}
 
     def beat(self, rows: int, weight: int, last: bool = False) -> None:
         now = time.monotonic()
         if last or now >= self._next_beat:
-            self._next_beat = now + 1.0
+            self._next_beat = now + self._pause
             self._place.beat(self._name, rows, weight)
 
 
@@ -146,18 +148,19 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
 
     OutputError if the folder holds something else: another run's output, or files that are not glotmill's.
     """
-    with files.locked(out):
+    with locks.locked(out):
         if fresh:
             _check_clearing(out, identity)
             _clear(out)
         _check_identity(out, identity)
-        place = Workplace(os.path.abspath(out))  # workers may stand elsewhere
+        place = Workplace(absolute(out))  # workers may stand elsewhere
         try:
             for name in ("done", "beats", "errors"):
                 (place.folder / name).mkdir(parents=True, exist_ok=True)
             for path in (place.folder / "errors").glob("*.json"):
                 path.unlink()
-            (place.folder / "errors" / _LAST_RESORT).write_text(" " * _NOTE_BYTES, "ascii")
+            if not is_remote(out):
+                (place.folder / "errors" / _LAST_RESORT).write_text(" " * _NOTE_BYTES, "ascii")
             files.remove_leftovers(out)
             files.write_text(place.folder / "run.json", json.dumps(identity, ensure_ascii=False, sort_keys=True))
             yield place
@@ -192,7 +195,8 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 
 def clear_work(out: Path) -> None:
     """Removes the workplace of a run that is complete."""
-    shutil.rmtree(out / ".work", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        remove_tree(out / ".work")
 
 
 def _check_clearing(out: Path, identity: Mapping[str, Any]) -> None:
@@ -203,9 +207,9 @@ def _check_clearing(out: Path, identity: Mapping[str, Any]) -> None:
         "command" in _peek(path) for path in marks
     ):
         raise OutputError(f"{out} was not written by glotmill, so --fresh does not clear it: choose another --out")
-    root = os.path.realpath(out)
+    root = real(out)
     for item in identity.get("inputs", ()):
-        if os.path.realpath(item["path"]).startswith(root + os.sep):
+        if real(item["path"]).startswith(root + "/"):
             raise OutputError(
                 f"--fresh would throw away {item['path']}, which this run is to read: choose another --out"
             )
@@ -224,7 +228,7 @@ def _clear(out: Path) -> None:
     for name in _OWN:
         path = out / name
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            remove_tree(path)
         elif name != ".lock":
             path.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ from collection.record import Record
 from collection.reject import Reject
 from glotmill import files
 from glotmill.errors import SourceError
+from glotmill.paths import readable
 
 # A row group is closed at this many rows or bytes: small enough for flat memory, large enough to compress.
 GROUP_ROWS: Final = 10_000
@@ -123,11 +124,17 @@ def parts(folder: Path, kind: str = "data") -> list[Path]:
 def batches(path: Path, columns: list[str] | None = None, rows: int = 5_000) -> Iterator[pa.RecordBatch]:
     """The batches of one part, of so many rows, or fewer long ones; SourceError where it is damaged, be it by a bit."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with readable(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
             most = max(1, min(rows, _BATCH_BYTES // _row_bytes(file.metadata)))
             yield from file.iter_batches(batch_size=most, columns=columns)
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
+
+
+def row_count(path: Path) -> int:
+    """How many rows a part has, as its end says."""
+    with readable(path) as source:
+        return int(pq.read_metadata(source).num_rows)
 
 
 def _row_bytes(metadata: pq.FileMetaData) -> int:

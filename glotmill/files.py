@@ -1,25 +1,32 @@
-"""Files that appear whole or not at all, are known by their content, and are written by one run at a time."""
+"""Files that appear whole or not at all, and are known by their content."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import xxhash
 
-from glotmill.errors import OutputError, explain_os_error
+from glotmill.paths import content_tag, is_remote, upload
 
 _CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place by one rename when the block ends without an error."""
+    """A temporary path beside `path`, which takes its place by one rename when the block ends without an error.
+
+    For an object store it is one of this machine, and goes up in one piece.
+    """
+    if is_remote(path):
+        with tempfile.TemporaryDirectory(prefix="glotmill-") as folder:
+            yield Path(folder) / path.name
+            upload(Path(folder) / path.name, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -37,7 +44,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def content_hash(path: Path, start: int = 0, end: int | None = None) -> str:
-    """xxh3-128 of the bytes of a file from `start` up to, not including, `end`, as 32 hex digits."""
+    """xxh3-128 of the bytes of a file from `start` up to, not including, `end`, as 32 hex digits.
+
+    An object store is not read for it: what it says of the object's content stands for that.
+    """
+    if is_remote(path):
+        return content_tag(path)
     digest = xxhash.xxh3_128()
     with open(path, "rb") as file:
         file.seek(start)
@@ -48,46 +60,9 @@ def content_hash(path: Path, start: int = 0, end: int | None = None) -> str:
     return digest.hexdigest()
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds `folder` for this process; OutputError if another one holds it. The lock goes with the process."""
-    handle = _take_lock(folder)
-    try:
-        handle.truncate(0)
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
-        yield
-        (folder / ".lock").unlink(missing_ok=True)
-    finally:
-        handle.close()
-
-
-def _take_lock(folder: Path) -> Any:
-    """The open, locked `.lock` of a folder."""
-    path = folder / ".lock"
-    while True:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = open(path, "a+")  # noqa: SIM115 - given to the caller
-        except OSError as error:
-            raise OutputError(explain_os_error(error, f"cannot write to {folder}")) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            with handle:
-                handle.seek(0)
-                holder = handle.read().strip() or "unknown"
-            raise OutputError(
-                f"another run (process {holder}) is writing to {folder}: wait for it, or choose another --out"
-            ) from None
-        # The run before may have removed the file between its opening and its locking: a lock on it shuts nobody out.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle.fileno()), os.stat(path)):
-                return handle
-        handle.close()
-
-
 def remove_leftovers(folder: Path) -> None:
     """Removes temporary files that a killed run left in a folder."""
+    if is_remote(folder):
+        return  # they lie elsewhere
     for path in folder.rglob(".*.tmp"):
         path.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import orjson
@@ -22,6 +21,7 @@ from collection.splits import SplitConfig, split_of
 from collection.stage import PieceOfWork
 from collection.stats import LanguageStats
 from glotmill import files
+from glotmill.paths import as_path, local
 from pipelines import decontaminate
 from pipelines.drops import drops_of
 from pipelines.job import Job, Part, phase, piece_name
@@ -41,14 +41,14 @@ def _sort(part: Part, job: Job, work: PieceOfWork) -> None:
     """Drops from a part what is not to stay, and writes the rest, some thousand rows at once, by language and split."""
     drops = drops_of(part, job)
     work.extra.update(groups=[], contaminated=[])
-    path = Path(job.place.out) / "rejects" / store.part_name(part.index, len(job.own))
+    path = as_path(job.place.out) / "rejects" / store.part_name(part.index, len(job.own))
     start = 0
     with (
         store.parquet_writer(path, reject.SCHEMA) as rejects,
         files.appearing(job.file("sorted", part.index)) as temporary,
         pa.ipc.new_file(temporary, record.SCHEMA) as rows,
     ):
-        for batch in store.batches(Path(part.path), rows=_ROWS_AT_ONCE):
+        for batch in store.batches(as_path(part.path), rows=_ROWS_AT_ONCE):
             gone = {row: drops[start + row] for row in range(batch.num_rows) if start + row in drops}
             gone |= _contaminated(batch, gone, job, work)
             rejects.write_batch(_rejects(batch, gone, f"{part.name}:{{}}", start, job.raw_limit))
@@ -174,7 +174,7 @@ def _pieces(bin: Bin, job: Job) -> Iterator[tuple[Group, pa.Table]]:
         for part, start, count in group.pieces:
             wanted.setdefault(part, []).append((start, count, group))
     for part in sorted(wanted):
-        with pa.memory_map(str(job.file("sorted", part))) as file:
+        with pa.memory_map(str(local(job.file("sorted", part)))) as file:
             table = pa.ipc.open_file(file).read_all()
             for run in _runs(sorted(wanted[part], key=lambda piece: piece[0])):
                 first, last = run[0][0], run[-1][0] + run[-1][1]
@@ -214,7 +214,7 @@ def _write(group: Group, tables: Iterator[pa.Table], job: Job) -> LanguageStats:
     found = LanguageStats()
     count = math.ceil(group.rows / _ROWS_A_FILE)
     for index in range(count):
-        path = Path(job.place.out) / "data" / group.language / f"{group.split}-{index:05d}-of-{count:05d}.parquet"
+        path = as_path(job.place.out) / "data" / group.language / f"{group.split}-{index:05d}-of-{count:05d}.parquet"
         with store.parquet_writer(path, record.SCHEMA) as writer:
             for table in _first(tables, _ROWS_A_FILE if index + 1 < count else None):
                 writer.write_table(table, row_group_size=store.GROUP_ROWS)

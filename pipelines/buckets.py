@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from glotmill import files
+from glotmill.paths import local, open_to_seek
 
 Rows = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -27,15 +28,30 @@ def write(target: Path, rows: Rows, bounds: Places) -> None:
 
 def read(source: Path, bucket: int, buckets: int, kind: np.dtype[Any]) -> Rows:
     """The rows of one bucket."""
-    with open(source, "rb") as file:
-        bounds = np.fromfile(file, "<i8", buckets + 1)
+    with open_to_seek(source) as file:
+        bounds = _take(file, np.dtype("<i8"), buckets + 1)
         file.seek(int(bounds[bucket]) * kind.itemsize, 1)
-        return np.fromfile(file, kind, int(bounds[bucket + 1] - bounds[bucket]))
+        return _take(file, kind, int(bounds[bucket + 1] - bounds[bucket]))
 
 
 def mapped(source: Path, kind: np.dtype[Any]) -> Rows:
     """A file of rows without buckets, mapped into memory."""
+    source = local(source)
     return np.memmap(source, kind, "r") if source.stat().st_size else np.empty(0, kind)
+
+
+def between(source: Path, kind: np.dtype[Any], start: int, end: int) -> Rows:
+    """Some rows of a file without buckets."""
+    with open_to_seek(source) as file:
+        file.seek(start * kind.itemsize)
+        return _take(file, kind, end - start)
+
+
+def _take(file: IO[bytes], kind: np.dtype[Any], count: int) -> Rows:
+    rows = np.empty(count, kind)
+    if rows.nbytes and file.readinto(rows.view("u1").data) != rows.nbytes:  # type: ignore[attr-defined]
+        raise OSError(f"{file.name} is shorter than it should be")
+    return rows
 
 
 def read_all(sources: Iterable[Path], bucket: int, buckets: int, kind: np.dtype[Any]) -> Rows:

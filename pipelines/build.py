@@ -7,7 +7,6 @@ sorted by language and split, and every language and split is gathered into its 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from collection import card, stats, store
 from collection.contamination import ContaminationConfig, Index
@@ -27,6 +25,7 @@ from collection.stats import LanguageStats
 from glotmill import config as configuration
 from glotmill import files, version
 from glotmill.errors import ConfigError, SourceError
+from glotmill.paths import absolute, as_path, local
 from glotmill.progress import Progress
 from pipelines import assemble, deduplicate, drops, runner
 from pipelines.decontaminate import DecontaminateConfig, read_sets, report
@@ -83,7 +82,7 @@ def build(
             with files.appearing(job.index) as temporary:
                 Index.of(items).save(temporary)
         # A packed byte is about as much work here as a byte of text in ingest.
-        weight = sum(Path(part.path).stat().st_size for part in parts)
+        weight = sum(as_path(part.path).stat().st_size for part in parts)
         # How often each row is looked at: fingerprinted, signed, compared; sorted, gathered.
         looks = config.duplicates.exact + 2 * config.duplicates.near
         with progress.watch(place.beats, looks * job.rows + 2 * sum(part.rows for part in job.own)):
@@ -108,9 +107,9 @@ def _parts(
     ]:
         begun = start
         for path in store.parts(folder):
-            name, rows = f"{names[folder]}/{path.relative_to(folder).as_posix()}", pq.read_metadata(path).num_rows
+            name, rows = f"{names[folder]}/{path.relative_to(folder).as_posix()}", store.row_count(path)
             digest = files.content_hash(path)
-            parts.append(Part(len(parts), os.path.abspath(path), str(path), name, rows, digest, start, was_there))
+            parts.append(Part(len(parts), absolute(path), str(path), name, rows, digest, start, was_there))
             start += rows
         if start - begun != manifest.rows_out:
             raise SourceError(
@@ -145,7 +144,7 @@ def _identity(
 
 
 def _inputs(parts: Sequence[Part]) -> list[Input]:
-    return [Input(part.given, Path(part.path).stat().st_size, part.hash) for part in parts]
+    return [Input(part.given, as_path(part.path).stat().st_size, part.hash) for part in parts]
 
 
 def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:
@@ -170,7 +169,7 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         glotmill=version.VERSION,
         **{name: identity[name] for name in ("code", "versions", "config")},
         inputs=[Input(**item) for item in identity["inputs"]],
-        contamination=report(Index.load(job.index), (row for marker in markers for row in marker.extra["contaminated"]))
+        contamination=report(Index.load(local(job.index)), (row for marker in markers for row in marker.extra["contaminated"]))
         if job.contamination
         else {},
         notes=[f"{shared} texts stand under more than one language; each keeps its row"] if shared else [],

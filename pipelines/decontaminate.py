@@ -18,6 +18,7 @@ from collection.contamination import ContaminationConfig, Hit, Index, Item, find
 from collection.manifest import Input
 from collection.reject import Reject
 from glotmill.errors import SourceError
+from glotmill.paths import local
 from pipelines import readers
 from pipelines.shards import plan
 
@@ -127,6 +128,7 @@ def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 def hits(index: Path, texts: Sequence[str], config: ContaminationConfig) -> Iterator[tuple[int, Hit, tuple[str, str]]]:
     """Each row that holds an item: its place, the hit, and set and id of the item."""
+    index = local(index)
     stat = index.stat()
     found = _load(index, stat.st_ino, stat.st_mtime_ns)
     for start in range(0, len(texts), _ROWS_AT_ONCE):

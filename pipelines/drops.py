@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 from collection.reject import Reason
 from collection.stage import PieceOfWork
+from glotmill.paths import as_path
 from pipelines import deduplicate
 from pipelines.job import Job, Part, phase
 from pipelines.near_duplicates import bands, candidates, clusters, likeness
@@ -43,7 +43,7 @@ def _near_buckets(job: Job) -> int:
 
 def _fingerprint(part: Part, job: Job, work: PieceOfWork) -> None:
     target = job.file("fingerprints", part.index)
-    deduplicate.write_fingerprints(Path(part.path), target, _exact_buckets(job), part.was_there)
+    deduplicate.write_fingerprints(as_path(part.path), target, _exact_buckets(job), part.was_there)
     work.beat(0, part.rows, last=True)
 
 
@@ -61,7 +61,7 @@ def _exact_drops(part: Part, job: Job) -> dict[int, str]:
 def _sign(part: Part, job: Job, work: PieceOfWork) -> None:
     target, skip = job.file("bands", part.index), _exact_drops(part, job)
     bands.write_bands(
-        Path(part.path),
+        as_path(part.path),
         target,
         skip,
         _near_buckets(job),
@@ -78,7 +78,7 @@ def _pair(bucket: int, job: Job, work: PieceOfWork) -> None:
 
 def _shingle(part: Part, job: Job, work: PieceOfWork) -> None:
     members, target = job.files("members", _near_buckets(job)), job.file("shingles", part.index)
-    candidates.write_shingles(Path(part.path), part.index, part.start, members, len(job.parts), target)
+    candidates.write_shingles(as_path(part.path), part.index, part.start, members, len(job.parts), target)
     work.beat(0, part.rows, last=True)
 
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
 from collection import store
 from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Record, from_batch
@@ -110,8 +108,8 @@ def of_build(inputs: Sequence[Path], config: BuildConfig, against: Sequence[Path
     there = [path for folder in against for path in store.parts(folder)]
     for folder in (*inputs, *against):
         Manifest.read(folder)
-    rows = sum(pq.read_metadata(path).num_rows for path in parts)
-    looked_at = rows + sum(pq.read_metadata(path).num_rows for path in there)
+    rows = sum(map(store.row_count, parts))
+    looked_at = rows + sum(map(store.row_count, there))
     size = sum(path.stat().st_size for path in parts + there)
     with tempfile.TemporaryDirectory(prefix="glotmill-plan-") as temporary:
         folder = Path(temporary)

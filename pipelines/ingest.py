@@ -22,6 +22,7 @@ from collection.store import PartWriter, part_name
 from glotmill import config as configuration
 from glotmill import version
 from glotmill.errors import ConfigError, SourceError
+from glotmill.paths import as_path
 from glotmill.progress import Progress
 from pipelines import preflight, readers, runner
 from pipelines.refine import RefineConfig, Refiner, detector_of, wanted_languages
@@ -117,7 +118,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
     refiner = Refiner(config)
     file_rows: Counter[str] = Counter()
     cut = {piece.slice.name for piece in task.pieces if piece.slice.start or piece.slice.end}
-    with place.piece(name) as work, PartWriter(Path(place.out), task.index, task.count) as part:
+    with place.piece(name) as work, PartWriter(as_path(place.out), task.index, task.count) as part:
         rows = weight = 0
         for piece in task.pieces:
             source, seen = sources[piece.source], 0

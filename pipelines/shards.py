@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +21,7 @@ import xxhash
 from collection.manifest import Input
 from glotmill import files
 from glotmill.errors import SourceError, explain_os_error
+from glotmill.paths import absolute, as_path, is_remote, readable
 from pipelines import hub, readers
 from pipelines.encoding import UTF_8, encoding_of, marked_encoding
 from pipelines.readers import Slice, format_of
@@ -78,7 +79,7 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
                 size, digest = readers.regular_size(file), files.content_hash(file)
                 cut = list(_cut(file, name, encoding, target))
             except OSError as error:
-                size, digest, cut = 0, str(error.strerror), [(Slice(os.path.abspath(file), name, "unreadable"), 0)]
+                size, digest, cut = 0, str(error.strerror), [(Slice(absolute(file), name, "unreadable"), 0)]
             inputs.append(Input(_printable(file), size, digest))
             pieces += [Piece(source, part, weight, digest) for part, weight in cut]
     return Plan(_tasks(pieces, target), tuple(inputs), sum(piece.weight for piece in pieces), tuple(ignored))
@@ -89,20 +90,22 @@ def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
 
     What cannot be looked at is among them: its reader will say so.
     """
-    root = Path(path).expanduser()
+    root = as_path(path)
+    if not is_remote(root):
+        root = root.expanduser()
     if _printable(root) != root.as_posix():
         raise SourceError(f"{_printable(root)}: this name is not UTF-8: rename it, or give the folder above")
     try:
         if root.is_dir():
-            base, found = root, list(_walk(root, (os.stat(root),)))
+            base, found = root, list(_objects(root) if is_remote(root) else _walk(root, (os.stat(root),)))
             what = f"{path} is a folder without data files"
-        elif root.exists() or not any(character in path for character in "*?["):
+        elif root.exists() or not any(character in path for character in _WILD):
             readers.regular_size(root)
             base, found = root.parent, [root]
             what = f"{path} is of no known format"
         else:
             base = _glob_base(root)
-            found = [file for file in base.glob(str(root.relative_to(base))) if not file.is_dir()]
+            found = [file for file in base.glob(root.relative_to(base).as_posix()) if not file.is_dir()]
             what = f"no file matches {path}"
     except OSError as error:
         raise SourceError(explain_os_error(error, f"cannot read {path}")) from error
@@ -117,6 +120,15 @@ def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
 def _printable(file: Path) -> str:
     """A path as text that can be written down, whatever the bytes of its name."""
     return os.fsencode(file.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _objects(folder: Path) -> Iterator[Path]:
+    """Every object below a folder of an object store but the hidden ones."""
+    root = folder.path.rstrip("/")  # type: ignore[attr-defined]
+    for name in folder.fs.find(root):  # type: ignore[attr-defined]
+        below = name[len(root) + 1 :]
+        if below and not any(part.startswith(".") for part in below.split("/")):
+            yield folder / below
 
 
 def _walk(folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:
@@ -146,8 +158,12 @@ def _walk(folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:
 
 def _glob_base(pattern: Path) -> Path:
     """The folders of a glob before its first wildcard."""
-    fixed = itertools.takewhile(lambda part: not any(character in part for character in "*?["), pattern.parts)
-    return Path(*fixed)
+    while any(character in pattern.as_posix() for character in _WILD):
+        pattern = pattern.parent
+    return pattern
+
+
+_WILD: Final = "*?["
 
 
 def _is_documentation(file: Path) -> bool:
@@ -178,21 +194,18 @@ def _cut(file: Path, name: str, encoding: str, target: int) -> Iterable[tuple[Sl
     count = math.ceil(weight / target)
     if format == "jsonl" and file.suffix.lower() not in COMPRESSIONS and encoding == UTF_8 and count > 1:
         bounds = [weight * i // count for i in range(count + 1)]
-        return [
-            (Slice(os.path.abspath(file), name, format, a, b, encoding), b - a) for a, b in itertools.pairwise(bounds)
-        ]
+        return [(Slice(absolute(file), name, format, a, b, encoding), b - a) for a, b in itertools.pairwise(bounds)]
     if format == "parquet" and count > 1 and (groups := _row_groups(file)) > 1:
         count = min(count, groups)
         bounds = [groups * i // count for i in range(count + 1)]
-        return [
-            (Slice(os.path.abspath(file), name, format, a, b), weight // count) for a, b in itertools.pairwise(bounds)
-        ]
-    return [(Slice(os.path.abspath(file), name, format, encoding=encoding), weight)]
+        return [(Slice(absolute(file), name, format, a, b), weight // count) for a, b in itertools.pairwise(bounds)]
+    return [(Slice(absolute(file), name, format, encoding=encoding), weight)]
 
 
 def _row_groups(file: Path) -> int:
     try:
-        return int(pq.ParquetFile(file).num_row_groups)
+        with readable(file) as source:
+            return int(pq.ParquetFile(source).num_row_groups)
     except (OSError, pa.ArrowException):
         return 1
 

@@ -15,6 +15,8 @@ from typing import IO, Any, BinaryIO, Final
 
 import pyarrow as pa
 
+from glotmill.paths import is_remote
+
 COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4", ".xz": "xz"}
 _FAULTS: Final = (OSError, EOFError, lzma.LZMAError)
 
@@ -58,11 +60,12 @@ class Stream(io.RawIOBase):
         super().close()
 
     def _open(self) -> IO[bytes] | pa.NativeFile:
+        source = self._path.open("rb") if is_remote(self._path) else self._path
         if self._compression is None:
-            return open(self._path, "rb", buffering=0)
+            return open(self._path, "rb", buffering=0) if source is self._path else source
         if self._compression == "xz":
-            return lzma.open(self._path)
-        return pa.input_stream(self._path, compression=self._compression)
+            return lzma.open(source)
+        return pa.input_stream(source, compression=self._compression)
 
     def _salvage(self, most: int) -> bytes:
         """The decoded bytes between what was given and the fault, taken one by one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from glotmill import files
 from pipelines import buckets
 from pipelines.near_duplicates.likeness import ALIKE
 
@@ -20,23 +22,20 @@ Numbers = npt.NDArray[np.int64]
 class Clusters:
     """For each row by its number: the number of the row that stays in its stead, plus 1, or 0; and how alike it was.
 
-    Both are files with holes, mapped into memory: as large as the whole, and as small as what is in them.
+    Both are files with holes: as large as the whole, and as small as what is in them.
     """
 
     folder: Path
     rows: int
 
-    def array(self, name: str, kind: str, mode: Any = "r") -> npt.NDArray[Any]:
-        """One of the files: `stays`, `rank`, or `alike`."""
-        if not self.rows:
-            return np.empty(0, kind)
-        return np.memmap(self.folder / name, kind, mode, shape=(self.rows,))
-
     def drops(self, start: int, end: int) -> tuple[Numbers, Numbers, npt.NDArray[np.float32]]:
         """The rows between two numbers that go: their places from `start`, who stays, and how alike they were."""
-        stays = np.asarray(self.array("stays", "<i8")[start:end])
+        stays = buckets.between(self.folder / "stays", _STAYS, start, end)
         places = np.flatnonzero(stays)
-        return places, stays[places] - 1, np.asarray(self.array("alike", "<f4")[start:end])[places]
+        return places, stays[places] - 1, buckets.between(self.folder / "alike", _LIKENESS, start, end)[places]
+
+
+_STAYS, _LIKENESS, _RANK = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
 
 
 def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
@@ -44,9 +43,24 @@ def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
 
     Union-find on the disk. Of a cluster the row of the best rank stays, and of those the first.
     """
-    clusters.folder.mkdir(parents=True, exist_ok=True)
-    kinds = {"stays": "<i8", "rank": "<u1", "alike": "<f4"}
-    stays, rank, likeness = (clusters.array(name, kind, "w+") for name, kind in kinds.items())
+    with (
+        files.appearing(clusters.folder / "stays") as stays,
+        files.appearing(clusters.folder / "alike") as likeness,
+        tempfile.TemporaryFile(prefix="glotmill-") as rank,
+    ):
+        files_of = ((stays, _STAYS), (likeness, _LIKENESS), (rank, _RANK))
+        return _join(edges, *[_mapped(file, kind, clusters.rows) for file, kind in files_of])
+
+
+def _mapped(file: Any, kind: np.dtype[Any], rows: int) -> npt.NDArray[Any]:
+    if not rows:
+        if isinstance(file, Path):
+            file.touch()
+        return np.empty(0, kind)
+    return np.memmap(file, kind, "w+", shape=(rows,))
+
+
+def _join(edges: Sequence[Path], stays: npt.NDArray[Any], likeness: npt.NDArray[Any], rank: npt.NDArray[Any]) -> int:
     for source in edges:
         for edge in buckets.chunks(buckets.read(source, 0, 1, ALIKE), _CHUNK):
             rank[edge["first"]], rank[edge["second"]] = edge["ranks"][:, 0], edge["ranks"][:, 1]
@@ -58,7 +72,7 @@ def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
                     winner, loser = sorted((one, other), key=lambda number: (rank[number], number))
                     stays[loser] = winner + 1
     gone = 0
-    for start in range(0, clusters.rows, _CHUNK):
+    for start in range(0, len(stays), _CHUNK):
         places = start + np.flatnonzero(stays[start : start + _CHUNK])
         for place in places.tolist():
             stays[place] = _root(stays, place) + 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from collection.reject import Reason, Reject
+from glotmill.paths import as_path, is_remote
 from pipelines.readers.document import read_document
 from pipelines.readers.lines import read_lines
 from pipelines.readers.parquet import read_parquet
@@ -63,7 +64,7 @@ def regular_size(path: Path) -> int:
     """The size of a file; OSError for what is none, such as a device or a pipe, at which a reader would wait."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        if stat.S_ISDIR(found.st_mode):
+        if stat.S_ISDIR(found.st_mode) and not is_remote(path):
             os.listdir(path)
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return found.st_size
@@ -71,7 +72,7 @@ def regular_size(path: Path) -> int:
 
 def _unreadable(part: Slice) -> Iterator[Row | Reject]:
     """What could not be looked at when the run was planned."""
-    path = Path(part.path)
+    path = as_path(part.path)
     regular_size(path)
     path.open("rb").close()
     yield reject_at(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: could not be read at first, and now can: run again")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 from collection.reject import Reason, Reject
+from glotmill.paths import as_path
 from pipelines import json_array
 from pipelines.encoding import open_utf8
 from pipelines.readers.lines import json_type, parse, read_lines
@@ -28,7 +28,7 @@ def read_document(part: Slice) -> Iterator[list[Row | Reject]]:
 
 def _open_text(part: Slice) -> tuple[io.TextIOWrapper, Stream]:
     """Undecodable bytes come through as lone surrogates, so that they spoil their own row and no other."""
-    file, stream = open_utf8(Path(part.path), part.encoding)
+    file, stream = open_utf8(as_path(part.path), part.encoding)
     return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""), stream
 
 
@@ -41,7 +41,7 @@ def _first_character(text: io.TextIOWrapper) -> str:
 
 def _one_object(part: Slice) -> list[Row | Reject]:
     """The one object that the whole file is, where its first line is none. Empty where it is something else."""
-    file, stream = open_utf8(Path(part.path), part.encoding)
+    file, stream = open_utf8(as_path(part.path), part.encoding)
     with file:
         line = file.readline(MAX_ROW)
         if not file.peek(1) or parse(line.strip())[1] is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from collection.reject import Reason, Reject
+from glotmill.paths import as_path
 from pipelines.encoding import UTF_8, open_utf8
 from pipelines.readers.row import MAX_ROW, Row, Slice, reject_at
 from pipelines.streams import LongLine, line_blocks, skip_line
@@ -18,7 +18,7 @@ from pipelines.streams import LongLine, line_blocks, skip_line
 
 def read_lines(part: Slice) -> Iterator[list[Row | Reject]]:
     """The rows of the lines that begin in the slice."""
-    file, stream = open_utf8(Path(part.path), part.encoding)
+    file, stream = open_utf8(as_path(part.path), part.encoding)
     with file:
         begin = _to_first_line(file, part)
         number = 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collection.reject import Reason, Reject
+from glotmill.paths import as_path, readable
 from pipelines.readers.row import BATCH_ROWS, Row, Slice, first_line, reject_at
 
 # What Arrow raises for text that is not UTF-8, for dates out of range and for time zones of no known name.
@@ -17,8 +18,13 @@ _UNKNOWN_TO_PYTHON: Final = (ValueError, OverflowError, LookupError)
 
 def read_parquet(part: Slice) -> Iterator[list[Row | Reject]]:
     """The rows of the row groups in the slice. One that is damaged is one reject, which tells how many rows it had."""
+    with readable(as_path(part.path)) as source:
+        yield from _read(part, source)
+
+
+def _read(part: Slice, source: Any) -> Iterator[list[Row | Reject]]:
     try:
-        file = pq.ParquetFile(part.path)
+        file = pq.ParquetFile(source)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         yield [reject_at(part, Reason.TRUNCATED_FILE, 0, f"{part.name}: {first_line(error)}")]
         return

@@ -6,10 +6,10 @@ import csv
 import io
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from collection.reject import Reason, Reject
+from glotmill.paths import as_path
 from pipelines.encoding import open_utf8
 from pipelines.readers.row import MAX_ROW, Row, Slice, has_undecodable, reject_at
 
@@ -28,7 +28,7 @@ def table_reader(delimiter: str) -> Callable[[Slice], Iterator[Row | Reject]]:
 
     def read_table(part: Slice) -> Iterator[Row | Reject]:
         csv.field_size_limit(min(sys.maxsize, MAX_ROW))
-        file, stream = open_utf8(Path(part.path), part.encoding)
+        file, stream = open_utf8(as_path(part.path), part.encoding)
         with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text:
             records = _records(text, delimiter)
             record = header = next(records, None)

@@ -1,11 +1,5 @@
-"""Files appear whole or not at all, are known by their content, and belong to one run at a time."""
+"""Files appear whole or not at all, and are known by their content."""
 
-import fcntl
-import os
-import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,33 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glotmill import files
-from glotmill.errors import OutputError
 
 ROOT = Path(__file__).resolve().parents[2]
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from glotmill import files
-with files.locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-
-
-@contextmanager
-def holder(folder):
-    """Another process that holds a folder until it is told to stop or killed."""
-    command = [sys.executable, "-c", HOLD, str(folder)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    ) as process:
-        try:
-            assert process.stdout.readline() == b"held\n"
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 def names(folder):
@@ -127,66 +96,3 @@ def test_a_range_of_a_big_file_is_read_in_pieces_to_the_byte(tmp_path):
     (tmp_path / "x").write_bytes(content)
     for start, end in ((0, None), (1, 1 << 20), (5, (1 << 20) + 6), (1 << 20, 3 << 20), (3 << 20, None)):
         assert files.content_hash(tmp_path / "x", start, end) == xxhash.xxh3_128_hexdigest(content[start:end])
-
-
-def test_a_second_process_is_refused_and_told_which_one_holds_the_folder(tmp_path):
-    with holder(tmp_path / "out") as other:
-        with pytest.raises(OutputError, match=f"process {other.pid}\\b.*another --out"), files.locked(tmp_path / "out"):
-            pytest.fail("two runs at once")
-        other.stdin.close()
-        other.wait()
-        with files.locked(tmp_path / "out"):
-            pass
-    assert names(tmp_path) == ["out"]
-
-
-def test_a_lock_goes_with_its_process_even_when_that_is_killed(tmp_path):
-    with holder(tmp_path) as other:
-        os.kill(other.pid, signal.SIGKILL)
-        other.wait()
-        assert (tmp_path / ".lock").exists()
-        with files.locked(tmp_path):
-            assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
-    assert names(tmp_path) == []
-
-
-def test_a_lock_is_given_back_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), files.locked(tmp_path):
-        raise ZeroDivisionError
-    with files.locked(tmp_path):
-        pass
-
-
-def test_folders_are_locked_one_by_one(tmp_path):
-    with holder(tmp_path / "a"), files.locked(tmp_path / "b"):
-        pass
-
-
-def test_a_lock_file_that_goes_while_it_is_opened_locks_nobody_in(tmp_path, monkeypatch):
-    """One run ends, and another begins, between a third's opening of the lock file and its taking of the lock."""
-    take = fcntl.flock
-    ending = files.locked(tmp_path)
-    beginning = files.locked(tmp_path)
-    ending.__enter__()
-
-    def late(handle, how):
-        monkeypatch.setattr(fcntl, "flock", take)
-        ending.__exit__(None, None, None)
-        beginning.__enter__()
-        take(handle, how)
-
-    monkeypatch.setattr(fcntl, "flock", late)
-    try:
-        with pytest.raises(OutputError), files.locked(tmp_path):
-            pytest.fail("two runs at once")
-    finally:
-        beginning.__exit__(None, None, None)
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with (
-        pytest.raises(OutputError, match=r"cannot write to .*file.*not a folder"),
-        files.locked(tmp_path / "file" / "out"),
-    ):
-        pytest.fail("no such folder")
