@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from glotmill.errors import GlotmillError, UserError, explain_os_error
+from glotmill.errors import DryRun, GlotmillError, UserError, explain_os_error
 
 # Whose errors are about a network, a name or a key.
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")
@@ -35,6 +35,8 @@ def guarded(command: Command) -> Command:
         except KeyboardInterrupt:
             print("stopped; the same command takes up where it was", file=sys.stderr)
             sys.exit(130)
+        except DryRun as told:
+            print(told)
         except (UserError, OSError) as error:
             _explain(error, kwargs.get("debug", False))
             text = explain_os_error(error, str(error.filename or "")) if isinstance(error, OSError) else str(error)

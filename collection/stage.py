@@ -19,7 +19,7 @@ from typing import Any
 
 from collection.manifest import Tally
 from glotmill import files, locks
-from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_error
+from glotmill.errors import DryRun, GlotmillError, OutputError, UserError, explain_os_error
 from glotmill.paths import absolute, as_path, is_remote, real, remove_tree
 from glotmill.progress import Progress
 
@@ -54,7 +54,10 @@ class Workplace:
         return self.marker(name).exists()
 
     def read(self, name: str) -> Marker:
-        values = json.loads(self.marker(name).read_text("utf-8"))
+        try:
+            values = json.loads(self.marker(name).read_text("utf-8"))
+        except FileNotFoundError:
+            raise GlotmillError(f"{name} was not done, though the engine told of no error") from None
         return Marker(Tally.from_json(values["tally"]), values["seconds"], values["extra"])
 
     def beat(self, name: str, rows: int, weight: int) -> None:
@@ -154,6 +157,7 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
             _clear(out)
         _check_identity(out, identity)
         place = Workplace(absolute(out))  # workers may stand elsewhere
+        begins = not (place.folder / "run.json").exists()
         try:
             for name in ("done", "beats", "errors"):
                 (place.folder / name).mkdir(parents=True, exist_ok=True)
@@ -164,6 +168,10 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
             files.remove_leftovers(out)
             files.write_text(place.folder / "run.json", json.dumps(identity, ensure_ascii=False, sort_keys=True))
             yield place
+        except DryRun:
+            if begins:
+                clear_work(out)
+            raise
         except OSError as error:
             raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
 

@@ -1,6 +1,7 @@
 """The one tree of errors.
 
     GlotmillError
+    ├── DryRun                    not an error: what was to be built is built, and nothing was run
     └── UserError                 the user can fix it: one line on stderr, exit status 2
         ├── ConfigError           a configuration key or value
         ├── UnknownNameError      a name that is not in a table; carries the nearest ones
@@ -21,6 +22,10 @@ from collections.abc import Iterable
 
 class GlotmillError(Exception):
     """Root of all errors that glotmill raises on purpose."""
+
+
+class DryRun(GlotmillError):
+    """Ends a run that was only to show what would be run."""
 
 
 class UserError(GlotmillError):

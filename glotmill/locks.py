@@ -41,8 +41,9 @@ def _held(folder: Path) -> Iterator[None]:
         handle.write(f"{os.getpid()}\n")
         handle.flush()
         yield
-        (folder / _NAME).unlink(missing_ok=True)
     finally:
+        with contextlib.suppress(OSError):
+            (folder / _NAME).unlink(missing_ok=True)
         handle.close()
 
 

@@ -74,6 +74,7 @@ def build(
     if not fresh and is_made(out, identity, progress):
         return Manifest.read(out)
 
+    runner.check_paths(beam_args, [str(out), *(part.given for part in parts)])
     begun = time.monotonic()
     with stage(out, identity, fresh) as place:
         contamination = ContaminationConfig(config.decontaminate.share) if items else None
@@ -169,7 +170,9 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         glotmill=version.VERSION,
         **{name: identity[name] for name in ("code", "versions", "config")},
         inputs=[Input(**item) for item in identity["inputs"]],
-        contamination=report(Index.load(local(job.index)), (row for marker in markers for row in marker.extra["contaminated"]))
+        contamination=report(
+            Index.load(local(job.index)), (row for marker in markers for row in marker.extra["contaminated"])
+        )
         if job.contamination
         else {},
         notes=[f"{shared} texts stand under more than one language; each keeps its row"] if shared else [],

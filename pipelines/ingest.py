@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from collection.manifest import Manifest, total_of, unfair_reasons
+from collection.manifest import Manifest, Tally, total_of, unfair_reasons
 from collection.reject import REASONS, Reason
 from collection.stage import Workplace, clear_work, identity_hash, is_made, stage
 from collection.store import PartWriter, part_name
@@ -91,6 +91,7 @@ def ingest(
     if not fresh and is_made(out, identity, progress):
         return Manifest.read(out)
 
+    runner.check_paths(beam_args, [str(out), *(file.path for file in planned.inputs)])
     begun = time.monotonic()
     with stage(out, identity, fresh) as place:
         tasks = [task for task in planned.tasks if not place.is_done(_name(task))]
@@ -109,11 +110,11 @@ def ingest(
     return manifest
 
 
-def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None:
-    """Reads, refines and writes one shard. A shard that is done already is left alone."""
+def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tally | None:
+    """Reads, refines and writes one shard; its counts. A shard that is done already is left alone."""
     name = _name(task)
     if place.is_done(name):
-        return
+        return None
     sources = make_sources(config)
     refiner = Refiner(config)
     file_rows: Counter[str] = Counter()
@@ -135,6 +136,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> None
         work.extra["file_rows"] = {
             file: count for file, count in file_rows.items() if count == PUBLISHED_CAP or file in cut
         }
+    return work.tally
 
 
 # About how many bytes a row has that is not read as text: for the bar alone.

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collection.contamination import ContaminationConfig
+from collection.manifest import Tally
 from collection.splits import SplitConfig
 from collection.stage import PieceOfWork, Workplace
 from glotmill.errors import ConfigError
@@ -110,8 +111,10 @@ def piece_name(phase_name: str, task: Any) -> str:
     return f"{phase_name}-{task if isinstance(task, int) else task.index:05d}"
 
 
-def _run(task: Any, *, name: str, work: Work, job: Job) -> None:
+def _run(task: Any, *, name: str, work: Work, job: Job) -> Tally | None:
     piece = piece_name(name, task)
-    if not job.place.is_done(piece):
-        with job.place.piece(piece) as done:
-            work(task, job, done)
+    if job.place.is_done(piece):
+        return None
+    with job.place.piece(piece) as done:
+        work(task, job, done)
+    return done.tally

@@ -10,18 +10,22 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 # Beam warns at its import about clients of clouds that are not in use.
 logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  # noqa: E402
+from apache_beam.metrics import Metrics  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, TestOptions  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
+from collection.manifest import Tally  # noqa: E402
 from collection.stage import Workplace  # noqa: E402
-from glotmill.errors import ConfigError, MissingDependencyError  # noqa: E402
+from glotmill.errors import ConfigError, DryRun, MissingDependencyError  # noqa: E402
+from glotmill.paths import as_path, is_remote  # noqa: E402
 
 logging.disable(logging.NOTSET)
 
@@ -51,20 +55,23 @@ class Phase:
     """
 
     name: str
-    function: Callable[[Any], None]
+    function: Callable[[Any], Tally | None]  # what it counted, for Beam's metrics
     tasks: Sequence[Any] | Callable[[], Sequence[Any]]
 
 
-def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str], place: Workplace) -> None:
+def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str], place: Workplace) -> Counts:
     """Runs the phases one after the other. `weight` is about the bytes of input; `beam_args` go to Beam as they are.
 
-    An error is raised as the worker met it, not as Beam wraps it.
+    Beam's metrics of this run. An error is raised as the worker met it, not as Beam wraps it; DryRun where the options
+    ask for one.
     """
     phases = [phase for phase in phases if phase.tasks]
     if not phases:
-        return
+        return {}
     runner, arguments, seeds = _engine(config, weight, phases, beam_args)
     options = _options(arguments)
+    if options.view_as(TestOptions).dry_run and _runner_name(beam_args) != "DataflowRunner":
+        raise ConfigError("--dry_run is for --runner=DataflowRunner: other runners would run the job")
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(runner=runner, options=options)
     gate = pipeline | "Start" >> beam.Create(range(seeds))
@@ -80,6 +87,34 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
         # Dask's client would go on looking for its cluster for as long as this process lives.
         if client := getattr(result, "client", None):
             client.close()
+    if options.view_as(TestOptions).dry_run:
+        steps = len(pipeline.runner.proto_pipeline.components.transforms)
+        raise DryRun(f"dry run: the job graph has {steps} steps in {len(phases)} phases; nothing was run or written")
+    return _counts(result)
+
+
+def check_paths(beam_args: Sequence[str], paths: Iterable[str]) -> None:
+    """ConfigError for paths of this machine in a job whose workers are somewhere else."""
+    if _runner_name(beam_args) == "DataflowRunner":
+        for path in paths:
+            if not is_remote(as_path(path)):
+                raise ConfigError(f"Dataflow's workers cannot see {path}: expected a path such as gs://BUCKET/FOLDER")
+
+
+# How many rows of a language met an end in a phase: (phase, language, reason, or "kept").
+Counts = dict[tuple[str, str, str], int]
+_METRICS: Final = "glotmill"
+
+
+def _counts(result: Any) -> Counts:
+    counts: Counts = {}
+    with contextlib.suppress(NotImplementedError):  # not every runner has them
+        for found in result.metrics().query()["counters"]:
+            phase, _, rest = found.key.metric.name.partition("/")
+            if found.key.metric.namespace == _METRICS:
+                language, _, outcome = rest.partition("/")
+                counts[phase, language, outcome] = found.committed if found.committed is not None else found.attempted
+    return counts
 
 
 def _add(gate: Any, phase: Phase) -> Any:
@@ -92,7 +127,7 @@ def _add(gate: Any, phase: Phase) -> Any:
         gate
         | f"{phase.name}: tasks" >> beam.ParDo(_Tasks(phase.tasks))
         | f"{phase.name}: spread" >> beam.GroupByKey()
-        | f"{phase.name}: run" >> beam.ParDo(_Run(phase.function))
+        | f"{phase.name}: run" >> beam.ParDo(_Run(phase))
         | f"{phase.name}: wait" >> beam.GroupByKey()
     )
 
@@ -111,26 +146,38 @@ class _Tasks(beam.DoFn):  # type: ignore[misc]
 
 
 class _Run(beam.DoFn):  # type: ignore[misc]
-    """A shell around a function of one task."""
+    """A shell around a function of one task; what that counted goes to Beam's metrics, too."""
 
-    def __init__(self, function: Callable[[Any], None]) -> None:
-        self._function = function
+    def __init__(self, phase: Phase) -> None:
+        self._function, self._name = phase.function, phase.name
 
     def process(self, numbered: tuple[int, Sequence[Any]]) -> Iterator[tuple[int, int]]:
         number, tasks = numbered
         for task in tasks:
             if number >= 0:
-                self._function(task)
+                self._count(self._function(task))
         yield 0, number
+
+    def _count(self, tally: Tally | None) -> None:
+        languages: Counter[tuple[str, str]] = Counter()
+        for (_, language, outcome), count in tally.outcomes.items() if tally else ():
+            languages[language, outcome] += count
+        for (language, outcome), count in languages.items():
+            Metrics.counter(_METRICS, f"{self._name}/{language}/{outcome}").inc(count)
+
+
+def _runner_name(beam_args: Sequence[str]) -> str | None:
+    named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    named.add_argument("--runner")
+    name: str | None = named.parse_known_args(list(beam_args))[0].runner
+    return name
 
 
 def _engine(
     config: RunConfig, weight: int, phases: Sequence[Phase], beam_args: Sequence[str]
 ) -> tuple[Any, list[str], int]:
     """The runner, None for one that Beam finds by its name; all arguments; how many elements a pipeline begins with."""
-    named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    named.add_argument("--runner")
-    name = named.parse_known_args(list(beam_args))[0].runner
+    name = _runner_name(beam_args)
     if name is None:
         return FnApiRunner(), [*_local_arguments(config, weight, phases), *beam_args], 1
     if name != "DaskRunner":

@@ -17,6 +17,7 @@ from collection.splits import SplitConfig
 from collection.store import PartWriter
 from collection.validate import problems
 from glotmill.errors import ConfigError, OutputError, SourceError
+from pipelines import runner
 from pipelines.build import BuildConfig, build
 from pipelines.ingest import IngestConfig, SourceConfig, ingest
 from pipelines.job import DuplicateConfig
@@ -150,6 +151,18 @@ def test_many_parts_and_workers_give_the_same_bytes(stage, tmp_path, monkeypatch
     build([folder], BuildConfig(run=IN_MEMORY), tmp_path / "one")
     build([folder], BuildConfig(run=RunConfig(mode="multi_processing", workers=2)), tmp_path / "two")
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
+
+
+def test_beams_metrics_and_the_manifest_tell_the_same(stage, tmp_path, monkeypatch):
+    found, run = [], runner.run
+    monkeypatch.setattr(runner, "run", lambda *arguments: found.append(run(*arguments)))
+    folder = stage("a", extra=[{"inputs": "A?", "targets": "Jibu ni hili tu hapa, basi.", "language": "swh_Latn"}] * 3)
+    build([folder], BuildConfig(run=IN_MEMORY), tmp_path / "collection")
+    for place, phase, metrics in ((folder, "ingest", found[0]), (tmp_path / "collection", "sort", found[1])):
+        told = Manifest.read(place).languages.items()
+        kept = {(phase, code, "kept"): one.rows_out for code, one in told if one.rows_out}
+        rejected = {(phase, code, reason): n for code, one in told for reason, n in one.rejected.items()}
+        assert metrics == kept | rejected
 
 
 def test_a_killed_build_is_taken_up_where_it_was(stage, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from collection.manifest import KEPT, Tally
 from collection.record import Message, Record
 from collection.stage import Workplace, stage
 from collection.store import PartWriter, records
@@ -70,6 +71,26 @@ def test_an_option_that_beam_does_not_take_is_an_error_of_the_user(tmp_path):
 def test_what_comes_after_the_dashes_reaches_beam(tmp_path):
     # The old direct runner, by Beam's own option: the same work on another engine.
     with stage(tmp_path / "out", {"command": "t"}) as place:
-        write = partial(Path.write_text, data="done")
-        run([Phase("p", write, [tmp_path / "file"])], RunConfig(), 0, ["--runner=BundleBasedDirectRunner"], place)
-    assert (tmp_path / "file").read_text() == "done"
+        run([Phase("p", Path.touch, [tmp_path / "file"])], RunConfig(), 0, ["--runner=BundleBasedDirectRunner"], place)
+    assert (tmp_path / "file").exists()
+
+
+def _counts(number):
+    tally = Tally()
+    tally.outcomes["s", "swh_Latn", KEPT] += number
+    tally.outcomes["t", "swh_Latn", KEPT] += 1
+    tally.outcomes["s", "heb_Hebr", "near_duplicate"] += 2
+    return tally
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_what_tasks_count_is_in_beams_metrics(tmp_path, mode):
+    with stage(tmp_path / "out", {"command": "t"}) as place:
+        phases = [Phase("first", _counts, [1, 2, 3]), Phase("second", _counts, [10]), Phase("none", print, [1])]
+        found = run(phases, RunConfig(mode, workers=2), 0, (), place)
+    assert found == {
+        ("first", "swh_Latn", KEPT): 9,
+        ("first", "heb_Hebr", "near_duplicate"): 6,
+        ("second", "swh_Latn", KEPT): 11,
+        ("second", "heb_Hebr", "near_duplicate"): 2,
+    }

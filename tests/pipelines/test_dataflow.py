@@ -1,0 +1,132 @@
+"""Jobs for Dataflow: the whole graph is built as it would be sent, without a cloud; nothing is run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glotmill.errors import ConfigError, DryRun
+from pipelines.build import BuildConfig, build
+from pipelines.ingest import IngestConfig, SourceConfig, ingest
+from pipelines.runner import RunConfig
+
+IMAGE = "europe-docker.pkg.dev/my-project-123/glotmill/worker:1"
+ARGUMENTS = [
+    "--runner=DataflowRunner",
+    "--dry_run=True",
+    "--project=my-project-123",
+    "--region=europe-west1",
+    "--temp_location=gs://my-bucket/tmp",
+    "--sdk_location=container",
+    f"--sdk_container_image={IMAGE}",
+]
+ROW = {"inputs": "Je, wiki ina siku ngapi?", "targets": "Wiki moja ina siku saba.", "language": "swh_Latn"}
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """The pipelines that Dataflow's runner was given, as it would send them."""
+    from apache_beam.internal.gcp import auth
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
+    # The one thing that only a cloud has; it would be looked for for twenty seconds.
+    monkeypatch.setattr(auth, "get_service_credentials", lambda options: None)
+    found, run = [], DataflowRunner.run_pipeline
+
+    def kept(self, *arguments, **more):
+        result = run(self, *arguments, **more)
+        found.append(self.proto_pipeline)
+        return result
+
+    monkeypatch.setattr(DataflowRunner, "run_pipeline", kept)
+    return found
+
+
+def source(bucket):
+    (bucket / "source").mkdir(parents=True, exist_ok=True)
+    (bucket / "source/rows.jsonl").write_text(json.dumps(ROW) + "\n")
+    return IngestConfig(sources=(SourceConfig("xp3x", str(bucket / "source")),), run=RunConfig(mode="in_memory"))
+
+
+def steps(graph):
+    return {one.unique_name for one in graph.components.transforms.values()}
+
+
+def test_the_graphs_of_ingest_and_build_are_whole(bucket, graphs):
+    config = source(bucket)
+    with pytest.raises(DryRun, match=r"the job graph has \d+ steps in 1 phases; nothing was run"):
+        ingest(config, bucket / "in", beam_args=ARGUMENTS)
+    assert not (bucket / "in/manifest.json").exists() and not (bucket / "in/.work").exists()
+    assert {"Start", "ingest: tasks", "ingest: spread", "ingest: run", "ingest: wait"} <= steps(graphs[0])
+
+    ingest(config, bucket / "in")
+    with pytest.raises(DryRun):
+        build([bucket / "in"], BuildConfig(), bucket / "out", beam_args=ARGUMENTS)
+    phases = ("fingerprint", "find", "sign", "pair", "shingle", "compare", "cluster", "sort", "gather")
+    assert {f"{phase}: run" for phase in phases} <= steps(graphs[1])
+    for graph in graphs:
+        images = [one.payload for one in graph.components.environments.values()]
+        assert images and all(IMAGE.encode() in payload for payload in images)
+
+
+def test_what_a_worker_is_sent_is_known_by_name(bucket, graphs):
+    """A worker has glotmill installed: functions travel as names of its modules, not as code."""
+    with pytest.raises(DryRun):
+        ingest(source(bucket), bucket / "in", beam_args=ARGUMENTS)
+    sent = b"".join(one.spec.payload for one in graphs[0].components.transforms.values())
+    assert b"__main__" not in sent and len(sent) < 20_000
+
+
+def test_a_dry_run_does_not_disturb_a_killed_run(bucket, graphs):
+    config = source(bucket)
+    with pytest.raises(DryRun):
+        ingest(config, bucket / "in", beam_args=ARGUMENTS)
+    from collection.stage import stage
+    from pipelines import ingest as module
+
+    identity = {}
+    take = module.stage
+    module.stage = lambda out, told, fresh: identity.update(told) or take(out, told, fresh)
+    try:
+        with pytest.raises(DryRun):
+            ingest(config, bucket / "in", beam_args=ARGUMENTS)
+    finally:
+        module.stage = take
+    with pytest.raises(ZeroDivisionError), stage(bucket / "in", identity) as place:
+        with place.piece("done-before"):
+            pass
+        raise ZeroDivisionError
+    with pytest.raises(DryRun):
+        ingest(config, bucket / "in", beam_args=ARGUMENTS)
+    assert (bucket / "in/.work/done/done-before.json").exists()
+
+
+def test_paths_that_workers_cannot_see_are_an_error(tmp_path, bucket):
+    config = source(bucket)
+    with pytest.raises(ConfigError, match=r"workers cannot see .*/out: expected a path such as gs://"):
+        ingest(config, tmp_path / "out", beam_args=ARGUMENTS)
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
+    here = IngestConfig(sources=(SourceConfig("xp3x", str(tmp_path / "rows.jsonl")),))
+    with pytest.raises(ConfigError, match=r"cannot see .*rows\.jsonl"):
+        ingest(here, bucket / "out", beam_args=ARGUMENTS)
+
+
+def test_a_dry_run_of_another_runner_would_be_a_real_one(tmp_path, bucket):
+    with pytest.raises(ConfigError, match="--dry_run is for --runner=DataflowRunner"):
+        ingest(source(bucket), bucket / "out", beam_args=["--dry_run=True"])
+
+
+def test_from_the_shell(bucket):
+    source(bucket)
+    command = [Path(sys.executable).with_name("glotmill"), "ingest", "--source", f"xp3x={bucket}/source"]
+    done = subprocess.run(
+        [*command, "--out", f"{bucket}/in", "--", *ARGUMENTS],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NO_GCE_CHECK": "true"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("dry run: the job graph has")
