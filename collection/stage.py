@@ -34,6 +34,7 @@ class Marker:
 
     tally: Tally
     seconds: float
+    cpu_seconds: float
     extra: Mapping[str, Any]
 
 
@@ -58,7 +59,18 @@ class Workplace:
             values = json.loads(self.marker(name).read_text("utf-8"))
         except FileNotFoundError:
             raise GlotmillError(f"{name} was not done, though the engine told of no error") from None
-        return Marker(Tally.from_json(values["tally"]), values["seconds"], values["extra"])
+        return Marker(Tally.from_json(values["tally"]), values["seconds"], values["cpu_seconds"], values["extra"])
+
+    def costs(self) -> dict[str, dict[str, float]]:
+        """Of each phase that is done, its pieces of work and what they took, in the order of their names."""
+        found: dict[str, dict[str, float]] = {}
+        for path in sorted((self.folder / "done").glob("*.json")):
+            phase = found.setdefault(path.stem.rpartition("-")[0], {"tasks": 0, "seconds": 0.0, "cpu_seconds": 0.0})
+            marker = self.read(path.stem)
+            phase["tasks"] += 1
+            for name in ("seconds", "cpu_seconds"):
+                phase[name] = round(phase[name] + getattr(marker, name), 3)
+        return found
 
     def beat(self, name: str, rows: int, weight: int) -> None:
         """Notes how far a piece of work has come; nothing is lost if the note is."""
@@ -82,6 +94,7 @@ class Workplace:
             values = {
                 "tally": piece.tally.to_json(),
                 "seconds": round(time.monotonic() - piece.begun, 3),
+                "cpu_seconds": round(time.thread_time() - piece.cpu_begun, 3),
                 "extra": dict(piece.extra),
             }
             files.write_text(self.marker(name), json.dumps(values, ensure_ascii=False))
@@ -132,7 +145,7 @@ class PieceOfWork:
 
     def __init__(self, place: Workplace, name: str) -> None:
         self._place, self._name = place, name
-        self.begun = time.monotonic()
+        self.begun, self.cpu_begun = time.monotonic(), time.thread_time()
         self._next_beat = self.begun
         self._pause = 10.0 if is_remote(place.folder) else 1.0  # every beat is a request there
         self.tally = Tally()

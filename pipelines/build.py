@@ -177,7 +177,7 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         else {},
         notes=[f"{shared} texts stand under more than one language; each keeps its row"] if shared else [],
         upstream=[asdict(one) for one in upstream],
-        run={**version.describe(), "identity": identity_hash(identity)},
+        run={**version.describe(), "identity": identity_hash(identity), "phases": job.place.costs()},
     )
     manifest.warnings = unfair_reasons(manifest.languages)
     files.write_text(out / "stats.json", json.dumps(stats.to_json(languages), ensure_ascii=False, indent=2) + "\n")

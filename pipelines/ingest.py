@@ -208,6 +208,7 @@ def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], pla
             **version.describe(),
             "identity": identity_hash(identity),
             "shard_seconds": round(sum(marker.seconds for marker in markers), 1),
+            "shard_cpu_seconds": round(sum(marker.cpu_seconds for marker in markers), 1),
         },
     )
     manifest.warnings = unfair_reasons(manifest.languages)
