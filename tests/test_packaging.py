@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -53,6 +54,14 @@ def test_a_wheel_holds_nothing_else_but_its_own_notes(wheel):
     (note,) = notes
     assert b"glotmill = cli.main:main" in wheel[f"{note}/entry_points.txt"]
     assert any("LICENSE" in name for name in wheel)
+
+
+def test_the_image_of_dataflows_workers_has_all_packages_and_the_same_beam():
+    image = (ROOT / "deploy/dataflow/Dockerfile").read_text("utf-8")
+    locked = re.search(r"^apache-beam==(.+)$", (ROOT / "requirements.lock").read_text("utf-8"), re.M)[1]
+    assert f"FROM apache/beam_python3.11_sdk:{locked}\n" in image
+    packages = [name.rstrip("*") for name in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]]
+    assert [name for name in packages if f"COPY {name} /opt/glotmill/{name}\n" not in image] == []
 
 
 def test_the_lock_pins_every_dependency_and_names_no_place():
