@@ -50,8 +50,14 @@ class Progress:
     def _show(self, beats: Callable[[], Iterable[tuple[int, int]]], total: int, stop: threading.Event) -> None:
         begun = time.monotonic()
         first = _sum(beats())
-        while not stop.wait(_ON_TERMINAL if self._terminal else _ELSEWHERE):
-            self._line(first, _sum(beats()), total, time.monotonic() - begun)
+        pause = _ON_TERMINAL if self._terminal else _ELSEWHERE
+        took = 0.0
+        # Thousands of pieces of work, or a store far away, take a while to be asked: a twentieth of the time is enough.
+        while not stop.wait(max(pause, 20 * took)):
+            asked = time.monotonic()
+            now = _sum(beats())
+            took = time.monotonic() - asked
+            self._line(first, now, total, time.monotonic() - begun)
         if self._terminal and self._stream is not None:
             self._line(first, _sum(beats()), total, time.monotonic() - begun)
             print(file=self._stream, flush=True)

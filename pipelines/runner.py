@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import logging
 import os
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 # Beam warns at its import about clients of clouds that are not in use.
 logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
+from apache_beam.internal import pickler  # noqa: E402
 from apache_beam.metrics import Metrics  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, TestOptions  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
 from collection.manifest import Tally  # noqa: E402
 from collection.stage import Workplace  # noqa: E402
+from glotmill import files  # noqa: E402
 from glotmill.errors import ConfigError, DryRun, MissingDependencyError  # noqa: E402
 from glotmill.paths import as_path, is_remote  # noqa: E402
 
@@ -75,8 +79,8 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(runner=runner, options=options)
     gate = pipeline | "Start" >> beam.Create(range(seeds))
-    for phase in phases:
-        gate = _add(gate, phase)
+    for phase, path in zip(phases, _written(phases, place), strict=True):
+        gate = _add(gate, phase.name, path)
     result: Any = None
     try:
         result = pipeline.run()
@@ -117,7 +121,23 @@ def _counts(result: Any) -> Counts:
     return counts
 
 
-def _add(gate: Any, phase: Phase) -> Any:
+def _written(phases: Sequence[Phase], place: Workplace) -> list[str]:
+    """Leaves each phase in a file, and tells the files: a job graph may not be large, and tasks can be many."""
+    folder, paths = place.folder / "phases" / uuid.uuid4().hex, []
+    for number, phase in enumerate(phases):
+        with files.appearing(folder / f"{number}") as temporary:
+            temporary.write_bytes(pickler.dumps(phase))
+        paths.append(str(folder / f"{number}"))
+    return paths
+
+
+@functools.lru_cache(maxsize=2)
+def _phase(path: str) -> Phase:
+    """A phase from its file; read once by each worker."""
+    return cast(Phase, pickler.loads(as_path(path).read_bytes()))
+
+
+def _add(gate: Any, name: str, path: str) -> Any:
     """The tasks of a phase, begun when `gate` has its one element; gives one element when all are done.
 
     Grouping spreads the tasks over workers, and waits for all of them: Beam's own transforms for either are many
@@ -125,45 +145,47 @@ def _add(gate: Any, phase: Phase) -> Any:
     """
     return (
         gate
-        | f"{phase.name}: tasks" >> beam.ParDo(_Tasks(phase.tasks))
-        | f"{phase.name}: spread" >> beam.GroupByKey()
-        | f"{phase.name}: run" >> beam.ParDo(_Run(phase))
-        | f"{phase.name}: wait" >> beam.GroupByKey()
+        | f"{name}: tasks" >> beam.ParDo(_Tasks(path))
+        | f"{name}: spread" >> beam.GroupByKey()
+        | f"{name}: run" >> beam.ParDo(_Run(path))
+        | f"{name}: wait" >> beam.GroupByKey()
     )
 
 
 class _Tasks(beam.DoFn):  # type: ignore[misc]
     """Gives out the tasks, numbered, and nothing for a task, so that a phase without tasks ends, too."""
 
-    def __init__(self, tasks: Sequence[Any] | Callable[[], Sequence[Any]]) -> None:
-        self._tasks = tasks
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def process(self, gate: Any) -> Iterator[tuple[int, Any]]:
         if isinstance(gate, int) and gate > 0:
             return  # of the elements that a pipeline begins with, the first is enough
         yield -1, None
-        yield from enumerate(self._tasks() if callable(self._tasks) else self._tasks)
+        tasks = _phase(self._path).tasks
+        yield from enumerate(tasks() if callable(tasks) else tasks)
 
 
 class _Run(beam.DoFn):  # type: ignore[misc]
     """A shell around a function of one task; what that counted goes to Beam's metrics, too."""
 
-    def __init__(self, phase: Phase) -> None:
-        self._function, self._name = phase.function, phase.name
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def process(self, numbered: tuple[int, Sequence[Any]]) -> Iterator[tuple[int, int]]:
         number, tasks = numbered
         for task in tasks:
             if number >= 0:
-                self._count(self._function(task))
+                phase = _phase(self._path)
+                self._count(phase.name, phase.function(task))
         yield 0, number
 
-    def _count(self, tally: Tally | None) -> None:
+    def _count(self, name: str, tally: Tally | None) -> None:
         languages: Counter[tuple[str, str]] = Counter()
         for (_, language, outcome), count in tally.outcomes.items() if tally else ():
             languages[language, outcome] += count
         for (language, outcome), count in languages.items():
-            Metrics.counter(_METRICS, f"{self._name}/{language}/{outcome}").inc(count)
+            Metrics.counter(_METRICS, f"{name}/{language}/{outcome}").inc(count)
 
 
 def _runner_name(beam_args: Sequence[str]) -> str | None:

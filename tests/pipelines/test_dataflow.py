@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from collection.stage import Workplace
 from glotmill.errors import ConfigError, DryRun
 from pipelines.build import BuildConfig, build
 from pipelines.ingest import IngestConfig, SourceConfig, ingest
-from pipelines.runner import RunConfig
+from pipelines.runner import Phase, RunConfig, run
 
 IMAGE = "europe-docker.pkg.dev/my-project-123/glotmill/worker:1"
 ARGUMENTS = [
@@ -78,6 +79,13 @@ def test_what_a_worker_is_sent_is_known_by_name(bucket, graphs):
         ingest(source(bucket), bucket / "in", beam_args=ARGUMENTS)
     sent = b"".join(one.spec.payload for one in graphs[0].components.transforms.values())
     assert b"__main__" not in sent and len(sent) < 20_000
+
+
+def test_the_graph_is_small_however_many_tasks_there_are(bucket, graphs):
+    tasks = [f"gs://my-bucket/some/folder/part-{number:05d}" for number in range(10_000)]
+    with pytest.raises(DryRun):
+        run([Phase("p", print, tasks), Phase("q", print, tasks)], RunConfig(), 0, ARGUMENTS, Workplace(str(bucket)))
+    assert graphs[0].ByteSize() < 50_000  # Dataflow takes ten megabytes
 
 
 def test_a_dry_run_does_not_disturb_a_killed_run(bucket, graphs):
