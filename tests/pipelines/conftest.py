@@ -44,4 +44,5 @@ def server():
 
 @pytest.fixture
 def bucket(server, request):
-    return as_path(f"s3://bucket/{request.node.name.strip(']').replace('[', ' ')}")
+    """A folder of the test's own in the store."""
+    return as_path(f"s3://bucket/{request.path.stem}/{request.node.name.strip(']').replace('[', ' ')}")
