@@ -2,8 +2,8 @@
 
 A text is cut into pieces of eight words, or, in scripts without spaces, of as many characters as stand for them. A row
 holds an item if half of the item's pieces are in it. An item of five to seven words is one piece, which a row holds or
-not; what is shorter is anybody's phrase, and cannot be told. Nor can a piece that a thousand items have: it is what the
-set is written in, not what it asks.
+not; what is shorter is anybody's phrase, and cannot be told. Nor can a piece that many items of a set have: it is what
+the set is written in, not what it asks.
 
     index = Index.of([Item("xquad.sw", "17", "Nani aligundua penisilini mwaka wa 1928 huko London?")])
     [Hit(row=0, item=0, share=1.0)] == find(["Swali: nani aligundua penisilini mwaka wa 1928 huko London"], index)
@@ -29,7 +29,8 @@ from glotmill.errors import ConfigError
 
 WORDS: Final = 8
 FEWEST_WORDS: Final = 5
-_MOST_ITEMS: Final = 1_000  # that may share a piece
+# So many of a set's texts may share a piece that tells one of them: a share of all, within bounds.
+_MOST_SHARE, _MOST_AT_LEAST, _MOST = 0.05, 10, 1_000
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,15 @@ class _Way(NamedTuple):
     script: str  # "" for words
 
 
+class Total(NamedTuple):
+    """The items of a set and their different texts, and how many of either cannot be told."""
+
+    items: int
+    untold: int
+    texts: int
+    untold_texts: int
+
+
 @dataclass(frozen=True)
 class Index:
     """The pieces of all items. `pieces[way]` has the sorted hashes of one way of cutting, and the item of each.
@@ -77,7 +87,7 @@ class Index:
     ids: tuple[str, ...]
     set_of: Counts
     sizes: Counts  # distinct pieces of each text; 0 for one that cannot be told
-    totals: tuple[tuple[int, int], ...]  # of each set, its items, and of how many no text can be told
+    totals: tuple[Total, ...]  # of each set
     pieces: dict[_Way, tuple[Hashes, Counts]]
 
     @classmethod
@@ -98,32 +108,35 @@ class Index:
         for place, text in enumerate(texts):
             if way := _way_of(text):
                 ways.setdefault(way, []).append(place)
+        numbers = {name: number for number, name in enumerate(sets)}
+        set_of = np.array([numbers[item.set] for item in known], np.int64)
         sizes = np.zeros(len(known), np.int64)
         pieces = {}
         for way, members in ways.items():
             cut = _cut([texts[place] for place in members], way)
-            pieces[way] = _telling(cut.hashes, np.repeat(np.array(members, np.int64), np.diff(cut.offsets)))
+            pieces[way] = _telling(cut.hashes, np.repeat(np.array(members, np.int64), np.diff(cut.offsets)), set_of)
             sizes += np.bincount(pieces[way][1], None, len(known))
-        numbers = {name: number for number, name in enumerate(sets)}
-        set_of = np.array([numbers[item.set] for item in known], np.int64)
-        counted = [[0, 0] for _ in sets]
+        counted = [[0, 0, 0, 0] for _ in sets]
         for (name, _), its in texts_of.items():
             counted[numbers[name]][0] += 1
             counted[numbers[name]][1] += not any(sizes[place] for place in its)
-        totals = tuple((items, untold) for items, untold in counted)
+        for number, size in zip(set_of.tolist(), sizes.tolist(), strict=True):
+            counted[number][2] += 1
+            counted[number][3] += not size
+        totals = tuple(Total(*one) for one in counted)
         return cls(sets, tuple(item.id for item in known), set_of, sizes, totals, pieces)
 
     def name(self, item: int) -> tuple[str, str]:
         """The set and the id of an item."""
         return self.sets[self.set_of[item]], self.ids[item]
 
-    def counts(self) -> dict[str, tuple[int, int]]:
-        """Of each set, how many items there are, and of how many no text can be told."""
+    def counts(self) -> dict[str, Total]:
+        """How many items and texts each set has, and how many of them cannot be told."""
         return dict(zip(self.sets, self.totals, strict=True))
 
     def save(self, path: Path) -> None:
         """Writes the index as one file."""
-        names = orjson.dumps([self.sets, self.ids, self.totals])
+        names = orjson.dumps([self.sets, self.ids, [tuple(total) for total in self.totals]])
         arrays: dict[str, Any] = {"set_of": self.set_of, "sizes": self.sizes, "names": np.frombuffer(names, np.uint8)}
         for way, (hashes, owners) in self.pieces.items():
             arrays |= {f"hashes {way.words} {way.script}": hashes, f"owners {way.words} {way.script}": owners}
@@ -139,7 +152,7 @@ class Index:
                     _, words, script = name.split(" ")
                     pieces[_Way(int(words), script)] = arrays[name], arrays[name.replace("hashes", "owners", 1)]
             sets, ids, totals = orjson.loads(arrays["names"].tobytes())
-            counted = tuple((items, untold) for items, untold in totals)
+            counted = tuple(Total(*one) for one in totals)
             return cls(tuple(sets), tuple(ids), arrays["set_of"], arrays["sizes"], counted, pieces)
 
 
@@ -165,19 +178,27 @@ _FOUND: Final = np.dtype([("row", "<i8"), ("item", "<i8"), ("share", "<f8")])
 
 
 def plain(text: str) -> str:
-    """A text without punctuation, case, or runs of blanks: what copies of it may differ in."""
-    return comparable(_punctuation().sub(" ", text))
+    """A text without punctuation, case, runs of blanks, or signs that nobody sees: what copies of it may differ in."""
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", text)
+    if not text.isprintable():
+        text = _of_categories("Cf").sub("", text)
+    return comparable(_of_categories("P", "S").sub(" ", text))
 
 
-def _telling(hashes: Hashes, owners: Counts) -> tuple[Hashes, Counts]:
-    """Each piece of each item once, sorted, without those that too many items have."""
-    order = np.lexsort((owners, hashes))
+def _telling(hashes: Hashes, owners: Counts, set_of: Counts) -> tuple[Hashes, Counts]:
+    """Each piece of each text once, sorted, without those that too many texts of a set have."""
+    order = np.lexsort((owners, set_of[owners], hashes))
     hashes, owners = hashes[order], owners[order]
     new = np.ones(len(hashes), bool)
     new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
     hashes, owners = hashes[new], owners[new]
-    _, place, count = np.unique(hashes, return_inverse=True, return_counts=True)
-    few = count[place] <= _MOST_ITEMS
+    sets = set_of[owners]
+    begins = np.ones(len(hashes), bool)
+    begins[1:] = (hashes[1:] != hashes[:-1]) | (sets[1:] != sets[:-1])
+    sharing = np.diff(np.append(np.flatnonzero(begins), len(hashes)))
+    most = np.clip(_MOST_SHARE * np.bincount(set_of), _MOST_AT_LEAST, _MOST)
+    few = np.repeat(sharing <= most[sets[begins]], sharing)
     return hashes[few], owners[few]
 
 
@@ -207,7 +228,7 @@ def _counts(cut: Shingles, hashes: Hashes, owners: Counts) -> _Counted:
     rows, first, many = once[0], once[1], once[2] - once[1]
     keys, held = np.empty(0, np.int64), np.empty(0, np.int64)
     width = int(owners.max()) + 1 if len(owners) else 1
-    # No piece is in more than a thousand items, so a part of them is never much larger than it should be.
+    # A piece is in no more than a thousand items of a set, so a part of them is never much larger than it should be.
     for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(np.cumsum(many) // _PAIRS_AT_ONCE)) + 1):
         pairs = np.repeat(rows[part] * width, many[part]) + owners[ranges(first[part], many[part])]
         new, counts = np.unique(pairs, return_counts=True)
@@ -238,13 +259,15 @@ def _cut(texts: Sequence[str], way: _Way) -> Shingles:
 
 
 def _has_script(text: str, way: _Way) -> bool:
-    return not way.script or SCRIPTS[way.script].count(text) >= _characters(way) // 2
+    return not way.script or SCRIPTS[way.script].count(text) > 0
 
 
 @functools.cache
-def _punctuation() -> re.Pattern[str]:
-    """All punctuation and symbols; not \\W, which takes the vowel signs of half of Asia."""
-    signs = [chr(point) for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point))[0] in "PS"]
+def _of_categories(*categories: str) -> re.Pattern[str]:
+    """All characters of some categories of Unicode; not \\W, which takes the vowel signs of half of Asia."""
+    signs = [
+        chr(point) for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point)).startswith(categories)
+    ]
     ranges, start = [], 0
     for place in range(1, len(signs) + 1):
         if place == len(signs) or ord(signs[place]) != ord(signs[place - 1]) + 1:

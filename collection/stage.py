@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collection.manifest import Tally
+from collection.manifest import Manifest, Tally
 from glotmill import files, locks
-from glotmill.errors import DryRun, GlotmillError, OutputError, UserError, explain_os_error
-from glotmill.paths import absolute, as_path, is_remote, real, remove_tree
+from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_error
+from glotmill.paths import absolute, as_path, files_below, files_in, is_remote, names_in, real, remove
 from glotmill.progress import Progress
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
@@ -64,7 +64,7 @@ class Workplace:
     def costs(self) -> dict[str, dict[str, float]]:
         """Of each phase that is done, its pieces of work and what they took, in the order of their names."""
         found: dict[str, dict[str, float]] = {}
-        for path in sorted((self.folder / "done").glob("*.json")):
+        for path in files_in(self.folder / "done", ".json"):
             phase = found.setdefault(path.stem.rpartition("-")[0], {"tasks": 0, "seconds": 0.0, "cpu_seconds": 0.0})
             marker = self.read(path.stem)
             phase["tasks"] += 1
@@ -79,7 +79,7 @@ class Workplace:
 
     def beats(self) -> Iterator[tuple[int, int]]:
         """Rows and weight done in each piece of work that is finished or at work."""
-        for path in list((self.folder / "beats").glob("*")):
+        for path in files_in(self.folder / "beats"):
             with contextlib.suppress(OSError, ValueError):
                 rows, weight = path.read_text("ascii").split()
                 yield int(rows), int(weight)
@@ -117,7 +117,7 @@ class Workplace:
 
     def error(self) -> GlotmillError | None:
         """The first error that a piece of work left, as one to raise."""
-        for path in sorted((self.folder / "errors").glob("*.json")):
+        for path in files_in(self.folder / "errors", ".json"):
             with contextlib.suppress(OSError, ValueError):
                 note = json.loads(path.read_text("utf-8"))
                 return (
@@ -170,21 +170,16 @@ def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterat
             _clear(out)
         _check_identity(out, identity)
         place = Workplace(absolute(out))  # workers may stand elsewhere
-        begins = not (place.folder / "run.json").exists()
         try:
             for name in ("done", "beats", "errors"):
                 (place.folder / name).mkdir(parents=True, exist_ok=True)
-            for path in (place.folder / "errors").glob("*.json"):
-                path.unlink()
+            for path in files_in(place.folder / "errors", ".json"):
+                remove(path)
             if not is_remote(out):
                 (place.folder / "errors" / _LAST_RESORT).write_text(" " * _NOTE_BYTES, "ascii")
             files.remove_leftovers(out)
             files.write_text(place.folder / "run.json", json.dumps(identity, ensure_ascii=False, sort_keys=True))
             yield place
-        except DryRun:
-            if begins:
-                clear_work(out)
-            raise
         except OSError as error:
             raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
 
@@ -217,14 +212,22 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 def clear_work(out: Path) -> None:
     """Removes the workplace of a run that is complete."""
     with contextlib.suppress(OSError):
-        remove_tree(out / ".work")
+        remove(out / ".work")
+
+
+def complete(out: Path, manifest: Manifest) -> None:
+    """Ends a stage: its manifest appears, complete, and its workplace goes. OutputError if the lock was lost."""
+    locks.check(out)
+    manifest.complete = True
+    manifest.write(out)
+    clear_work(out)
 
 
 def _check_clearing(out: Path, identity: Mapping[str, Any]) -> None:
     """OutputError where more than an earlier run's output would go: somebody's files, or what this run is to read."""
     _check_strangers(out)
     marks = (out / "manifest.json", out / ".work" / "run.json")
-    if any(path.name not in (".lock", ".work") for path in out.iterdir()) and not any(
+    if any(name not in (".lock", ".work") for name in names_in(out)) and not any(
         "command" in _peek(path) for path in marks
     ):
         raise OutputError(f"{out} was not written by glotmill, so --fresh does not clear it: choose another --out")
@@ -246,12 +249,21 @@ def _peek(path: Path) -> Mapping[str, Any]:
 
 
 def _clear(out: Path) -> None:
+    """Removes an earlier run's output. Stopped on the way, it leaves a mark: nobody takes what is left for a run's."""
+    if not any(name not in (".lock",) for name in names_in(out)):
+        return
+    files.write_text(out / ".work" / "run.json", json.dumps({"command": "--fresh", _CLEARING: True}))
+    remove(out / "manifest.json")
+    for path in files_below(out / ".work"):
+        if path != out / ".work" / "run.json":
+            remove(path)
     for name in _OWN:
-        path = out / name
-        if path.is_dir() and not path.is_symlink():
-            remove_tree(path)
-        elif name != ".lock":
-            path.unlink(missing_ok=True)
+        if name not in (".lock", ".work"):
+            remove(out / name)
+    remove(out / ".work")
+
+
+_CLEARING = "clearing"
 
 
 def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
@@ -259,6 +271,8 @@ def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
     for path, read in ((out / ".work" / "run.json", _run_identity), (out / "manifest.json", _manifest_identity)):
         if path.exists():
             before = read(path)
+            if _CLEARING in before:
+                raise OutputError(f"{out} was being cleared when that was stopped: --fresh goes on with it")
             difference = _difference(before, identity)
             if difference:
                 raise OutputError(
@@ -266,12 +280,12 @@ def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
                     "Use another --out, or --fresh to throw it away and start over"
                 )
             return
-    if any(path.name not in (".lock", ".work") for path in out.iterdir()):
+    if any(name not in (".lock", ".work") for name in names_in(out)):
         raise OutputError(f"{out} holds data without a manifest: choose an empty or new folder for --out")
 
 
 def _check_strangers(out: Path) -> None:
-    strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
+    strangers = [name for name in names_in(out) if name not in _OWN]
     if strangers:
         raise OutputError(
             f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"

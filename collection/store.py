@@ -19,13 +19,13 @@ from collection.record import Record
 from collection.reject import Reject
 from glotmill import files
 from glotmill.errors import SourceError
-from glotmill.paths import readable
+from glotmill.paths import files_below, readable
 
 # A row group is closed at this many rows or bytes: small enough for flat memory, large enough to compress.
 GROUP_ROWS: Final = 10_000
 GROUP_BYTES: Final = 8 << 20
 # A batch that is read holds about as much as this, however long its rows are.
-_BATCH_BYTES: Final = 24 << 20
+BATCH_BYTES: Final = 24 << 20
 
 
 def part_name(index: int, count: int) -> str:
@@ -118,14 +118,16 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
 
 def parts(folder: Path, kind: str = "data") -> list[Path]:
     """The Parquet files of `data/` or `rejects/` in a folder that a command wrote, in their order."""
-    return sorted((folder / kind).rglob("*.parquet"))
+    return [path for path in files_below(folder / kind) if path.suffix == ".parquet"]
 
 
-def batches(path: Path, columns: list[str] | None = None, rows: int = 5_000) -> Iterator[pa.RecordBatch]:
-    """The batches of one part, of so many rows, or fewer long ones; SourceError where it is damaged, be it by a bit."""
+def batches(
+    path: Path, columns: list[str] | None = None, rows: int = 5_000, size: int = BATCH_BYTES
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a part, of so many rows or about so many bytes; SourceError where it is damaged, be it by a bit."""
     try:
         with readable(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
-            most = max(1, min(rows, _BATCH_BYTES // _row_bytes(file.metadata)))
+            most = max(1, min(rows, size // _row_bytes(file.metadata)))
             yield from file.iter_batches(batch_size=most, columns=columns)
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error

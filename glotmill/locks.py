@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
-import socket
 import threading
 import time
 import uuid
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from glotmill.errors import OutputError, explain_os_error
-from glotmill.paths import is_remote
+from glotmill.paths import is_remote, remove
 
 # The lock of an object store is renewed so often, and counts for so long after it was renewed.
 _RENEWED, _STALE = 20.0, 90.0
 _NAME: Final = ".lock"
+_lost: set[str] = set()
 
 
 @contextlib.contextmanager
@@ -27,10 +28,16 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds `folder` for this process; OutputError if another one holds it. The lock goes with the process.
 
     In an object store, which knows no processes, the lock of a killed run on another machine counts for another minute
-    and a half.
+    and a half; and a run that was stopped for longer than that can lose its lock, which `check` tells.
     """
     with _held_remotely(folder) if is_remote(folder) else _held(folder):
         yield
+
+
+def check(folder: Path) -> None:
+    """OutputError if the lock of this process was taken by another one."""
+    if str(folder) in _lost:
+        raise OutputError(f"another run took over {folder} while this one stood still: this one ends here")
 
 
 @contextlib.contextmanager
@@ -81,38 +88,48 @@ def _held_remotely(folder: Path) -> Iterator[None]:
         _claim(path, own, folder)
     except OSError as error:
         raise OutputError(explain_os_error(error, f"cannot write to {folder}")) from error
+    _lost.discard(str(folder))
     stop = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(path, own, stop), daemon=True)
+    renewing = threading.Thread(target=_renew, args=(folder, own, stop), daemon=True)
     renewing.start()
     try:
         yield
     finally:
         stop.set()
         renewing.join()
-        if _read(path).get("token") == own:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if _read(path).get("token") == own:
+                remove(path)
 
 
 def _claim(path: Path, own: str, folder: Path) -> None:
-    """Writes the lock where there is none, or one that nobody holds any more."""
-    for _ in range(3):
-        try:
-            with path.open("xb") as file:  # a store that can do it creates it only where there is none
-                file.write(_lock(own))
-        except FileExistsError:
-            found = _read(path)
-            if found and _is_alive(found):
-                holder = f"process {found['process']} on {found['host']}"
-                raise OutputError(_taken(folder, holder)) from None
-            path.unlink(missing_ok=True)
-            continue
-        if _read(path).get("token") == own:
-            return
-    raise OutputError(_taken(folder, "one that began at the same moment"))
+    """Writes the lock where there is none, or where nobody holds it any more."""
+    try:
+        with path.open("xb") as file:  # only where there is none: the store decides who was first
+            file.write(_lock(own))
+        return
+    except FileExistsError:
+        found = _read(path)
+    holder = _taken(folder, f"process {found.get('process', 'unknown')}")
+    if _may_be_alive(path, found):
+        raise OutputError(holder)
+    # Several may have found it so: the one that is first to write its name beside it takes it.
+    try:
+        with (folder / ".work" / "locks" / str(found.get("token", "none"))).open("xb") as file:
+            file.write(own.encode())
+    except FileExistsError:
+        raise OutputError(holder) from None
+    path.write_bytes(_lock(own))
 
 
 def _lock(own: str) -> bytes:
-    values = {"token": own, "host": socket.gethostname(), "process": os.getpid(), "renewed": time.time()}
+    values = {
+        "token": own,
+        "machine": _machine(),
+        "process": os.getpid(),
+        "started": _started(os.getpid()),
+        "renewed": time.time(),
+    }
     return json.dumps(values).encode()
 
 
@@ -124,22 +141,39 @@ def _read(path: Path) -> Mapping[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _is_alive(found: Mapping[str, Any]) -> bool:
-    if time.time() - float(found.get("renewed", 0)) > _STALE:
-        return False
-    if found.get("host") != socket.gethostname():
+def _may_be_alive(path: Path, found: Mapping[str, Any]) -> bool:
+    if found.get("machine") == _machine():
+        return bool(_started(int(found["process"])) == found["started"])
+    if time.time() - float(found.get("renewed", 0)) <= _STALE:
         return True
+    # The clocks of two machines may differ: one that is alive renews its lock while it is looked at.
+    time.sleep(1.5 * _RENEWED)
+    return _read(path) != found
+
+
+@functools.cache
+def _machine() -> str:
+    """What tells machines, their starts, and the containers on them apart."""
     try:
-        os.kill(int(found["process"]), 0)
-    except ProcessLookupError:
-        return False
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
-        return True
-    return True
+        return uuid.uuid4().hex  # nobody can tell: each process is a machine of its own
 
 
-def _renew(path: Path, own: str, stop: threading.Event) -> None:
+def _started(process: int) -> str:
+    """When a process began, in ticks since the machine did; "" for one that is not there."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _renew(folder: Path, own: str, stop: threading.Event) -> None:
+    path = folder / _NAME
     while not stop.wait(_RENEWED):
         with contextlib.suppress(OSError):
-            if _read(path).get("token") == own:
-                path.write_bytes(_lock(own))
+            if _read(path).get("token") != own:
+                _lost.add(str(folder))
+                return
+            path.write_bytes(_lock(own))

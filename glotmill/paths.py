@@ -14,6 +14,7 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -38,6 +39,8 @@ def as_path(text: str | PurePath) -> Path:
         return Path(text)
     if is_remote(text):
         return text  # type: ignore[return-value]
+    if "::" in str(text) or not str(text)[found.end() :].strip("/"):
+        raise UserError(f"{text} is no path: expected one such as {found[0]}BUCKET/FOLDER")
     return _remote_path(str(text), found[1])
 
 
@@ -72,7 +75,11 @@ def absolute(path: Path) -> str:
 def real(path: str | Path) -> str:
     """The path as text that is the same for all names of one place."""
     path = as_path(path)
-    return str(path) if is_remote(path) else os.path.realpath(path)
+    if not is_remote(path):
+        return os.path.realpath(path)
+    protocol = path.fs.protocol  # type: ignore[attr-defined]
+    parts = [part for part in path.path.split("/") if part]  # type: ignore[attr-defined]
+    return f"{protocol if isinstance(protocol, str) else protocol[0]}://{'/'.join(parts)}"
 
 
 def open_to_seek(path: Path) -> IO[bytes]:
@@ -95,13 +102,50 @@ def is_regular(path: Path) -> bool:
     return stat.S_ISREG(path.stat().st_mode)
 
 
-def remove_tree(path: Path) -> None:
-    """Removes a folder and all that is in it."""
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder, however deep, in the order of their names; none where there is no such folder.
+
+    The folder's name is taken as it stands, whatever a glob would make of it.
+    """
+    if not is_remote(folder):
+        return sorted(path for path in folder.rglob("*") if not path.is_dir())
+    root = folder.path.strip("/")  # type: ignore[attr-defined]
+    found = folder.fs.find(root, detail=True)  # type: ignore[attr-defined]
+    names = [
+        name[len(root) + 1 :]
+        for name, told in found.items()
+        if name.startswith(root + "/") and not _marks_a_folder(name, told)
+    ]
+    return sorted(folder / name for name in names)
+
+
+def _marks_a_folder(name: str, told: Any) -> bool:
+    """Whether an object is there only so that an empty folder can be seen."""
+    return name.endswith("/") or str(told.get("Key", told.get("name", ""))).endswith("/") or told["type"] != "file"
+
+
+def files_in(folder: Path, suffix: str = "") -> list[Path]:
+    """The files right in a folder whose names end so, in their order; none where there is no such folder."""
+    return [path for path in files_below(folder) if path.parent == folder and path.name.endswith(suffix)]
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of what is right in a folder."""
+    if not is_remote(folder):
+        return sorted(path.name for path in folder.iterdir())
+    return sorted({path.relative_to(folder).parts[0] for path in files_below(folder)})
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder and all that is in it; what is not there is no error."""
     if is_remote(path):
-        with contextlib.suppress(FileNotFoundError):
-            path.fs.rm(path.path, recursive=True)  # type: ignore[attr-defined]
-    else:
+        for file in [*files_below(path), path]:
+            with contextlib.suppress(FileNotFoundError):
+                file.fs.rm_file(file.path)  # type: ignore[attr-defined]
+    elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def content_tag(path: Path) -> str:
@@ -126,23 +170,28 @@ class _Copies:
     """Copies of objects, the ones used last, up to a number of bytes. One that is still mapped lives on unseen."""
 
     _MOST_BYTES: Final = 8 << 30
+    _KEPT_ANYWAY: Final = 16  # they may just be being opened
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="glotmill-copies-"))
         self._process = os.getpid()
+        self._one_at_a_time = threading.Lock()
         self._kept: OrderedDict[str, int] = OrderedDict()
         atexit.register(self._clear)
 
     def of(self, path: Path) -> Path:
         key = xxhash.xxh3_128_hexdigest(f"{path} {content_tag(path)}".encode())
         copy = self._folder / key
-        if key not in self._kept:
-            path.fs.get_file(path.path, str(copy))  # type: ignore[attr-defined]
-            self._kept[key] = copy.stat().st_size
-        self._kept.move_to_end(key)
-        while len(self._kept) > 1 and sum(self._kept.values()) > self._MOST_BYTES:
-            old, _ = self._kept.popitem(last=False)
-            (self._folder / old).unlink(missing_ok=True)
+        with self._one_at_a_time:
+            if key not in self._kept:
+                coming = self._folder / f"{key}.coming"
+                path.fs.get_file(path.path, str(coming))  # type: ignore[attr-defined]
+                coming.rename(copy)
+                self._kept[key] = copy.stat().st_size
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._KEPT_ANYWAY and sum(self._kept.values()) > self._MOST_BYTES:
+                old, _ = self._kept.popitem(last=False)
+                (self._folder / old).unlink(missing_ok=True)
         return copy
 
     def _clear(self) -> None:

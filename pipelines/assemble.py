@@ -51,7 +51,7 @@ def _sort(part: Part, job: Job, work: PieceOfWork) -> None:
         for batch in store.batches(as_path(part.path), rows=_ROWS_AT_ONCE):
             gone = {row: drops[start + row] for row in range(batch.num_rows) if start + row in drops}
             gone |= _contaminated(batch, gone, job, work)
-            rejects.write_batch(_rejects(batch, gone, f"{part.name}:{{}}", start, job.raw_limit))
+            rejects.write_batch(_rejects(batch, gone, part.name, start, job.raw_limit))
             for source, language, reason in _outcomes(batch, gone):
                 work.tally.outcomes[source, language, reason] += 1
             rows.write_batch(_in_order(batch, gone, job.splits, work))
@@ -102,7 +102,7 @@ def _rejects(batch: pa.RecordBatch, gone: Gone, where: str, start: int, raw_limi
     for row, found in zip(sorted(gone), record.from_batch(_rows_at(batch, sorted(gone))), strict=True):
         reason, detail = gone[row]
         raw = orjson.dumps([turn._asdict() for turn in found.messages]).decode()[:raw_limit]
-        place = where.format(start + row + 1)
+        place = f"{where}:{start + row + 1}"
         rejects.append(Reject(reason, detail, found.id, found.language, found.source, place, raw))
     return reject.to_batch(rejects)
 

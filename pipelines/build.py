@@ -20,7 +20,7 @@ from collection.contamination import ContaminationConfig, Index
 from collection.manifest import Input, Manifest, total_of, unfair_reasons
 from collection.reject import check_raw_limit
 from collection.splits import SplitConfig
-from collection.stage import clear_work, identity_hash, is_made, stage
+from collection.stage import complete, identity_hash, is_made
 from collection.stats import LanguageStats
 from glotmill import config as configuration
 from glotmill import files, version
@@ -71,12 +71,12 @@ def build(
     parts = _parts(inputs, upstream, against, [Manifest.read(folder) for folder in against])
     items, evaluation = read_sets(config.decontaminate.sets)
     identity = _identity(config, parts, against, evaluation)
-    if not fresh and is_made(out, identity, progress):
+    if not (fresh or runner.is_dry_run(beam_args)) and is_made(out, identity, progress):
         return Manifest.read(out)
 
     runner.check_paths(beam_args, [str(out), *(part.given for part in parts)])
     begun = time.monotonic()
-    with stage(out, identity, fresh) as place:
+    with runner.workplace(out, identity, fresh, beam_args) as place:
         contamination = ContaminationConfig(config.decontaminate.share) if items else None
         job = Job(place, config.splits, config.duplicates, contamination, config.raw_limit, parts)
         if items:
@@ -90,9 +90,7 @@ def build(
             runner.run([*drops.phases(job), *assemble.phases(job)], config.run, weight, beam_args, place)
         manifest = _finish(job, config.name, out, identity, upstream)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
-        manifest.complete = True
-        manifest.write(out)
-        clear_work(out)
+        complete(out, manifest)
     return manifest
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from collection.manifest import Manifest, Tally, total_of, unfair_reasons
 from collection.reject import REASONS, Reason
-from collection.stage import Workplace, clear_work, identity_hash, is_made, stage
+from collection.stage import Workplace, complete, identity_hash, is_made
 from collection.store import PartWriter, part_name
 from glotmill import config as configuration
 from glotmill import version
@@ -88,12 +88,12 @@ def ingest(
         preflight.check(given.path, given.kind, source, slices)
     signature = detector.signature if detector else "none"
     identity = _identity(config, planned, signature)
-    if not fresh and is_made(out, identity, progress):
+    if not (fresh or runner.is_dry_run(beam_args)) and is_made(out, identity, progress):
         return Manifest.read(out)
 
     runner.check_paths(beam_args, [str(out), *(file.path for file in planned.inputs)])
     begun = time.monotonic()
-    with stage(out, identity, fresh) as place:
+    with runner.workplace(out, identity, fresh, beam_args) as place:
         tasks = [task for task in planned.tasks if not place.is_done(_name(task))]
         if len(tasks) < len(planned.tasks):
             progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
@@ -104,9 +104,7 @@ def ingest(
         manifest = _manifest(config, planned, identity, place)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
         _check_sources(manifest, sources)
-        manifest.complete = True
-        manifest.write(out)
-        clear_work(out)
+        complete(out, manifest)
     return manifest
 
 

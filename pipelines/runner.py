@@ -5,16 +5,18 @@ A task is a small description of work on files; nothing but tasks ever crosses t
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import io
+import itertools
 import logging
 import os
+import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 # Beam warns at its import about clients of clouds that are not in use.
@@ -22,11 +24,11 @@ logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
 from apache_beam.internal import pickler  # noqa: E402
 from apache_beam.metrics import Metrics  # noqa: E402
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, TestOptions  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
 from collection.manifest import Tally  # noqa: E402
-from collection.stage import Workplace  # noqa: E402
+from collection.stage import Workplace, stage  # noqa: E402
 from glotmill import files  # noqa: E402
 from glotmill.errors import ConfigError, DryRun, MissingDependencyError  # noqa: E402
 from glotmill.paths import as_path, is_remote  # noqa: E402
@@ -74,10 +76,11 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
         return {}
     runner, arguments, seeds = _engine(config, weight, phases, beam_args)
     options = _options(arguments)
-    if options.view_as(TestOptions).dry_run and _runner_name(beam_args) != "DataflowRunner":
-        raise ConfigError("--dry_run is for --runner=DataflowRunner: other runners would run the job")
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    pipeline = beam.Pipeline(runner=runner, options=options)
+    try:
+        pipeline = beam.Pipeline(runner=runner, options=options)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise ConfigError(f"Beam cannot use {' '.join(arguments)}: {error}") from error
     gate = pipeline | "Start" >> beam.Create(range(seeds))
     for phase, path in zip(phases, _written(phases, place), strict=True):
         gate = _add(gate, phase.name, path)
@@ -91,10 +94,30 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
         # Dask's client would go on looking for its cluster for as long as this process lives.
         if client := getattr(result, "client", None):
             client.close()
-    if options.view_as(TestOptions).dry_run:
+    if is_dry_run(beam_args):
         steps = len(pipeline.runner.proto_pipeline.components.transforms)
         raise DryRun(f"dry run: the job graph has {steps} steps in {len(phases)} phases; nothing was run or written")
     return _counts(result)
+
+
+@contextlib.contextmanager
+def workplace(out: Path, identity: Mapping[str, Any], fresh: bool, beam_args: Sequence[str]) -> Iterator[Workplace]:
+    """As `stage`; for a dry run a folder of its own, so that the output is not touched."""
+    if is_dry_run(beam_args):
+        with tempfile.TemporaryDirectory(prefix="glotmill-dry-run-") as folder:
+            yield Workplace(folder)
+    else:
+        with stage(out, identity, fresh) as place:
+            yield place
+
+
+def is_dry_run(beam_args: Sequence[str]) -> bool:
+    """Whether the job is only to be built. ConfigError for a runner that would run it all the same."""
+    named = [argument for argument in beam_args if argument.partition("=")[0] == "--dry_run"]
+    dry = bool(named) and named[-1].partition("=")[2].casefold() not in ("false", "0")
+    if dry and _runner_name(beam_args) != "DataflowRunner":
+        raise ConfigError("--dry_run is for --runner=DataflowRunner: other runners would run the job")
+    return dry
 
 
 def check_paths(beam_args: Sequence[str], paths: Iterable[str]) -> None:
@@ -189,10 +212,18 @@ class _Run(beam.DoFn):  # type: ignore[misc]
 
 
 def _runner_name(beam_args: Sequence[str]) -> str | None:
-    named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    named.add_argument("--runner")
-    name: str | None = named.parse_known_args(list(beam_args))[0].runner
-    return name
+    """The runner that is asked for, by the name that Beam knows it by; None for none."""
+    name = None
+    for argument, after in itertools.zip_longest(beam_args, beam_args[1:], fillvalue=""):
+        option, equals, value = argument.partition("=")
+        if option == "--runner":
+            name = value if equals else after
+            if not name or name.startswith("--"):
+                raise ConfigError("--runner: expected a name, such as --runner=DaskRunner")
+    if name is None:
+        return None
+    short = name.rpartition(".")[2].casefold().removesuffix("runner")
+    return {"dask": "DaskRunner", "dataflow": "DataflowRunner"}.get(short, name)
 
 
 def _engine(

@@ -21,7 +21,7 @@ import xxhash
 from collection.manifest import Input
 from glotmill import files
 from glotmill.errors import SourceError, explain_os_error
-from glotmill.paths import absolute, as_path, is_remote, readable
+from glotmill.paths import absolute, as_path, files_below, is_remote, readable
 from pipelines import hub, readers
 from pipelines.encoding import UTF_8, encoding_of, marked_encoding
 from pipelines.readers import Slice, format_of
@@ -124,11 +124,9 @@ def _printable(file: Path) -> str:
 
 def _objects(folder: Path) -> Iterator[Path]:
     """Every object below a folder of an object store but the hidden ones."""
-    root = folder.path.rstrip("/")  # type: ignore[attr-defined]
-    for name in folder.fs.find(root):  # type: ignore[attr-defined]
-        below = name[len(root) + 1 :]
-        if below and not any(part.startswith(".") for part in below.split("/")):
-            yield folder / below
+    for file in files_below(folder):
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts):
+            yield file
 
 
 def _walk(folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:

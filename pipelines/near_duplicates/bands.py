@@ -17,7 +17,7 @@ from collection.shingles import Hashes, Shingles, cut, ranges
 from collection.store import batches
 from pipelines import buckets
 from pipelines.buckets import Rows
-from pipelines.near_duplicates.texts import COLUMNS, ROWS_AT_ONCE, Talk, languages_of, templates, wholes
+from pipelines.near_duplicates.texts import BYTES_AT_ONCE, COLUMNS, ROWS_AT_ONCE, Talk, languages_of, templates, wholes
 
 Numbers = npt.NDArray[np.int64]
 
@@ -46,7 +46,7 @@ def write_bands(
     """The bands of each row of a part but those to skip, in `count` buckets."""
     pieces = [np.empty(0, _BAND)]
     start = 0
-    for batch in batches(part, list(COLUMNS), ROWS_AT_ONCE):
+    for batch in batches(part, list(COLUMNS), ROWS_AT_ONCE, BYTES_AT_ONCE):
         rows = np.array([row for row in range(batch.num_rows) if start + row not in skip], np.int64)
         if len(rows):
             pieces.append(_bands(batch.take(pa.array(rows)), start + rows, was_there, across_templates))

@@ -17,7 +17,16 @@ from collection.store import batches
 from glotmill import files
 from pipelines import buckets
 from pipelines.buckets import Rows
-from pipelines.near_duplicates.texts import COLUMNS, ROWS_AT_ONCE, answers, hash_of, languages_of, templates, wholes
+from pipelines.near_duplicates.texts import (
+    BYTES_AT_ONCE,
+    COLUMNS,
+    ROWS_AT_ONCE,
+    answers,
+    hash_of,
+    languages_of,
+    templates,
+    wholes,
+)
 
 Numbers = npt.NDArray[np.int64]
 
@@ -43,7 +52,7 @@ def write_shingles(part: Path, index: int, start: int, members: Sequence[Path], 
     rows = [np.empty(0, _CANDIDATE)]
     place = written = 0
     with files.appearing(hashes_of(target)) as temporary, open(temporary, "wb") as file:
-        for batch in batches(part, [*COLUMNS, "source", "dataset"], ROWS_AT_ONCE) if len(wanted) else ():
+        for batch in batches(part, [*COLUMNS, "source", "dataset"], ROWS_AT_ONCE, BYTES_AT_ONCE) if len(wanted) else ():
             inside = wanted[np.searchsorted(wanted, place) : np.searchsorted(wanted, place + batch.num_rows)]
             if len(inside):
                 found, hashes = _candidates(batch.take(pa.array(inside - place)), inside)
@@ -122,6 +131,13 @@ class Located:
         found = np.empty(self.count, _CANDIDATE[name])
         for places, rows, _ in self.pieces:
             found[places] = rows[name]
+        return found
+
+    def sizes(self) -> Numbers:
+        """How many shingles each row has, in all of its sets."""
+        found = np.zeros(self.count, np.int64)
+        for places, rows, _ in self.pieces:
+            found[places] = rows["begins"][:, -1] - rows["begins"][:, 0]
         return found
 
     def shingles(self, which: int) -> Shingles:

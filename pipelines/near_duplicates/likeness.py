@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ def compare(
     """Writes those pairs, of all whose first row is in one part, that are alike, or more; their number."""
     found = buckets.unique(buckets.read_all(pairs, part, parts, PAIR), "first", "second")
     edges = [np.empty(0, ALIKE)]
-    for some in buckets.chunks(found, _PAIRS_AT_ONCE):
+    for some in _chunks(found, rows):
         first, second = (rows.locate(some[name].astype(np.int64)) for name in ("first", "second"))
         likeness = alike(first, second)
         kept = likeness >= np.float32(least)
@@ -47,7 +47,14 @@ def compare(
     return len(joined)
 
 
-_PAIRS_AT_ONCE: Final = 5_000
+_PAIRS_AT_ONCE, _SHINGLES_AT_ONCE = 5_000, 2_000_000
+
+
+def _chunks(found: buckets.Rows, rows: Candidates) -> Iterator[buckets.Rows]:
+    """The same pairs, so many at once, or fewer long ones."""
+    for some in buckets.chunks(found, _PAIRS_AT_ONCE):
+        sizes = sum(rows.locate(some[name].astype(np.int64)).sizes() for name in ("first", "second"))
+        yield from np.split(some, np.flatnonzero(np.diff(np.cumsum(sizes) // _SHINGLES_AT_ONCE)) + 1)
 
 
 def alike(first: Located, second: Located) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ from collection.shingles import Hashes, Shape, comparable, shape_of
 COLUMNS: Final = ("id", "language", "messages", "origin", "template")
 # All that is computed of so many rows fits into the processor's cache, or nearly.
 ROWS_AT_ONCE: Final = 1_000
+BYTES_AT_ONCE: Final = 2 << 20
 
 
 def languages_of(batch: pa.RecordBatch) -> tuple[list[Shape], Hashes]:

@@ -73,13 +73,13 @@ def test_a_short_item_must_be_there_whole(text, there):
 @pytest.mark.parametrize("text", ["", "?!", "Yes", "What is it?", "Barua hii ni ndefu", "你好吗", "ใช่ครับ"])
 def test_what_is_too_short_to_be_told_is_counted_and_never_hit(text):
     index = Index.of([Item("s", "1", text), Item("t", "1", SENTENCES["eng_Latn"])])
-    assert index.counts() == {"s": (1, 1), "t": (1, 0)}
+    assert index.counts() == {"s": (1, 1, 1, 1), "t": (1, 0, 1, 0)}
     assert find([text, f"He said: {text} And went."], index) == []
 
 
 def test_an_item_of_which_one_text_is_long_enough_is_not_too_short():
     index = Index.of([Item("s", "1", "Yes"), Item("s", "1", SENTENCES["swh_Latn"]), Item("s", "2", "No")])
-    assert index.counts() == {"s": (2, 1)}
+    assert index.counts() == {"s": (2, 1, 3, 2)}
 
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
@@ -100,7 +100,7 @@ def test_a_text_that_many_items_have_is_one_and_its_first_item_is_named():
     text = SENTENCES["swh_Latn"]
     index = Index.of([Item("s", str(number), text) for number in range(5_000)])
     assert [index.name(hit.item) for hit in find([text], index)] == [("s", "0")]
-    assert index.counts() == {"s": (5_000, 0)}
+    assert index.counts() == {"s": (5_000, 0, 1, 0)}
 
 
 def test_what_a_thousand_items_begin_with_tells_nothing_and_costs_no_memory():

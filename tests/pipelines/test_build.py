@@ -10,6 +10,7 @@ from pathlib import Path
 import datasets
 import pytest
 
+from collection import stage as module
 from collection import store
 from collection.manifest import Manifest
 from collection.record import Message, Record, record_id
@@ -188,6 +189,42 @@ def _bytes(folder):
         for path in folder.rglob("*")
         if path.is_file() and path.name not in ("manifest.json", "README.md")
     }
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("after", range(8))
+def test_a_fresh_run_that_is_stopped_while_it_clears_is_never_taken_for_a_whole_one(
+    stage, tmp_path, monkeypatch, finished, after
+):
+    source = stage("a", count=5)
+    config, out = BuildConfig(run=IN_MEMORY), tmp_path / "out"
+    whole = build([source], config, out)
+    if not finished:
+        (out / "manifest.json").unlink()
+        (out / ".work/done").mkdir(parents=True)
+        (out / ".work/run.json").write_text(json.dumps({"command": "build"}))
+        (out / ".work/done/sort-00000.json").write_text("{}")
+    removed, remove = [], module.remove
+
+    def stopped(path):
+        if len(removed) == after:
+            raise KeyboardInterrupt
+        removed.append(path)
+        remove(path)
+
+    monkeypatch.setattr(module, "remove", stopped)
+    try:
+        build([source], config, out, fresh=True)
+    except KeyboardInterrupt:
+        monkeypatch.setattr(module, "remove", remove)
+        try:
+            again = build([source], config, out)
+        except OutputError as error:
+            assert "--fresh" in str(error)
+            again = build([source], config, out, fresh=True)
+        assert again.rows_out == whole.rows_out
+    monkeypatch.setattr(module, "remove", remove)
+    assert list(problems(out)) == []
 
 
 def test_a_finished_build_is_not_done_again_and_another_one_is_refused(stage, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from collection.stage import Workplace
 from glotmill.errors import ConfigError, DryRun
+from glotmill.paths import files_below
 from pipelines.build import BuildConfig, build
 from pipelines.ingest import IngestConfig, SourceConfig, ingest
 from pipelines.runner import Phase, RunConfig, run
@@ -88,28 +89,16 @@ def test_the_graph_is_small_however_many_tasks_there_are(bucket, graphs):
     assert graphs[0].ByteSize() < 50_000  # Dataflow takes ten megabytes
 
 
-def test_a_dry_run_does_not_disturb_a_killed_run(bucket, graphs):
+def test_a_dry_run_touches_nothing(bucket, graphs):
     config = source(bucket)
-    with pytest.raises(DryRun):
-        ingest(config, bucket / "in", beam_args=ARGUMENTS)
-    from collection.stage import stage
-    from pipelines import ingest as module
-
-    identity = {}
-    take = module.stage
-    module.stage = lambda out, told, fresh: identity.update(told) or take(out, told, fresh)
-    try:
+    ingest(config, bucket / "in")
+    (bucket / "in/.work/done").mkdir(parents=True, exist_ok=True)
+    (bucket / "in/.work/done/done-before.json").write_text("{}")
+    before = {path.as_posix(): path.read_bytes() for path in files_below(bucket)}
+    for fresh in (False, True):
         with pytest.raises(DryRun):
-            ingest(config, bucket / "in", beam_args=ARGUMENTS)
-    finally:
-        module.stage = take
-    with pytest.raises(ZeroDivisionError), stage(bucket / "in", identity) as place:
-        with place.piece("done-before"):
-            pass
-        raise ZeroDivisionError
-    with pytest.raises(DryRun):
-        ingest(config, bucket / "in", beam_args=ARGUMENTS)
-    assert (bucket / "in/.work/done/done-before.json").exists()
+            ingest(config, bucket / "in", fresh=fresh, beam_args=ARGUMENTS)
+    assert {path.as_posix(): path.read_bytes() for path in files_below(bucket)} == before
 
 
 def test_paths_that_workers_cannot_see_are_an_error(tmp_path, bucket):
@@ -125,6 +114,18 @@ def test_paths_that_workers_cannot_see_are_an_error(tmp_path, bucket):
 def test_a_dry_run_of_another_runner_would_be_a_real_one(tmp_path, bucket):
     with pytest.raises(ConfigError, match="--dry_run is for --runner=DataflowRunner"):
         ingest(source(bucket), bucket / "out", beam_args=["--dry_run=True"])
+
+
+@pytest.mark.parametrize("arguments", [["--runner=NoSuch"], ["--runner"], ["--runner", "--dry_run"]])
+def test_a_runner_that_is_none_is_told(bucket, arguments):
+    with pytest.raises(ConfigError, match=r"NoSuch|expected a name"):
+        ingest(source(bucket), bucket / "out", beam_args=arguments)
+
+
+@pytest.mark.parametrize("name", ["dataflow", "DataflowRunner", "apache_beam.runners.dataflow.DataflowRunner"])
+def test_a_runner_is_known_by_all_its_names(tmp_path, bucket, name):
+    with pytest.raises(ConfigError, match="workers cannot see"):
+        ingest(source(bucket), tmp_path / "out", beam_args=["--runner=x", "--runner", name])
 
 
 def test_from_the_shell(bucket):

@@ -1,17 +1,20 @@
 """A build keeps out what stands in the evaluation sets that it is told of, and says what it found."""
 
 import json
+import unicodedata
 
 import pytest
 
 from collection import store
 from collection.manifest import KEPT, Manifest, Tally
+from collection.quality import FilterConfig
 from collection.record import Message, Record
 from collection.store import PartWriter
 from collection.validate import problems
-from glotmill.errors import OutputError, SourceError
+from glotmill.errors import ConfigError, OutputError, SourceError, UserError
 from pipelines.build import BuildConfig, build
 from pipelines.decontaminate import DecontaminateConfig, EvaluationSet, read_sets
+from pipelines.ingest import IngestConfig, SourceConfig, ingest
 from pipelines.runner import RunConfig
 
 QUESTIONS = {
@@ -69,11 +72,21 @@ def test_the_manifest_reports_by_set_and_language(tmp_path, folder, quiz, write_
         "quiz": {
             "items": 4,
             "too_short": 1,
+            "texts": 6,
+            "texts_too_short": 3,
             "items_hit": 3,
             "rows_dropped": 3,
             "languages": {"arb_Arab": 1, "swh_Latn": 1, "tha_Thai": 1},
         },
-        "clean": {"items": 1, "too_short": 0, "items_hit": 0, "rows_dropped": 0, "languages": {}},
+        "clean": {
+            "items": 1,
+            "too_short": 0,
+            "texts": 1,
+            "texts_too_short": 0,
+            "items_hit": 0,
+            "rows_dropped": 0,
+            "languages": {},
+        },
     }
     assert Manifest.read(tmp_path / "out").contamination == manifest.contamination
 
@@ -134,8 +147,8 @@ def test_fields_can_be_named(write_lines, tmp_path):
     path = str(write_lines(tmp_path / "quiz.jsonl", rows))
     items, _ = read_sets([EvaluationSet("quiz", path, fields=("q", "answers.text"))])
     assert [item.text for item in items] == ["a", "b", "c"]
-    with pytest.raises(SourceError, match=r"no text in .*quiz.jsonl under quesion"):
-        read_sets([EvaluationSet("quiz", path, fields=("quesion",))])
+    with pytest.raises(UserError, match=r"field of evaluation set quiz 'ansers'; the nearest are answers"):
+        read_sets([EvaluationSet("quiz", path, fields=("q", "ansers"))])
 
 
 def test_equal_ids_in_the_files_of_a_set_are_different_items(write_lines, tmp_path):
@@ -150,6 +163,55 @@ def test_an_id_with_half_a_character_is_written_down(tmp_path, folder, write_lin
     manifest = build([folder], config(EvaluationSet("q", str(path))), tmp_path / "out")
     assert manifest.rejected == {"contaminated": 1}
     assert {reject["detail"] for reject in store.rejects(tmp_path / "out")} == {"holds 1.00 of q: a\ufffdb"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mlinzi\u00ad wa mnara\u200b alihesabu meli kumi na moja kabla ya ukungu",
+        unicodedata.normalize("NFD", "Người canh giữ ngọn hải đăng đã đếm được mười một con tàu trước sương mù"),
+        unicodedata.normalize("NFD", "등대지기는 안개가 항구를 삼키기 전에 배를 모두 열한 척 세었다고 한다"),
+        "MlinzÃ¤ wa mnara wa pwani alihesabu meli kumi na moja zilizokuwa zikipita usiku",
+        "Andika barua pepe kwa mlinzi@example.com sasa hivi tafadhali",
+        "计算12345678乘以87654321的结果并且加上1024再减去4096等于几",
+    ],
+)
+def test_an_item_is_found_in_what_ingest_made_of_its_row(tmp_path, write_lines, text):
+    row = {"inputs": text, "targets": "Jibu la swali hili ni hilo tu.", "language": "swh_Latn"}
+    source = SourceConfig("xp3x", str(write_lines(tmp_path / "rows.jsonl", [row])))
+    loose = FilterConfig(enabled=False)
+    ingest(IngestConfig(sources=(source,), filters=loose, run=RunConfig(mode="in_memory")), tmp_path / "rows")
+    quiz = EvaluationSet("quiz", str(write_lines(tmp_path / "quiz.jsonl", [{"q": text}])))
+    assert build([tmp_path / "rows"], config(quiz), tmp_path / "out").rejected == {"contaminated": 1}
+
+
+def test_what_a_part_of_a_set_begins_with_makes_no_row_a_leak(tmp_path, folder, write_lines):
+    head = "Habari za leo ndugu yangu mpendwa wa zamani"  # rows of the folder say so
+    rows = [{"q": f"{head} {'abcdefghij'[n % 10]}{n} je, {n} na {n + 1} ni ngapi"} for n in range(100)]
+    quiz = EvaluationSet("quiz", str(write_lines(tmp_path / "quiz.jsonl", rows)))
+    assert build([folder], config(quiz), tmp_path / "out").rejected == {}
+
+
+def test_a_set_of_rows_that_are_all_the_same_is_kept_out(tmp_path, folder, write_lines):
+    quiz = EvaluationSet("q", str(write_lines(tmp_path / "q.jsonl", [{"q": QUESTIONS["swh_Latn"]}] * 25)))
+    assert build([folder], config(quiz), tmp_path / "out").rejected == {"contaminated": 1}
+
+
+def test_an_object_with_an_id_is_an_item_of_its_own(tmp_path, write_lines):
+    asked = [{"id": f"q{n}", "question": text} for n, text in enumerate(QUESTIONS.values())]
+    rows = [{"title": "T", "paragraphs": [{"context": "C", "qas": asked}]}]
+    items, _ = read_sets([EvaluationSet("squad", str(write_lines(tmp_path / "squad.jsonl", rows)))])
+    assert {item.id: item.text for item in items if item.id[0] == "q" and item.id[1].isdigit()} == {
+        f"q{n}": text for n, text in enumerate(QUESTIONS.values())
+    }
+
+
+def test_sets_that_cannot_be_told_apart_are_an_error():
+    with pytest.raises(ConfigError, match="two evaluation sets are called a"):
+        DecontaminateConfig(sets=(EvaluationSet("a", "x"), EvaluationSet("a", "y")))
+    for broken in ({"name": ""}, {"path": ""}, {"fields": ("",)}):
+        with pytest.raises(ConfigError, match="expected a name, a path"):
+            EvaluationSet(**({"name": "a", "path": "x"} | broken))
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,16 @@ def test_twins_are_found_behind_the_same_answers_from_other_templates(tmp_path):
     assert len(gone) == 80 and all(a // 2 == b // 2 for a, b in gone.items())
 
 
+def test_pairs_of_long_rows_are_compared_few_at_once(tmp_path, monkeypatch):
+    sizes, alike = [], likeness.alike
+    monkeypatch.setattr(likeness, "_SHINGLES_AT_ONCE", 20_000)
+    monkeypatch.setattr(likeness, "alike", lambda one, two: sizes.append(int(one.sizes().sum())) or alike(one, two))
+    prompt = text(1, 900)
+    rows = [row(n, text(n // 2, 40) if n % 2 else one_word_changed(text(n // 2, 40), 39), prompt) for n in range(100)]
+    assert len(built(tmp_path, [rows])) == 50
+    assert len(sizes) > 5 and max(sizes) < 20_000
+
+
 def test_the_same_prompt_with_another_answer_is_no_duplicate(tmp_path):
     long = text(1, 200)
     rows = [

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,14 +20,15 @@ import pytest
 from collection import store
 from collection.manifest import Manifest
 from collection.validate import problems
-from glotmill import files, locks
+from glotmill import files, locks, paths
 from glotmill.errors import MissingDependencyError, OutputError, SourceError, UserError
-from glotmill.paths import as_path, is_remote, local
-from pipelines import shards
+from glotmill.paths import as_path, files_below, is_remote, local
+from pipelines import runner, shards
 from pipelines.build import BuildConfig, build
 from pipelines.decontaminate import DecontaminateConfig, EvaluationSet
 from pipelines.ingest import IngestConfig, SourceConfig, ingest
 from pipelines.runner import RunConfig
+from pipelines.sources.source import SourceOptions
 
 IN_MEMORY = RunConfig(mode="in_memory")
 LANGUAGES = {
@@ -169,23 +172,103 @@ def test_another_run_is_refused_and_fresh_starts_over(bucket):
 def test_one_run_at_a_time(bucket, monkeypatch):
     with (
         locks.locked(bucket),
-        pytest.raises(OutputError, match=f"process {os.getpid()} on .*wait for it"),
+        pytest.raises(OutputError, match=f"process {os.getpid()}\\) .*wait for it"),
         locks.locked(bucket),
     ):
         pytest.fail("two runs at once")
-    held = {"token": "t", "host": "elsewhere", "process": 1, "renewed": time.time()}
+    monkeypatch.setattr(locks, "_RENEWED", 0.1)
+    held = {"token": "t", "machine": "another", "process": 1, "started": "1", "renewed": time.time()}
     (bucket / ".lock").write_text(json.dumps(held))
-    with pytest.raises(OutputError, match="process 1 on elsewhere"), locks.locked(bucket):
+    with pytest.raises(OutputError, match=r"process 1\)"), locks.locked(bucket):
         pytest.fail("two runs at once")
     (bucket / ".lock").write_text(json.dumps(held | {"renewed": time.time() - 100}))
     with locks.locked(bucket):  # it was killed
-        pass
-    monkeypatch.setattr(locks, "_RENEWED", 0.1)
-    with locks.locked(bucket):
         before = json.loads((bucket / ".lock").read_text())["renewed"]
         time.sleep(0.5)
         assert json.loads((bucket / ".lock").read_text())["renewed"] > before
     assert not (bucket / ".lock").exists()
+
+
+def test_a_lock_that_is_renewed_is_no_old_one_whatever_its_clock_says(bucket, monkeypatch):
+    monkeypatch.setattr(locks, "_RENEWED", 0.2)
+    held = {"token": "t", "machine": "another", "process": 1, "started": "1", "renewed": time.time() - 1000}
+    (bucket / ".lock").write_text(json.dumps(held))
+    renewing = threading.Timer(0.1, lambda: (bucket / ".lock").write_text(json.dumps(held | {"renewed": 1.0})))
+    renewing.start()
+    with pytest.raises(OutputError), locks.locked(bucket):
+        pytest.fail("two runs at once")
+    renewing.join()
+
+
+def test_of_two_that_find_an_old_lock_one_takes_it(bucket):
+    gone = {"token": "t", "machine": locks._machine(), "process": 2**22 + 1, "started": "1", "renewed": time.time()}
+    (bucket / ".lock").write_text(json.dumps(gone))
+    (bucket / ".work/locks/t").write_text("another")  # it was a moment quicker
+    with pytest.raises(OutputError), locks.locked(bucket):
+        pytest.fail("two runs at once")
+    (bucket / ".work/locks/t").unlink()
+    with locks.locked(bucket):
+        pass
+
+
+def test_a_run_that_lost_its_lock_ends_without_a_manifest(bucket, monkeypatch):
+    put(bucket, "source/rows.jsonl", lines(rows(10)))
+    monkeypatch.setattr(locks, "_RENEWED", 0.05)
+    run = runner.run
+
+    def stands_still(*arguments):
+        (bucket / "in/.lock").write_text(json.dumps({"token": "another"}))
+        time.sleep(0.5)
+        return run(*arguments)
+
+    monkeypatch.setattr(runner, "run", stands_still)
+    with pytest.raises(OutputError, match="took over"):
+        both(bucket / "source", bucket)
+    assert not (bucket / "in/manifest.json").exists()
+    assert json.loads((bucket / "in/.lock").read_text()) == {"token": "another"}
+
+
+@pytest.mark.parametrize("name", ["run[123]", "run?", "run*", "a#b %20+&", "in{0}"])
+def test_a_name_is_taken_as_it_stands(bucket, name):
+    for other in ("run1", "run2", "runs", "other"):
+        put(bucket, f"{other}/data/part.parquet", b"mine")
+        put(bucket, f"{other}/.work/done/x.json", b"mine")
+        put(bucket, f"{other}/.lock", b"mine")
+    before = {path.as_posix(): path.read_bytes() for path in files_below(bucket)}
+    put(bucket, "source/rows.jsonl", lines(rows(10)))
+    config = IngestConfig(sources=(SourceConfig("xp3x", str(bucket / "source")),), run=IN_MEMORY)
+    assert ingest(config, bucket / name).rows_out == 40
+    assert ingest(config, bucket / name, fresh=True).rows_out == 40
+    assert build([bucket / name], BuildConfig(run=IN_MEMORY), bucket / f"{name} built").rows_in == 40
+    assert {name: as_path(name).read_bytes() for name in before} == before
+
+
+def test_an_empty_folder_that_somebody_made_is_a_folder(bucket):
+    put(bucket, "source/rows.jsonl", lines(rows(10)))
+    for folder in ("in/", "source/sub.jsonl/"):
+        bucket.fs.pipe_file(f"{bucket.path}/{folder}", b"")
+    config = IngestConfig(sources=(SourceConfig("xp3x", str(bucket / "source")),), run=IN_MEMORY)
+    for fresh in (False, True):
+        manifest = ingest(config, bucket / "in", fresh=fresh)
+        assert (manifest.rows_in, manifest.rows_out) == (40, 40)
+
+
+def test_fresh_does_not_throw_away_its_own_source_under_another_name(bucket):
+    put(bucket, "source/rows.jsonl", lines(rows(10)))
+    both(bucket / "source", bucket)
+    path = str(bucket / "in/data").replace("s3://", "s3a://")
+    config = IngestConfig(sources=(SourceConfig("table", path, SourceOptions(inputs="{id}", targets="{messages}")),))
+    with pytest.raises((OutputError, SourceError)):
+        ingest(config, bucket / "in", fresh=True)
+    assert len(store.parts(bucket / "in")) == 1
+
+
+def test_threads_share_a_copy(bucket):
+    put(bucket, "x", b"1" * 3_000_000)
+    paths._copies.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: local(bucket / "x").read_bytes(), range(32)))
+    assert set(found) == {b"1" * 3_000_000}
 
 
 def test_a_file_appears_whole_or_not_at_all(bucket):
@@ -231,6 +314,9 @@ def test_a_path_that_cannot_be_one_is_told(monkeypatch):
     assert not is_remote(as_path("a:b/c")) and not is_remote(as_path(Path("x")))
     with pytest.raises(UserError, match=r"no file system is known by nosuch://"):
         as_path("nosuch://bucket/x")
+    for text in ("s3://", "s3:///", "zip://a::s3://b/c.zip"):
+        with pytest.raises(UserError, match="is no path"):
+            as_path(text)
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(MissingDependencyError, match=r"gs:// paths needs .*gcsfs.*glotmill\[gcp\]"):
         as_path("gs://bucket/x")
