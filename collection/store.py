@@ -124,7 +124,7 @@ def parts(folder: Path, kind: str = "data") -> list[Path]:
 def batches(
     path: Path, columns: list[str] | None = None, rows: int = 5_000, size: int = BATCH_BYTES
 ) -> Iterator[pa.RecordBatch]:
-    """The batches of a part, of so many rows or about so many bytes; SourceError where it is damaged, be it by a bit."""
+    """Batches of one part, of so many rows or about so many bytes; SourceError where it is damaged, be it by a bit."""
     try:
         with readable(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
             most = max(1, min(rows, size // _row_bytes(file.metadata)))
