@@ -63,8 +63,9 @@ def _count(lines: Sequence[str]) -> Counter[str]:
     counted: Counter[str] = Counter()
     for line in lines:
         counted.update(line if line.isascii() else unicodedata.normalize("NFKC", line))
-    for character in [character for character in counted if character.isspace() or unicodedata.category(character)[0] == "C"]:
-        if character not in "\u200c\u200d":  # joiners are letters of many scripts
+    # Format characters stay: Khmer sets words apart by one of width zero, and joiners are letters of many scripts.
+    for character in list(counted):
+        if character.isspace() or unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn"):
             del counted[character]
     return counted
 

@@ -1,7 +1,7 @@
 """How densely languages write: characters that say what one character of English says.
 
-Measured on parallel sentences (`benchmarks/tokenizer.py density` makes `density.tsv`); for other languages the figure of
-their script stands in. With it tokens of different languages compare where there is no parallel text.
+Measured on the parallel sentences of SIB-200 (`benchmarks/tokenizer.py` makes `density.tsv` of them); for other
+languages the figure of their script stands in. With it, tokens of different languages compare without parallel text.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def to_json(model: Any, config: VocabularyConfig) -> str:
     unigram = config.type == "unigram"
     if not unigram and symbols:
         cuts.insert(0, _split({"Regex": "|".join(map(_literal, sorted(symbols, key=len, reverse=True)))}, "Isolated"))
-    values = {
+    values: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

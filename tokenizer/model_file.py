@@ -62,7 +62,11 @@ def _message() -> Any:
                 **({"default_value": default} if default and not many else {}),
             )
     model = file.message_type.add(name="Model")
-    for label, number, kind in (("pieces", 1, "Piece"), ("trainer_spec", 2, "Trainer"), ("normalizer_spec", 3, "Normalizer")):
+    for label, number, kind in (
+        ("pieces", 1, "Piece"),
+        ("trainer_spec", 2, "Trainer"),
+        ("normalizer_spec", 3, "Normalizer"),
+    ):
         model.field.add(
             name=label,
             number=number,

@@ -1,8 +1,8 @@
 """The normaliser: NFKC as a model file can hold it, and the same thing said in the words of Hugging Face tokenizers.
 
 SentencePiece rewrites text by a table of strings, the longest match first, and never looks back. That cannot be NFKC to
-the letter, which also puts combining marks in order over any distance; nor does Hugging Face read such a table right: it
-looks up whole grapheme clusters by their first character, and drops the marks of what it finds. So the table here holds
+the letter, which also puts combining marks in order over any distance. Nor does Hugging Face read such a table right:
+it looks up grapheme clusters by their first character, and drops the marks of what it finds. So the table here holds
 what both can do exactly:
 
 - every character alone becomes its NFKC form;
@@ -10,8 +10,8 @@ what both can do exactly:
   where they stand in canonical order, partly composed or not.
 
 Text in NFC, as glotmill writes it, comes out as NFKC would have it but for compatibility characters before a mark.
-`hugging_face` does the same by three steps that cannot go wrong: a separator is put wherever the table does not compose,
-so that NFC composes nothing else; then characters are looked up one by one, which also takes the separator away.
+`hugging_face` does the same in three steps: a separator is put wherever the table does not compose, so that NFC composes
+nothing else; then characters are looked up one by one, which also takes the separator away.
 """
 
 from __future__ import annotations
@@ -56,7 +56,12 @@ def compositions() -> frozenset[str]:
     for point in range(sys.maxunicode + 1):
         character = chr(point)
         parts = unicodedata.decomposition(character)
-        if parts and parts[0] != "<" and character not in _TOO_NEW and unicodedata.normalize("NFC", character) == character:
+        if (
+            parts
+            and parts[0] != "<"
+            and character not in _TOO_NEW
+            and unicodedata.normalize("NFC", character) == character
+        ):
             found[character] = set(_spellings(character))
     for lead in _LEADS:
         for vowel in _VOWELS:
@@ -90,29 +95,6 @@ def _points(text: str) -> str:
     return " ".join(f"{ord(character):X}" for character in text)
 
 
-def normalize(text: str) -> str:
-    """`text` as the model sees it, but for white space: the longest rule at each place, from left to right.
-
-    >>> normalize("cafe\\u0301 ﬁn ²\\u200d")
-    'café fin 2\\u200d'
-    """
-    if text.isascii():
-        return text
-    table, longest = rules(), max(map(len, compositions()))
-    out: list[str] = []
-    place = 0
-    while place < len(text):
-        for size in range(min(longest, len(text) - place), 0, -1):
-            piece = text[place : place + size]
-            if piece in table:
-                out.append(table[piece])
-                break
-        else:
-            out.append(text[place])
-        place += size
-    return "".join(out)
-
-
 def hugging_face(charsmap: bytes, symbols: Iterable[str], collapse: bool) -> list[dict[str, Any]]:
     """The steps of a `normalizer` in tokenizer.json that do what the model file does.
 
@@ -121,17 +103,18 @@ def hugging_face(charsmap: bytes, symbols: Iterable[str], collapse: bool) -> lis
     import base64
 
     steps: list[dict[str, Any]] = [
+        {"type": "Prepend", "prepend": SPACE},
         _replace({"Regex": _boundaries(symbols)}, _SEPARATOR),
         {"type": "NFC"},
         {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap).decode()},
     ]
     if collapse:
         steps += [
-            _replace({"Regex": "\\A +"}, ""),
+            _replace({"Regex": f"\\A{SPACE} +"}, SPACE),
             _replace({"Regex": " {2,}"}, " "),
             _replace({"Regex": f"[ {SPACE}]+\\z"}, ""),
         ]
-    return [*steps, _replace({"String": " "}, SPACE), {"type": "Prepend", "prepend": SPACE}]
+    return [*steps, _replace({"String": " "}, SPACE)]
 
 
 def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
@@ -139,7 +122,7 @@ def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
 
 
 def _boundaries(symbols: Iterable[str]) -> str:
-    """A pattern for every place before a character that may act on what stands before it, where no rule joins the two."""
+    """A pattern for the places before a character that may act on what stands before it, where no rule joins the two."""
     before: dict[str, set[str]] = {}
     for key in compositions():
         if not (_is_hangul(key[0])):
@@ -158,8 +141,7 @@ def _boundaries(symbols: Iterable[str]) -> str:
     ends = "|".join(sorted({_escaped(symbol) for symbol in symbols}, key=lambda text: (-len(text), text)))
     if ends:
         choices.append(f"(?<={ends})")
-    # Not at the very beginning: there tokenizers 0.23 loses count of what it inserts, and panics.
-    return f"(?!\\A)(?={active})(?:{'|'.join(choices)})"
+    return f"(?={active})(?:{'|'.join(choices)})"
 
 
 @functools.cache

@@ -22,7 +22,9 @@ Parallel = Mapping[str, Mapping[str, str]]
 def read(path: Path) -> Parallel:
     """The sentences of each language by their key; SourceError where there are none, or none in English."""
     if not path.is_dir():
-        raise SourceError(f"{path}: expected a folder of parallel sentences, with a file or a folder for every language")
+        raise SourceError(
+            f"{path}: expected a folder of parallel sentences, with a file or a folder for every language"
+        )
     texts = _tables(path) or _lines(path)
     if not texts:
         raise SourceError(

@@ -28,7 +28,7 @@ class ParityConfig:
     """How languages are brought to equal cost; for sample.rule=parity."""
 
     parallel: str = ""  # parallel sentences, as `glotmill tokenizer report` takes them; empty: lines held out
-    rounds: int = 5  # of training, each with better weights
+    rounds: int = 4  # of training, each with better weights
     strength: float = 2.0  # the power of cost by which weights change
     held_out: float = 0.1  # share of the lines of each language, where there is no parallel text
 
@@ -93,7 +93,4 @@ def adjusted(factors: Mapping[str, float], costs: Mapping[str, float], strength:
     for code, factor in moved.items():
         by_script.setdefault(code[4:], []).append(factor)
     middle = statistics.median(moved.values()) if moved else 1.0
-    return {
-        code: moved.get(code, statistics.median(by_script.get(code[4:], [middle])))
-        for code in factors
-    }
+    return {code: moved.get(code, statistics.median(by_script.get(code[4:], [middle]))) for code in factors}

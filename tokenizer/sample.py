@@ -72,7 +72,7 @@ class Sample:
 
 
 def draw(sources: Sequence[Source], config: SampleConfig, heard: Heard) -> Sample:
-    """The sample of all files; SourceError where they hold no text. `heard` is told of files and bytes that were read."""
+    """The sample of all files; SourceError where they hold no text. `heard` is told of bytes that were read."""
     found = Found()
     for source in sources:
         source.measure(found, config.prompts)
@@ -96,7 +96,8 @@ def draw(sources: Sequence[Source], config: SampleConfig, heard: Heard) -> Sampl
 
 
 def _first(ranked: Mapping[int, str], budget: float) -> list[str]:
-    kept, size = [], 0
+    kept: list[str] = []
+    size = 0
     for rank in sorted(ranked):
         size += len(ranked[rank].encode())
         if kept and size > budget:
@@ -133,9 +134,7 @@ def mass(sizes: Mapping[str, int], lines: Mapping[str, Sequence[str]], config: S
     # In the same meaning, some languages have more bytes: alike are they in characters of English.
     said = {code: density.english_characters(code, lines[code]) for code in lines}
     enough = min(_ENOUGH, max(said.values()))
-    raw = {
-        code: _size(lines[code]) / said[code] * min(said[code], enough) if said[code] else 0.0 for code in lines
-    }
+    raw = {code: _size(lines[code]) / said[code] * min(said[code], enough) if said[code] else 0.0 for code in lines}
     whole = sum(raw.values())
     return {code: one / whole for code, one in raw.items()}
 
@@ -174,7 +173,7 @@ def _by_script(sizes: Mapping[str, int], alpha: float) -> dict[str, float]:
     for code, size in sizes.items():
         language = find(code)
         scripts.setdefault(language.script.code if language else "Zzzz", {})[code] = size
-    taken = {}
+    taken: dict[str, float] = {}
     for members in scripts.values():
         share = math.pow(sum(members.values()), alpha)
         within = {code: math.pow(size, alpha) for code, size in members.items()}

@@ -1,6 +1,6 @@
 """SentencePiece's trainer in a process of its own: it cannot be stopped from within, and tells how far it is on stderr.
 
-    python -m tokenizer.spm REQUEST.json      what the parent runs
+python -m tokenizer.spm REQUEST.json      what the parent runs
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Training: a sample is drawn, SentencePiece makes a large vocabulary of it, which is pruned to the one wanted.
 
-    OUT/tokenizer.model          the SentencePiece model
-    OUT/tokenizer.json           the same for Hugging Face tokenizers
-    OUT/glotmill_tokenizer.json  special ids, normaliser, hashes, sample, coverage, parity; written last
+OUT/tokenizer.model          the SentencePiece model
+OUT/tokenizer.json           the same for Hugging Face tokenizers
+OUT/glotmill_tokenizer.json  special ids, normaliser, hashes, sample, coverage, parity; written last
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def train(
     found = sources([Path(folder) for folder in config.collections], Path(config.text) if config.text else None)
     inputs = sorted((asdict(source.inputs()) for source in found), key=lambda item: (item["hash"], item["path"]))
     measure = parity.from_parallel(parallel.read(Path(config.parity.parallel))) if config.parity.parallel else None
-    identity = {
+    identity: dict[str, Any] = {
         "code": version.code_hash(*CODE),
         "versions": _versions(),
         "config": configuration.as_dict(config),
@@ -110,7 +110,9 @@ def _made(out: Path, identity: Mapping[str, Any], fresh: bool, progress: Progres
     """What stands in the folder already, where it is just this; an empty folder, or OutputError, where it is not."""
     strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
     if strangers:
-        raise OutputError(f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out")
+        raise OutputError(
+            f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
+        )
     if fresh:
         for name in (ABOUT, HUGGING_FACE, MODEL):
             (out / name).unlink(missing_ok=True)
@@ -140,7 +142,7 @@ class _Steps:
         self.done = 0.0
 
     def beats(self) -> list[tuple[int, int]]:
-        return [(self.lines, int(self.done * 100))]
+        return [(int(self.lines * self.done / 100), int(self.done * 100))]
 
 
 def _train(
@@ -157,7 +159,7 @@ def _train(
         steps.lines, steps.done = sum(map(len, sample.lines.values())), float(_READ)
         kept = coverage.choose(sample.lines, config.vocabulary.characters)
         if config.vocabulary.type == "bpe":
-            model, told = _bpe(config, sample, kept, work, steps), {}
+            model, told = _bpe(config, sample, kept, work, steps), dict[str, Any]()
         else:
             model, told = _unigram(config, sample, kept, measure, work, steps)
     model = lay_out(model, config.vocabulary)
@@ -176,12 +178,19 @@ def _train(
         "symbols": {symbol: index for index, symbol in enumerate(config.vocabulary.symbols, UNK + 1)},
         "sentinels": config.vocabulary.sentinels,
         "normalizer": {"name": normalizer.NAME, "collapse_spaces": config.vocabulary.collapse_spaces},
-        "sha256": {MODEL: hashlib.sha256(content).hexdigest(), HUGGING_FACE: hashlib.sha256(exported.encode()).hexdigest()},
+        "sha256": {
+            MODEL: hashlib.sha256(content).hexdigest(),
+            HUGGING_FACE: hashlib.sha256(exported.encode()).hexdigest(),
+        },
         "sample": sample.manifest(),
         "coverage": kept.manifest(),
         "parity": told,
         "warnings": _warnings(sample, kept),
     }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _unigram(
@@ -314,7 +323,8 @@ def _arguments(config: TokenizerConfig, work: Path, lines: Any) -> dict[str, Any
 def _too_large(config: TokenizerConfig, pieces: int) -> ConfigError:
     possible = (pieces + config.vocabulary.fixed) // MULTIPLE * MULTIPLE
     return ConfigError(
-        f"--vocab-size {config.vocabulary.size} is more than this text has pieces for: the largest possible is {possible}"
+        f"--vocab-size {config.vocabulary.size} is more than this text has pieces for: "
+        f"the largest possible is {possible}"
     )
 
 

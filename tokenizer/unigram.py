@@ -1,4 +1,4 @@
-"""From a large vocabulary to the one that is wanted: pieces are taken away where the languages, as weighed, miss them least.
+"""From a large vocabulary to the one wanted: pieces are taken away where the languages, as weighed, miss them least.
 
 This is the pruning of the unigram model (Kudo 2018) with a weight for every language, and with the best segmentation in
 place of the expectation over all. SentencePiece itself segments, in C++; what is ours is the counting.
@@ -40,7 +40,8 @@ class Words:
     def weighed(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
         """How much each word counts."""
         by_language = np.array([weights[code] for code in self.languages])
-        return np.bincount(self.word, weights=self.count * by_language[self.language], minlength=len(self.texts))
+        weighed = self.count * by_language[self.language]
+        return np.bincount(self.word, weights=weighed, minlength=len(self.texts)).astype(np.float64)
 
 
 def words(lines: Mapping[str, Sequence[str]], processor: Any) -> Words:
@@ -101,7 +102,7 @@ def _score(model: Any, texts: Sequence[str], weighed: npt.NDArray[np.float64]) -
     segmented = _verbatim(model).encode(list(texts), num_threads=_THREADS)
     lengths = np.fromiter(map(len, segmented), np.int64, len(segmented))
     ids = np.fromiter(itertools.chain.from_iterable(segmented), np.int64, int(lengths.sum()))
-    used = np.bincount(ids, weights=np.repeat(weighed, lengths), minlength=len(model.pieces))
+    used = np.bincount(ids, weights=np.repeat(weighed, lengths), minlength=len(model.pieces)).astype(np.float64)
     whole = max(float(used.sum()), 1.0)
     for piece, times in zip(model.pieces, used.tolist(), strict=True):
         if piece.type == model_file.NORMAL:

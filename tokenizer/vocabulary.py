@@ -48,7 +48,9 @@ class VocabularyConfig:
             if not symbol or any(character.isspace() or character == SPACE for character in symbol):
                 raise ConfigError(f"vocabulary.symbols: {symbol!r} is empty or holds a blank, which no piece can")
             if form != symbol:
-                raise ConfigError(f"vocabulary.symbols: the normaliser turns {symbol!r} into {form!r}: expected that form")
+                raise ConfigError(
+                    f"vocabulary.symbols: the normaliser turns {symbol!r} into {form!r}: expected that form"
+                )
             if symbol in taken:
                 raise ConfigError(f"vocabulary.symbols: {symbol!r} is there already")
             taken.add(symbol)
@@ -111,7 +113,9 @@ class Tokenizer:
         if path.is_dir():
             about = path / ABOUT
             if not about.exists():
-                raise SourceError(f"{path} holds no finished tokenizer: expected a folder with {MODEL} and {ABOUT} in it")
+                raise SourceError(
+                    f"{path} holds no finished tokenizer: expected a folder with {MODEL} and {ABOUT} in it"
+                )
             path = path / MODEL
         model_file.read(path)
         return cls(path)
@@ -137,4 +141,3 @@ class Tokenizer:
         """What `decode(encode(text))` gives."""
         form = str(self.processor.normalize(text))
         return form.replace(SPACE, " ").removeprefix(" ")
-
