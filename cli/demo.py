@@ -19,7 +19,8 @@ def demo(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a small sample in Aya's 101 languages and make a collection of it, with the real commands. Needs no data.
+    """Write a small sample in Aya's 101 languages and make a collection of it, with the real commands, and
+    a tokenizer of that. Needs no data.
 
     [dim]glotmill demo --out demo[/dim]
     """
@@ -38,6 +39,10 @@ def demo(
     kept_out = ("--decontaminate", f"quiz={places['evaluation']}")
     _run(["build", "--input", prompted, "--input", chats, *kept_out, *splits, "--out", finished], json)
     _run(["collection", "validate", finished], json)
+    tokenizer, encoded = (folder_name(out / name) for name in ("tokenizer", "tokens"))
+    _run(["tokenizer", "train", "--collection", finished, "--vocab-size", "5000", "--out", tokenizer], json)
+    _run(["tokenizer", "report", "--tokenizer", tokenizer, "--data", places["parallel"]], json)
+    _run(["tokenizer", "encode", "--tokenizer", tokenizer, "--collection", finished, "--out", encoded], json)
     _tell(out, places["xp3x"], round(time.monotonic() - begun, 1), json)
 
 

@@ -120,7 +120,7 @@ def report(
 ) -> None:
     """What each language costs: tokens a word and a byte, what falls to bytes, parity with English; the worst ten.
 
-    [dim]glotmill tokenizer report --tokenizer mine --tokenizer other/tokenizer.json --data sib200 --html fair.html[/dim]
+    [dim]glotmill tokenizer report --tokenizer mine --tokenizer bpe/tokenizer.json --data sib200 --html fair.html[/dim]
     """
     from glotmill import files
     from tokenizer.report import judge, load, read_texts

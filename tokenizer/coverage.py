@@ -1,14 +1,16 @@
 """Which characters get a piece of their own, so that no alphabet falls to bytes.
 
-An alphabet is taken whole. Of the scripts with thousands of characters the rarest are left to bytes, since each would
-cost a piece that all languages could use better.
+A small alphabet is taken whole, seen or not. Of the scripts with thousands of characters the rarest are left to bytes,
+since each would cost a piece that all languages could use better.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from tokenizer.normalizer import SPACE
 ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 # Characters beyond these are an alphabet's letters, however rare: the table of Han and Hangul has tens of thousands.
 _LARGE: Final = ("Hani", "Hang")
+_ALPHABET: Final = 128
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def choose(lines: Mapping[str, Sequence[str]], share: float) -> Coverage:
     Every other character stays that belongs to the language's script, or is seen twice.
     """
     counts = {code: _count(lines[code]) for code in sorted(lines)}
-    kept = set(ASCII) | {SPACE}
+    kept = set(unseen(lines)) | {SPACE}
     for code, counted in counts.items():
         kept |= _chosen(code, counted, share)
     by_language, left_out = {}, {}
@@ -57,6 +60,27 @@ def choose(lines: Mapping[str, Sequence[str]], share: float) -> Coverage:
         by_language[code] = 1 - sum(missing.values()) / max(sum(counted.values()), 1)
         left_out[code] = "".join(sorted(missing, key=lambda character: (-missing[character], character)))
     return Coverage(frozenset(kept), by_language, left_out)
+
+
+def unseen(codes: Iterable[str]) -> str:
+    """The characters that get a piece whether the sample has them or not: ASCII and small alphabets."""
+    scripts = sorted({language.script.code for code in codes if (language := find(code))})
+    return "".join(sorted({*ASCII, *itertools.chain.from_iterable(map(_alphabet, scripts))}))
+
+
+@functools.cache
+def _alphabet(script: str) -> str:
+    """The letters, marks and digits of a script; none of one that has more than an alphabet's."""
+    if script == "Zyyy" or SCRIPTS[script].characters == SCRIPTS["Hang"].characters:
+        return ""
+    found = []
+    for point in range(0x370, 0x20000):  # Latin begins before, and is large
+        character = chr(point)
+        if unicodedata.category(character)[0] in "LMN" and SCRIPTS[script].count(character):
+            found.append(character)
+            if len(found) > _ALPHABET:
+                return ""
+    return "".join(character for character in found if unicodedata.normalize("NFKC", character) == character)
 
 
 def _count(lines: Sequence[str]) -> Counter[str]:

@@ -1,7 +1,7 @@
 """Encoding: a collection becomes token shards, in several processes, and goes on where it was after a kill.
 
-A task is a stretch of row groups of one part. Texts are encoded some thousand rows at a time, and their ids become
-columns of Arrow at once.
+A task is some stretches of row groups, small files together, large ones apart. Texts are encoded some thousand rows at
+a time, and their ids become columns of Arrow at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, total_of
 from collection.splits import SPLITS
 from collection.stage import PieceOfWork, Workplace, clear_work, identity_hash, is_made, stage
-from collection.store import parquet_writer, part_name, parts
+from collection.store import GROUP_BYTES, parquet_writer, part_name, parts
 from glotmill import files, version
 from glotmill.errors import ConfigError, GlotmillError, SourceError
 from glotmill.progress import Progress
@@ -59,15 +59,22 @@ class EncodeConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Stretch:
     """Row groups `first` to `last` of one part; `split` is that of the part, "" where the folder has none."""
 
-    index: int
-    count: int
     path: str
     split: str
     first: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What becomes one shard."""
+
+    index: int
+    count: int
+    stretches: tuple[Stretch, ...]
     rows: int
 
     @property
@@ -115,22 +122,29 @@ def encode(
 
 def _tasks(paths: Sequence[Path]) -> tuple[list[Task], int]:
     """The work, in pieces of about equal size, and its size in bytes."""
-    found: list[tuple[str, str, int, int, int]] = []
-    weight = 0
+    found: list[tuple[tuple[Stretch, ...], int]] = []
+    stretches: list[Stretch] = []
+    weight = size = rows = 0
     for path in paths:
         split = path.name.split("-")[0] if path.parent.name != "data" else ""
         try:
             data = pq.read_metadata(path)
         except (OSError, pa.ArrowInvalid) as error:
             raise SourceError(f"{path} cannot be read: {error}") from error
-        first = size = rows = 0
+        first = 0
         for group in range(data.num_row_groups):
             size += data.row_group(group).total_byte_size
             rows += data.row_group(group).num_rows
-            if size >= _TASK_BYTES or group == data.num_row_groups - 1:
-                found.append((str(path.resolve()), split if split in SPLITS else "", first, group, rows))
-                first, weight, size, rows = group + 1, weight + size, 0, 0
-    return [Task(index, len(found), *one) for index, one in enumerate(found)], weight
+            full = size >= _TASK_BYTES
+            if full or group == data.num_row_groups - 1:
+                stretches.append(Stretch(str(path.resolve()), split if split in SPLITS else "", first, group))
+                first = group + 1
+            if full:
+                found.append((tuple(stretches), rows))
+                stretches, weight, size, rows = [], weight + size, 0, 0
+    if stretches:
+        found.append((tuple(stretches), rows))
+    return [Task(index, len(found), *one) for index, one in enumerate(found)], weight + size
 
 
 def _identity(model: Tokenizer, paths: Sequence[Path]) -> dict[str, Any]:
@@ -156,7 +170,7 @@ def _run(tasks: Sequence[Task], model: str, place: Workplace, processes: int) ->
         return
     # Not forked: SentencePiece and Arrow have threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _as_worker)
+    pool = ProcessPoolExecutor(processes, context, _as_worker, (os.getpid(),))
     try:
         for future in as_completed([pool.submit(_encode, task, model, place) for task in tasks]):
             future.result()
@@ -174,11 +188,13 @@ def _run(tasks: Sequence[Task], model: str, place: Workplace, processes: int) ->
         pool.shutdown(cancel_futures=True)
 
 
-def _as_worker() -> None:
+def _as_worker(parent: int) -> None:
     """A worker ends with its parent, and leaves it to the parent to hear the keyboard."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone already
+        os._exit(1)
 
 
 @functools.lru_cache(maxsize=1)
@@ -194,23 +210,30 @@ def _encode(task: Task, model: str, place: Workplace) -> None:
     ):
         counted: Counter[str] = Counter()
         rows = 0
-        for batch in _batches(task):
-            encoded = to_tokens(batch, task.split, processor)
-            writer.write_batch(encoded)
-            _count(encoded, piece, counted)
+        gathered: list[pa.RecordBatch] = []
+        for split, batch in _batches(task):
+            gathered.append(to_tokens(batch, split, processor))
+            _count(gathered[-1], piece, counted)
             rows += batch.num_rows
             piece.beat(rows, rows)
+            if sum(one.nbytes for one in gathered) >= GROUP_BYTES:
+                writer.write_table(pa.Table.from_batches(gathered))
+                gathered = []
+        if gathered:
+            writer.write_table(pa.Table.from_batches(gathered))
         piece.extra["tokens"] = dict(counted)
         piece.beat(rows, rows, last=True)
 
 
-def _batches(task: Task) -> Iterator[pa.RecordBatch]:
-    try:
-        with pq.ParquetFile(task.path, page_checksum_verification=True) as file:
-            groups = range(task.first, task.last + 1)
-            yield from file.iter_batches(batch_size=_ROWS, row_groups=groups, columns=_COLUMNS)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{task.path} cannot be read: {error}") from error
+def _batches(task: Task) -> Iterator[tuple[str, pa.RecordBatch]]:
+    for one in task.stretches:
+        try:
+            with pq.ParquetFile(one.path, page_checksum_verification=True) as file:
+                groups = range(one.first, one.last + 1)
+                for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups, columns=_COLUMNS):
+                    yield one.split, batch
+        except (OSError, pa.ArrowInvalid) as error:
+            raise SourceError(f"{one.path} cannot be read: {error}") from error
 
 
 def to_tokens(batch: pa.RecordBatch, split: str, processor: Any) -> pa.RecordBatch:

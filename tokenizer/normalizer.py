@@ -10,8 +10,8 @@ what both can do exactly:
   where they stand in canonical order, partly composed or not.
 
 Text in NFC, as glotmill writes it, comes out as NFKC would have it but for compatibility characters before a mark.
-`hugging_face` does the same in three steps: a separator is put wherever the table does not compose, so that NFC composes
-nothing else; then characters are looked up one by one, which also takes the separator away.
+`hugging_face` does the same in three steps: a separator is put wherever the table does not compose, so that NFC
+composes nothing else; then characters are looked up one by one, which also takes the separator away.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
 
 
 def _boundaries(symbols: Iterable[str]) -> str:
-    """A pattern for the places before a character that may act on what stands before it, where no rule joins the two."""
+    """A pattern for the places before characters that act on what stands before them, where no rule joins the two."""
     before: dict[str, set[str]] = {}
     for key in compositions():
         if not (_is_hangul(key[0])):

@@ -20,7 +20,8 @@ from tokenizer.parallel import ENGLISH, Parallel
 
 # A weight never gets further than this from where it began, by factor: what costs no more pieces can mend.
 _FARTHEST: Final = 16.0
-_LEAST_LINES, _MOST_LINES = 20, 500
+# A language is measured on this many lines at least, and gives no more than a quarter of its lines for it.
+_LEAST_LINES, _LARGEST_SHARE, _MOST_LINES = 10, 0.25, 500
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,12 @@ def hold_out(lines: Mapping[str, Sequence[str]], share: float) -> tuple[dict[str
     kept: dict[str, list[str]] = {}
     held: dict[str, list[str]] = {}
     for code in sorted(lines):
-        aside = [xxhash.xxh3_64_intdigest(line.encode(), 1) < share * 2**64 for line in lines[code]]
-        enough = sum(aside) >= _LEAST_LINES
-        kept[code] = [line for line, out in zip(lines[code], aside, strict=True) if not (enough and out)]
-        if enough:
-            held[code] = [line for line, out in zip(lines[code], aside, strict=True) if out][:_MOST_LINES]
+        number = min(max(round(share * len(lines[code])), _LEAST_LINES), _MOST_LINES)
+        if number > _LARGEST_SHARE * len(lines[code]):
+            kept[code] = list(lines[code])
+            continue
+        ranked = sorted(lines[code], key=lambda line: (xxhash.xxh3_64_intdigest(line.encode(), 1), line))
+        held[code], kept[code] = ranked[:number], ranked[number:]
     return kept, Measure(held, {code: density.english_characters(code, held[code]) for code in held})
 
 

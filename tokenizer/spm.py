@@ -57,7 +57,7 @@ def train(request: Path, arguments: Mapping[str, Any], done: Callable[[float], N
         for line in process.stderr:
             if step := _STEP.search(line):
                 size = int(next(filter(None, step.groups())))
-                first = first or max(size, target + 1)
+                first = first or size
                 done(_share(first, size, target))
             told = [*told[-20:], line.decode("utf-8", "replace").rstrip()]
         status = process.wait()
@@ -74,9 +74,9 @@ def train(request: Path, arguments: Mapping[str, Any], done: Callable[[float], N
 
 def _share(first: int, size: int, target: int) -> float:
     """How much of the way from the first size to the target is done: down by shrinking, or up by merging."""
-    if first <= target or size >= first:
-        return min(size / target, 1.0) if size < target else 0.0
-    return min(1.0, math.log(first / size) / math.log(first / target))
+    if first <= target:
+        return min(size / target, 1.0)
+    return min(1.0, max(0.0, math.log(first / size) / math.log(first / target)))
 
 
 def _explain(told: str, status: int) -> None:

@@ -23,7 +23,7 @@ from glotmill.errors import ConfigError, GlotmillError, OutputError, SourceError
 from glotmill.progress import Progress
 from tokenizer import coverage, export, model_file, normalizer, parallel, parity, spm, unigram
 from tokenizer import sample as sampling
-from tokenizer.coverage import ASCII, Coverage
+from tokenizer.coverage import Coverage, unseen
 from tokenizer.parity import Measure, ParityConfig
 from tokenizer.sample import Sample, SampleConfig
 from tokenizer.texts import Source, sources
@@ -80,7 +80,7 @@ def train(
                 shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
-    return values
+    return read_about(out)
 
 
 def _check(config: TokenizerConfig) -> None:
@@ -249,7 +249,7 @@ def _large(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, 
     wanted = config.vocabulary.rounded
     size = min(8 * wanted, max(2 * wanted, 256_000))
     lines = (f"{line}\n" for code in sample.languages for line in sample.lines[code])
-    arguments = _arguments(config, work, lines) | {
+    arguments = _arguments(config, sample, work, lines) | {
         "model_type": "unigram",
         "vocab_size": max(size, len(kept.characters) * 2 + 1_000),
         "hard_vocab_limit": False,
@@ -273,7 +273,7 @@ def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, st
         for code in sample.languages
         for line in sample.lines[code]
     )
-    arguments = _arguments(config, work, lines) | {
+    arguments = _arguments(config, sample, work, lines) | {
         "model_type": "bpe",
         "input_format": "tsv",
         "vocab_size": config.vocabulary.rounded - config.vocabulary.sentinels,
@@ -295,7 +295,7 @@ def _teller(steps: _Steps) -> Callable[[float], None]:
     return tell
 
 
-def _arguments(config: TokenizerConfig, work: Path, lines: Any) -> dict[str, Any]:
+def _arguments(config: TokenizerConfig, sample: Sample, work: Path, lines: Any) -> dict[str, Any]:
     """What both kinds of training have in common; writes the lines where the trainer reads them."""
     with open(work / "lines.txt", "w", encoding="utf-8", newline="\n") as file:
         file.writelines(lines)
@@ -305,7 +305,7 @@ def _arguments(config: TokenizerConfig, work: Path, lines: Any) -> dict[str, Any
         "input": str(work / "lines.txt"),
         "model_prefix": str(work / "model"),
         "normalization_rule_tsv": str(work / "rules.tsv"),
-        "required_chars": ASCII,
+        "required_chars": unseen(sample.languages),
         "byte_fallback": True,
         "pad_id": PAD,
         "eos_id": EOS,
