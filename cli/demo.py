@@ -40,8 +40,12 @@ def demo(
     _run(["build", "--input", prompted, "--input", chats, *kept_out, *splits, "--out", finished], json)
     _run(["collection", "validate", finished], json)
     tokenizer, encoded = (folder_name(out / name) for name in ("tokenizer", "tokens"))
-    _run(["tokenizer", "train", "--collection", finished, "--vocab-size", "5000", "--out", tokenizer], json)
-    _run(["tokenizer", "report", "--tokenizer", tokenizer, "--data", places["parallel"]], json)
+    sentences = places["parallel"]
+    # Lines that mean the same in every language weigh them; real parallel text is told apart from what is reported on.
+    balanced = ("--parallel", sentences, "--set", "parity.rounds=3")
+    train = ["tokenizer", "train", "--collection", finished, "--vocab-size", "6000", *balanced, "--out", tokenizer]
+    _run(train, json)
+    _run(["tokenizer", "report", "--tokenizer", tokenizer, "--data", sentences], json)
     _run(["tokenizer", "encode", "--tokenizer", tokenizer, "--collection", finished, "--out", encoded], json)
     _tell(out, places["xp3x"], round(time.monotonic() - begun, 1), json)
 
@@ -96,6 +100,7 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
     print(f"  glotmill collection show {finished} --language sw    rows as people read them")
     print(f"  glotmill collection show {prompted} --rejects        what was turned away, and why")
     print(f"  glotmill collection stats {finished}")
+    print(f"  {folder_name(out / 'tokenizer')}                                      a tokenizer of the collection")
     print(f"  {sample}                                     the sample, in the sources' own formats")
 
 
