@@ -41,7 +41,7 @@ def demo(
     _run(["collection", "validate", finished], json)
     tokenizer, encoded = (folder_name(out / name) for name in ("tokenizer", "tokens"))
     sentences = places["parallel"]
-    # Lines that mean the same in every language weigh them; real parallel text is told apart from what is reported on.
+    # Weighed by the lines that are reported on, which shows the rounds at work: true figures need others.
     balanced = ("--parallel", sentences, "--set", "parity.rounds=3")
     train = ["tokenizer", "train", "--collection", finished, "--vocab-size", "6000", *balanced, "--out", tokenizer]
     _run(train, json)

@@ -22,7 +22,8 @@ def test_help_imports_neither_beam_nor_arrow_nor_a_detector():
 
 
 @pytest.mark.parametrize(
-    "command", [
+    "command",
+    [
         "demo",
         "ingest",
         "build",
