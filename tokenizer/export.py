@@ -15,6 +15,7 @@ from tokenizer.vocabulary import UNK, VocabularyConfig
 
 # Bytes and special pieces are no text: a score that no segmentation of their names falls below.
 _NEVER: Final = -1e6
+_ALL: Final = 1 << 30
 
 
 def to_json(model: Any, config: VocabularyConfig) -> str:
@@ -39,7 +40,8 @@ def to_json(model: Any, config: VocabularyConfig) -> str:
                 {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
                 {"type": "ByteFallback"},
                 {"type": "Fuse"},
-                {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+                # Where blanks collapse, SentencePiece takes all away that stand at the beginning.
+                {"type": "Strip", "content": " ", "start": _ALL if config.collapse_spaces else 1, "stop": 0},
             ],
         },
         "model": _unigram(model) if unigram else _bpe(model),

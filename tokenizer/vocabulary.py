@@ -140,4 +140,6 @@ class Tokenizer:
     def normalize(self, text: str) -> str:
         """What `decode(encode(text))` gives."""
         form = str(self.processor.normalize(text))
-        return form.replace(SPACE, " ").removeprefix(" ")
+        text = form.replace(SPACE, " ")
+        collapsed = model_file.read(self.path).normalizer_spec.remove_extra_whitespaces
+        return text.lstrip(" ") if collapsed else text.removeprefix(" ")
