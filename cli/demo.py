@@ -19,7 +19,8 @@ def demo(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a small sample in Aya's 101 languages and make a collection of it, with the real commands. Needs no data.
+    """Write a small sample in Aya's 101 languages and make a collection of it, with the real commands, and
+    a tokenizer of that. Needs no data.
 
     [dim]glotmill demo --out demo[/dim]
     """
@@ -38,6 +39,14 @@ def demo(
     kept_out = ("--decontaminate", f"quiz={places['evaluation']}")
     _run(["build", "--input", prompted, "--input", chats, *kept_out, *splits, "--out", finished], json)
     _run(["collection", "validate", finished], json)
+    tokenizer, encoded = (folder_name(out / name) for name in ("tokenizer", "tokens"))
+    sentences = places["parallel"]
+    # Weighed by the lines that are reported on, which shows the rounds at work: true figures need others.
+    balanced = ("--parallel", sentences, "--set", "parity.rounds=3")
+    train = ["tokenizer", "train", "--collection", finished, "--vocab-size", "6000", *balanced, "--out", tokenizer]
+    _run(train, json)
+    _run(["tokenizer", "report", "--tokenizer", tokenizer, "--data", sentences], json)
+    _run(["tokenizer", "encode", "--tokenizer", tokenizer, "--collection", finished, "--out", encoded], json)
     _tell(out, places["xp3x"], round(time.monotonic() - begun, 1), json)
 
 
@@ -91,6 +100,7 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
     print(f"  glotmill collection show {finished} --language sw    rows as people read them")
     print(f"  glotmill collection show {prompted} --rejects        what was turned away, and why")
     print(f"  glotmill collection stats {finished}")
+    print(f"  {folder_name(out / 'tokenizer')}                                      a tokenizer of the collection")
     print(f"  {sample}                                     the sample, in the sources' own formats")
 
 

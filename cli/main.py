@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import collection, data, demo, languages, lid
+from cli import collection, data, demo, languages, lid, tokenizer
 from glotmill import __version__
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("build", context_settings=data.PASS_ON)(data.build)
 app.command("languages")(languages.languages)
 app.add_typer(collection.app, name="collection")
 app.add_typer(lid.app, name="lid")
+app.add_typer(tokenizer.app, name="tokenizer")
 
 
 def _version(asked: bool) -> None:

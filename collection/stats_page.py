@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
-from typing import Final
 
 from collection.languages import Language, find
+from collection.page import COLOURS, bar, document, table
 from collection.stats import LanguageStats, total
-
-_COLOURS: Final = ("#2f6db5", "#d9822b", "#4a9b4f", "#8a5aa8", "#b8443f", "#5f7d95", "#a8893a", "#3e8f93")
-_STYLE: Final = """
-:root { color-scheme: light dark }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse; width: 100% }
-th, td { padding: .15rem .6rem .15rem 0; text-align: start; vertical-align: middle }
-th { font-weight: 600; border-bottom: 1px solid #8886 }
-td.number, th.number { text-align: end; font-variant-numeric: tabular-nums }
-td.bar { width: 34% } .bar div { display: flex; height: .8rem } .bar i { display: block; height: 100% }
-.key i { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 1rem; vertical-align: -1px }
-svg text { font-size: 11px; fill: currentColor }
-"""
 
 
 def render(languages: Mapping[str, LanguageStats], title: str) -> str:
@@ -43,11 +29,7 @@ def render(languages: Mapping[str, LanguageStats], title: str) -> str:
     for name, what in (("origin", "Origins"), ("source", "Sources"), ("license", "Licences"), ("split", "Splits")):
         parts += [f"<h2>{what}</h2>", _shares(everything.by[name], everything.rows)]
     parts += ["<h2>Languages</h2>", _languages(languages, known, everything)]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
-        f"<body>{''.join(parts)}</body></html>\n"
-    )
+    return document(title, "".join(parts))
 
 
 def _by_class(languages: Mapping[str, LanguageStats], known: Mapping[str, Language]) -> Counter[str]:
@@ -61,16 +43,16 @@ def _by_class(languages: Mapping[str, LanguageStats], known: Mapping[str, Langua
 def _shares(counts: Mapping[str, int], whole: int) -> str:
     """A table of names with their counts, the largest first, and a bar for each."""
     rows = [
-        (escape(name) or "none", f"{count:,}", f"{count / max(whole, 1):.1%}", _bar([(count, _COLOURS[0])], whole))
+        (escape(name) or "none", f"{count:,}", f"{count / max(whole, 1):.1%}", bar([(count, COLOURS[0])], whole))
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return _table(("", "rows", "share", ""), rows)
+    return table(("", "rows", "share", ""), rows)
 
 
 def _languages(languages: Mapping[str, LanguageStats], known: Mapping[str, Language], everything: LanguageStats) -> str:
     """A row a language, with its rows as a bar, by origin."""
     origins = [name for name, _ in everything.by["origin"].most_common()]
-    colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(origins)}
+    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(origins)}
     key = "".join(f'<i style="background:{colour}"></i>{escape(name)}' for name, colour in colours.items())
     most = max((one.rows for one in languages.values()), default=0)
     rows = []
@@ -85,29 +67,11 @@ def _languages(languages: Mapping[str, LanguageStats], known: Mapping[str, Langu
                 f"{one.rows:,}",
                 f"{one.prompt_characters / max(one.rows, 1):,.0f}",
                 f"{one.target_characters / max(one.rows, 1):,.0f}",
-                _bar(pieces, most),
+                bar(pieces, most),
             )
         )
     head = ("language", "name", "resources", "rows", "prompt, characters", "answer, characters", "rows by origin")
-    return f'<p class="key">{key}</p>{_table(head, rows)}'
-
-
-def _bar(pieces: Iterable[tuple[int, str]], whole: int) -> str:
-    widths = ((100 * count / max(whole, 1), colour) for count, colour in pieces if count)
-    drawn = "".join(f'<i style="width:{width:.2f}%;background:{colour}"></i>' for width, colour in widths)
-    return f"<div>{drawn}</div>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    kinds = ["number" if rows and rows[0][index][:1].isdigit() else "" for index in range(len(head))]
-    kinds[-1] = "bar"
-    first = _cells("th", head, kinds)
-    body = "".join(f"<tr>{_cells('td', row, kinds)}</tr>" for row in rows)
-    return f"<table><thead><tr>{first}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cells(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
-    return "".join(f'<{tag} class="{kind}">{cell}</{tag}>' for cell, kind in zip(cells, kinds, strict=True))
+    return f'<p class="key">{key}</p>{table(head, rows)}'
 
 
 def _histogram(lengths: Mapping[int, int]) -> str:
@@ -122,7 +86,7 @@ def _histogram(lengths: Mapping[int, int]) -> str:
         height = high * count / most
         bars.append(
             f'<rect x="{place * wide + 4}" y="{high - height + 14:.1f}" width="{wide - 8}" height="{height:.1f}" '
-            f'fill="{_COLOURS[0]}"><title>{count:,} rows</title></rect>'
+            f'fill="{COLOURS[0]}"><title>{count:,} rows</title></rect>'
             f'<text x="{place * wide + wide / 2}" y="{high + 28}" text-anchor="middle">{1 << power:,}</text>'
             f'<text x="{place * wide + wide / 2}" y="{high - height + 10:.1f}" text-anchor="middle">{count:,}</text>'
         )

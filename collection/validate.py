@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collection import record, reject, stats
+from collection import record, reject, stats, tokens
 from collection.languages import table
 from collection.manifest import KEPT, Manifest
 from collection.record import ORIGINS, ROLES
@@ -51,7 +51,10 @@ def problems(folder: Path) -> Iterator[str]:
     is_collection = manifest.command == "build"
     data = parts(folder)
     for path in data:
-        yield from _data_problems(path, folder, is_collection, found)
+        if manifest.command == tokens.COMMAND:
+            yield from _token_problems(path, folder, manifest.config.get("vocabulary", 0), found)
+        else:
+            yield from _data_problems(path, folder, is_collection, found)
     for path in parts(folder, "rejects"):
         yield from _reject_problems(path, folder, found)
     yield from _count_problems(manifest, found)
@@ -153,6 +156,28 @@ def _batch_problems(batch: pa.RecordBatch, language: str | None) -> Iterator[str
             yield "a conversation whose last turn is not the assistant's"
     if pc.any(pc.equal(pc.fill_null(pc.utf8_length(contents), 0), 0)).as_py():
         yield "an empty turn"
+
+
+def _token_problems(path: Path, folder: Path, vocabulary: int, found: _Found) -> Iterator[str]:
+    """The problems of one token shard, whose rows are added to what was found."""
+    name = path.relative_to(folder).as_posix()
+    try:
+        for batch in batches(path):
+            if batch.schema != tokens.SCHEMA:
+                yield f"{name}: its columns are not those of a token shard"
+                return
+            batch.validate(full=True)
+            _count(batch, found, KEPT)
+            roles, ids = batch.column("roles"), batch.column("tokens")
+            if not pc.all(pc.equal(pc.list_value_length(roles), pc.list_value_length(ids))).as_py():
+                yield f"{name}: a row with other numbers of roles and of messages"
+            values = ids.flatten().flatten()
+            if len(values) and not 0 <= pc.min(values).as_py() <= pc.max(values).as_py() < vocabulary:
+                yield f"{name}: an id outside the vocabulary of {vocabulary} pieces"
+    except SourceError as error:
+        yield str(error)
+    except ValueError as error:
+        yield f"{name}: {error}"
 
 
 def _reject_problems(path: Path, folder: Path, found: _Found) -> Iterator[str]:

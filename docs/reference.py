@@ -19,6 +19,8 @@ from pipelines.build import BuildConfig
 from pipelines.ingest import IngestConfig
 from pipelines.sources import SOURCES
 from pipelines.sources.source import SourceOptions
+from tokenizer.encode import EncodeConfig
+from tokenizer.train import TokenizerConfig
 
 HERE = Path(__file__).resolve().parent
 WRITTEN = "Written by `docs/reference.py` from the code."
@@ -84,7 +86,12 @@ def configuration() -> Iterator[str]:
     """Every key of the configuration, with its default and what its comment says."""
     yield "# Configuration\n"
     yield f"{WRITTEN} A key is given in a TOML file (`--config`) or with `--set section.key=value`.\n"
-    for command, config in (("ingest", IngestConfig), ("build", BuildConfig)):
+    for command, config in (
+        ("ingest", IngestConfig),
+        ("build", BuildConfig),
+        ("tokenizer train", TokenizerConfig),
+        ("tokenizer encode", EncodeConfig),
+    ):
         yield f"## glotmill {command}\n"
         yield "| key | default | meaning |"
         yield "|---|---|---|"

@@ -47,6 +47,26 @@ def facts(language: Language, english_name: str) -> Iterator[Fact]:
                 yield Fact(template, prompt, answer)
 
 
+def parallel(language: Language) -> dict[str, str]:
+    """The same lines in every language, by a key: names of countries, ten a line, and of the months and days."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        locale = Locale.parse(_LOCALES.get(language.code, language.tag.replace("-", "_")))
+    except (UnknownLocaleError, ValueError):
+        return {}
+    if language.code in _BORROWED:
+        return {}
+    lines = {"months": _month_names(locale), "days": _day_names(locale)}
+    codes = sorted(code for code in _english().territories if len(code) == 2 and code.isalpha())
+    for start in range(0, len(codes), 10):
+        names = [locale.territories.get(code, "") for code in codes[start : start + 10]]
+        if all(names):
+            lines[f"countries-{codes[start]}"] = names
+    joined = {key: ", ".join(names) for key, names in lines.items()}
+    return {key: text for key, text in joined.items() if language.script.count(text)}
+
+
 _KEY: Final = re.compile(r"\b(?:length|mass|duration|volume)-")
 # CLDR's Haitian Creole has nothing but French in it.
 _BORROWED: Final = ("hat_Latn",)

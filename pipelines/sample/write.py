@@ -1,6 +1,7 @@
 """Writes the sample: `xp3x/`, `aya/`, `aya_collection/` and `sharegpt.json`, each as its source is published.
 
-Beside them `evaluation.jsonl`, a set of questions that must not be trained on.
+Beside them `evaluation.jsonl`, a set of questions that must not be trained on, and `parallel/`, the same lines in every
+language, to compare tokenizers by.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pipelines.sample import facts, faults
 
 
 def write_sample(folder: Path) -> dict[str, Path]:
-    """Writes all of it below `folder`; where each kind of source is, and the evaluation set."""
+    """Writes all of it below `folder`; where each kind of source is, the evaluation set, and the parallel lines."""
     written = handwritten()
     _write_xp3x(folder / "xp3x")
     _write_aya(folder / "aya", written)
@@ -29,12 +30,14 @@ def write_sample(folder: Path) -> dict[str, Path]:
     (folder / "sharegpt.json").write_text(json.dumps([*chats, *faults.CHATS], ensure_ascii=False, indent=1), "utf-8")
     questions = (faults.LEAKED_QUESTION, "How many strings does a grand piano have, roughly counted?")
     _write_lines(folder / "evaluation.jsonl", [{"id": f"q{n}", "question": text} for n, text in enumerate(questions)])
+    _write_parallel(folder / "parallel")
     return {
         "xp3x": folder / "xp3x",
         "aya": folder / "aya",
         "aya_collection": folder / "aya_collection",
         "sharegpt": folder / "sharegpt.json",
         "evaluation": folder / "evaluation.jsonl",
+        "parallel": folder / "parallel",
     }
 
 
@@ -124,6 +127,17 @@ def _write_aya_collection(folder: Path) -> None:
         if rows:
             name = "".join(character if character.isalnum() else "_" for character in language.name.lower()).strip("_")
             _write_lines(folder / name / "train.jsonl", rows)
+
+
+def _write_parallel(folder: Path) -> None:
+    """A folder a language, with lines that mean the same under the same `index_id`."""
+    for language in facts.languages():
+        if lines := facts.parallel(language):
+            (folder / language.code).mkdir(parents=True, exist_ok=True)
+            with open(folder / language.code / "test.tsv", "w", encoding="utf-8", newline="") as file:
+                rows = csv.writer(file, delimiter="\t")
+                rows.writerow(("index_id", "text"))
+                rows.writerows(sorted(lines.items()))
 
 
 def _chat(index: int, language: Language, rows: Sequence[tuple[str, str]]) -> dict[str, Any]:

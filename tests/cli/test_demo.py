@@ -16,7 +16,10 @@ def test_the_demo_makes_a_collection_of_all_languages_with_every_reject(glotmill
     assert set(told["rejected"]) == {reason.value for reason in Reason} - {Reason.INTERNAL_ERROR.value}
     assert told["rows_in"] == told["rows_out"] + told["rows_rejected"]
     assert told["rows_rejected"] == sum(told["rejected"].values())
-    for folder in ("ingested-xp3x", "ingested", "collection"):
+    for folder in ("ingested-xp3x", "ingested", "collection", "tokens"):
         assert "is sound" in glotmill("collection", "validate", f"demo/{folder}").stdout
+    assert "dearest languages of demo/tokenizer" in done.stdout
+    about = json.loads((tmp_path / "demo/tokenizer/glotmill_tokenizer.json").read_text("utf-8"))
+    assert about["vocabulary"] == 6016 and len(about["sample"]) == 101
     card = (tmp_path / "demo/collection/README.md").read_text("utf-8")
     assert "| Swahili |" in card

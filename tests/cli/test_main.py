@@ -12,7 +12,8 @@ def test_help_imports_neither_beam_nor_arrow_nor_a_detector():
         "import sys; from cli.main import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'apache_beam', 'jax', 'pyarrow', 'numpy', 'datasets', 'pycld2', 'gcld3', 'py3langid', 'pydantic'}\n"
+        "heavy = {'apache_beam', 'jax', 'pyarrow', 'numpy', 'datasets', 'pycld2', 'gcld3', 'py3langid', 'pydantic',\n"
+        "    'sentencepiece', 'tokenizers'}\n"
         "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -21,7 +22,19 @@ def test_help_imports_neither_beam_nor_arrow_nor_a_detector():
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "ingest", "build", "languages", "collection show", "lid detect", "lid report"]
+    "command",
+    [
+        "demo",
+        "ingest",
+        "build",
+        "languages",
+        "collection show",
+        "lid detect",
+        "lid report",
+        "tokenizer train",
+        "tokenizer report",
+        "tokenizer encode",
+    ],
 )
 def test_every_help_shows_an_example(glotmill, command):
     done = glotmill(*command.split(), "--help")
@@ -55,6 +68,11 @@ def test_the_version_is_told(glotmill):
         (["collection", "stats", "."], "no manifest.json in it"),
         (["languages", "Klingonisch"], "the nearest are Klingon"),
         (["lid", "report", "--data", "nowhere"], "expected a folder"),
+        (["tokenizer", "train", "--text", ".", "--vocab-size", "9", "--out", "o"], "no file named by a language"),
+        (["tokenizer", "train", "--vocab-size", "9", "--out", "o"], "expected --collection DIR or --text FOLDER"),
+        (["tokenizer", "train", "--out", "o", "--set", "sample.alfa=1"], "did you mean sample.alpha?"),
+        (["tokenizer", "report", "--tokenizer", "no.model", "--data", "."], "no.model cannot be read"),
+        (["tokenizer", "encode", "-t", ".", "-c", "nowhere", "--out", "o"], "nowhere: no such folder"),
     ],
 )
 def test_what_the_user_can_fix_is_one_line_and_status_2(glotmill, arguments, told):

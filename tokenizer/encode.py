@@ -1,0 +1,316 @@
+"""Encoding: a collection becomes token shards, in several processes, and goes on where it was after a kill.
+
+A task is some stretches of row groups, small files together, large ones apart. Texts are encoded some thousand rows at
+a time, and their ids become columns of Arrow at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collection import tokens
+from collection.manifest import KEPT, Input, Manifest, total_of
+from collection.splits import SPLITS
+from collection.stage import PieceOfWork, Workplace, clear_work, identity_hash, is_made, stage
+from collection.store import GROUP_BYTES, part_name, parts
+from glotmill import files, version
+from glotmill.errors import ConfigError, GlotmillError, SourceError
+from glotmill.progress import Progress
+from tokenizer import model_file
+from tokenizer.vocabulary import Tokenizer
+
+CODE: Final = ("glotmill", "collection", "tokenizer")
+_COLUMNS: Final = ["id", "language", "source", "messages"]
+_TASK_BYTES: Final = 64 << 20
+_ROWS: Final = 2_000
+# Starting a process costs half a CPU-second: below this, some seconds of work, one process is as good.
+_ONE_PROCESS: Final = 32 << 20
+
+
+@dataclass(frozen=True)
+class EncodeConfig:
+    """The configuration of `glotmill tokenizer encode`."""
+
+    workers: int = 0  # processes; 0: all cores. It changes nothing in what is written
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}: expected 0 (all cores) or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Row groups `first` to `last` of one part; `split` is that of the part, "" where the folder has none."""
+
+    path: str
+    split: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What becomes one shard."""
+
+    index: int
+    count: int
+    stretches: tuple[Stretch, ...]
+    rows: int
+
+    @property
+    def name(self) -> str:
+        return f"encode-{self.index:05d}"
+
+
+def encode(
+    tokenizer: Path,
+    collection: Path,
+    out: Path,
+    config: EncodeConfig,
+    *,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Encodes all records of a finished folder into `out`; the manifest of the shards."""
+    progress = progress or Progress.silent()
+    upstream = Manifest.read(collection)
+    if upstream.command == tokens.COMMAND:
+        raise SourceError(f"{collection} holds tokens already: expected a folder of records")
+    model = Tokenizer.load(tokenizer)
+    paths = parts(collection)
+    tasks, weight = _tasks(paths)
+    if sum(task.rows for task in tasks) != upstream.rows_out:
+        raise SourceError(
+            f"{collection}: data/ holds {sum(task.rows for task in tasks)} rows, "
+            f"its manifest says {upstream.rows_out}: the folder is damaged"
+        )
+    identity = _identity(model, paths)
+    if not fresh and is_made(out, identity, progress):
+        return Manifest.read(out)
+    begun = time.monotonic()
+    with stage(out, identity, fresh) as place:
+        left = [task for task in tasks if not place.is_done(task.name)]
+        with progress.watch(place.beats, sum(task.rows for task in tasks)):
+            _run(left, str(model.path.resolve()), place, _processes(config, weight, len(left)))
+        manifest = _finish(out, place, tasks, identity, upstream)
+        manifest.run["seconds"] = round(time.monotonic() - begun, 1)
+        manifest.complete = True
+        manifest.write(out)
+        clear_work(out)
+    return manifest
+
+
+def _tasks(paths: Sequence[Path]) -> tuple[list[Task], int]:
+    """The work, in pieces of about equal size, and its size in bytes."""
+    found: list[tuple[tuple[Stretch, ...], int]] = []
+    stretches: list[Stretch] = []
+    weight = size = rows = 0
+    for path in paths:
+        split = path.name.split("-")[0] if path.parent.name != "data" else ""
+        try:
+            data = pq.read_metadata(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise SourceError(f"{path} cannot be read: {error}") from error
+        first = 0
+        for group in range(data.num_row_groups):
+            size += data.row_group(group).total_byte_size
+            rows += data.row_group(group).num_rows
+            full = size >= _TASK_BYTES
+            if full or group == data.num_row_groups - 1:
+                stretches.append(Stretch(str(path.resolve()), split if split in SPLITS else "", first, group))
+                first = group + 1
+            if full:
+                found.append((tuple(stretches), rows))
+                stretches, weight, size, rows = [], weight + size, 0, 0
+    if stretches:
+        found.append((tuple(stretches), rows))
+    return [Task(index, len(found), *one) for index, one in enumerate(found)], weight + size
+
+
+def _identity(model: Tokenizer, paths: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "command": tokens.COMMAND,
+        "code": version.code_hash(*CODE),
+        "versions": {"pyarrow": pa.__version__, "sentencepiece": str(model_file.sentencepiece().__version__)},
+        "config": {"vocabulary": model.size, "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest()},
+        "inputs": [asdict(Input(str(path), path.stat().st_size, files.content_hash(path))) for path in paths],
+    }
+
+
+def _processes(config: EncodeConfig, weight: int, tasks: int) -> int:
+    if not config.workers and weight < _ONE_PROCESS:
+        return 1
+    return max(1, min(config.workers or os.cpu_count() or 1, tasks))
+
+
+def _run(tasks: Sequence[Task], model: str, place: Workplace, processes: int) -> None:
+    if processes == 1:
+        for task in tasks:
+            _encode(task, model, place)
+        return
+    # Not forked: SentencePiece and Arrow have threads.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, _as_worker, (os.getpid(),))
+    try:
+        for future in as_completed([pool.submit(_encode, task, model, place) for task in tasks]):
+            future.result()
+    except BrokenProcessPool as error:
+        raise GlotmillError(
+            "a worker ended without a word, most likely for want of memory: try --set workers=1"
+        ) from error
+    except BaseException as error:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        if isinstance(error, Exception):
+            raise (place.error() or error) from error
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _as_worker(parent: int) -> None:
+    """A worker ends with its parent, and leaves it to the parent to hear the keyboard."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone already
+        os._exit(1)
+
+
+@functools.lru_cache(maxsize=1)
+def _processor(model: str) -> Any:
+    return Tokenizer(Path(model)).processor
+
+
+def _encode(task: Task, model: str, place: Workplace) -> None:
+    processor, folder = _processor(model), Path(place.out)
+    with (
+        place.piece(task.name) as piece,
+        _writer(folder / "data" / part_name(task.index, task.count)) as writer,
+    ):
+        counted: Counter[str] = Counter()
+        rows = 0
+        gathered: list[pa.RecordBatch] = []
+        size = 0
+        for split, batch in _batches(task):
+            gathered.append(to_tokens(batch, split, processor))
+            rows += batch.num_rows
+            size += gathered[-1].nbytes
+            piece.beat(rows, rows)
+            if size >= GROUP_BYTES:
+                _write(gathered, writer, piece, counted)
+                gathered, size = [], 0
+        if gathered:
+            _write(gathered, writer, piece, counted)
+        piece.extra["tokens"] = dict(counted)
+        piece.beat(rows, rows, last=True)
+
+
+@contextlib.contextmanager
+def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
+    """A shard that appears when it is whole. The four bytes of an id lie apart: that packs better, and faster."""
+    options = {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": ["language", "source", "split", "roles.list.element"],
+        "column_encoding": {"tokens.list.element.list.element": "BYTE_STREAM_SPLIT"},
+        "write_page_checksum": True,
+    }
+    with files.appearing(path) as temporary, pq.ParquetWriter(temporary, tokens.SCHEMA, **options) as writer:
+        yield writer
+
+
+def _batches(task: Task) -> Iterator[tuple[str, pa.RecordBatch]]:
+    for one in task.stretches:
+        try:
+            with pq.ParquetFile(one.path, page_checksum_verification=True) as file:
+                groups = range(one.first, one.last + 1)
+                for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups, columns=_COLUMNS):
+                    yield one.split, batch
+        except (OSError, pa.ArrowInvalid) as error:
+            raise SourceError(f"{one.path} cannot be read: {error}") from error
+
+
+def to_tokens(batch: pa.RecordBatch, split: str, processor: Any) -> pa.RecordBatch:
+    """The records of a batch as rows of token shards."""
+    messages = batch.column("messages")
+    turns = messages.flatten()
+    encoded = processor.encode_as_numpy(turns.field("content").to_pylist())
+    ends = np.zeros(len(encoded) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, encoded), np.int32, len(encoded)), out=ends[1:])
+    ids = np.concatenate(encoded) if encoded else np.empty(0, np.int32)
+    first = messages.offsets[0].as_py()
+    offsets = pa.array(messages.offsets.to_numpy() - first, pa.int32())
+    by_turn = pa.ListArray.from_arrays(pa.array(ends), pa.array(ids))
+    columns = [
+        batch.column("id"),
+        batch.column("language"),
+        batch.column("source"),
+        pa.repeat(split, batch.num_rows),
+        pa.ListArray.from_arrays(offsets, turns.field("role")),
+        pa.ListArray.from_arrays(offsets, by_turn),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=tokens.SCHEMA)
+
+
+def _write(
+    gathered: Sequence[pa.RecordBatch], writer: pq.ParquetWriter, piece: PieceOfWork, counted: Counter[str]
+) -> None:
+    """Writes the batches as one row group, and counts their rows and tokens."""
+    table = pa.Table.from_batches(gathered).combine_chunks()
+    writer.write_table(table, row_group_size=table.num_rows)
+    rows = table.select(["source", "language"]).group_by(["source", "language"]).aggregate([([], "count_all")])
+    for row in rows.to_pylist():
+        piece.tally.outcomes[row["source"], row["language"], KEPT] += row["count_all"]
+    ids = table.column("tokens").chunk(0)
+    ends = ids.values.offsets.to_numpy()[ids.offsets.to_numpy()]
+    sizes = pa.table({"language": table.column("language"), "size": np.diff(ends)})
+    for row in sizes.group_by("language").aggregate([("size", "sum")]).to_pylist():
+        counted[row["language"]] += row["size_sum"]
+
+
+def _finish(
+    out: Path, place: Workplace, tasks: Sequence[Task], identity: dict[str, Any], upstream: Manifest
+) -> Manifest:
+    markers = [place.read(task.name) for task in tasks]
+    counted: Counter[str] = Counter()
+    for marker in markers:
+        counted.update(marker.extra["tokens"])
+    manifest = Manifest.of(
+        tokens.COMMAND,
+        total_of(marker.tally for marker in markers),
+        len(tasks),
+        glotmill=version.VERSION,
+        **{name: identity[name] for name in ("code", "versions", "config")},
+        inputs=[Input(**item) for item in identity["inputs"]],
+        notes=[f"{sum(counted.values()):,} tokens"],
+        upstream=[asdict(upstream)],
+        run={**version.describe(), "identity": identity_hash(identity)},
+    )
+    stats = {
+        "tokens": sum(counted.values()),
+        "languages": {
+            code: {"rows": manifest.languages[code].rows_out, "tokens": counted[code]} for code in sorted(counted)
+        },
+    }
+    files.write_text(out / "stats.json", json.dumps(stats, ensure_ascii=False, indent=2) + "\n")
+    return manifest

@@ -1,0 +1,378 @@
+"""Training: a sample is drawn, SentencePiece makes a large vocabulary of it, which is pruned to the one wanted.
+
+OUT/tokenizer.model          the SentencePiece model
+OUT/tokenizer.json           the same for Hugging Face tokenizers
+OUT/glotmill_tokenizer.json  special ids, normaliser, hashes, sample, coverage, parity; written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from collection.stage import identity_hash
+from glotmill import config as configuration
+from glotmill import files, version
+from glotmill.errors import ConfigError, GlotmillError, OutputError, SourceError, explain_os_error
+from glotmill.progress import Progress
+from tokenizer import coverage, export, model_file, normalizer, parallel, parity, spm, unigram
+from tokenizer import sample as sampling
+from tokenizer.coverage import Coverage, unseen
+from tokenizer.parity import Measure, ParityConfig
+from tokenizer.sample import Sample, SampleConfig
+from tokenizer.texts import Source, sources
+from tokenizer.vocabulary import ABOUT, EOS, HUGGING_FACE, MODEL, MULTIPLE, PAD, UNK, VocabularyConfig, lay_out
+
+CODE: Final = ("glotmill", "collection", "tokenizer")
+_WORK: Final = ".work"
+_OWN: Final = (MODEL, HUGGING_FACE, ABOUT, _WORK, ".lock")
+# Shares of the time: reading, SentencePiece, the rest.
+_READ, _TRAIN, _PRUNE = 5, 45, 50
+_CHECKED: Final = 5
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """The configuration of `glotmill tokenizer train`."""
+
+    collections: tuple[str, ...] = ()  # folders that ingest, build or another stage wrote
+    text: str = ""  # a folder of plain text, a file a language
+    vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
+    sample: SampleConfig = field(default_factory=SampleConfig)
+    parity: ParityConfig = field(default_factory=ParityConfig)
+
+
+def train(
+    config: TokenizerConfig, out: Path, *, fresh: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Trains a tokenizer into `out`; what stands in its `glotmill_tokenizer.json`."""
+    progress = progress or Progress.silent()
+    _check(config)
+    found = sources([Path(folder) for folder in config.collections], Path(config.text) if config.text else None)
+    inputs = sorted((asdict(source.inputs()) for source in found), key=lambda item: (item["hash"], item["path"]))
+    measure = parity.from_parallel(parallel.read(Path(config.parity.parallel))) if config.parity.parallel else None
+    identity: dict[str, Any] = {
+        "code": version.code_hash(*CODE),
+        "versions": _versions(),
+        "config": configuration.as_dict(config),
+        "inputs": inputs,
+    }
+    begun = time.monotonic()
+    try:
+        with files.locked(out):
+            if (made := _made(out, identity, fresh, progress)) is not None:
+                return made
+            work = out / _WORK
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            try:
+                values = _train(config, found, measure, out, work, progress)
+                values |= {**identity, "run": {**version.describe(), "identity": identity_hash(identity)}}
+                values["run"]["seconds"] = round(time.monotonic() - begun, 1)
+                files.write_text(out / ABOUT, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
+    return read_about(out)
+
+
+def _check(config: TokenizerConfig) -> None:
+    vocabulary = config.vocabulary
+    if vocabulary.size < 1:
+        raise ConfigError("how large is the vocabulary to be? expected --vocab-size N, such as 64000")
+    if vocabulary.type == "bpe" and config.sample.rule == "parity":
+        raise ConfigError(
+            "sample.rule=parity weighs the pieces of a unigram model: with vocabulary.type=bpe choose another rule, "
+            "such as --set sample.rule=temperature"
+        )
+
+
+def _versions() -> dict[str, str]:
+    import unicodedata
+
+    import numpy
+
+    return {
+        "sentencepiece": str(model_file.sentencepiece().__version__),
+        "numpy": numpy.__version__,
+        "unicode": unicodedata.unidata_version,
+    }
+
+
+def _made(out: Path, identity: Mapping[str, Any], fresh: bool, progress: Progress) -> dict[str, Any] | None:
+    """What stands in the folder already, where it is just this; an empty folder, or OutputError, where it is not."""
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
+    if strangers:
+        raise OutputError(
+            f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
+        )
+    if fresh:
+        for name in (ABOUT, HUGGING_FACE, MODEL):
+            (out / name).unlink(missing_ok=True)
+    files.remove_leftovers(out)
+    if not (out / ABOUT).exists():
+        return None
+    try:
+        values: dict[str, Any] = json.loads((out / ABOUT).read_text("utf-8"))
+        same = values["run"]["identity"] == identity_hash(identity)
+    except (ValueError, TypeError, KeyError) as error:
+        raise OutputError(f"{out / ABOUT} cannot be read ({error}): --fresh starts over") from error
+    if not same:
+        what = next((name for name in identity if values.get(name) != json.loads(json.dumps(identity[name]))), "run")
+        raise OutputError(
+            f"{out} holds another tokenizer (its {what} differs). "
+            "Use another --out, or --fresh to throw it away and start over"
+        )
+    progress.note(f"{out} already holds this very tokenizer")
+    return values
+
+
+class _Steps:
+    """How far training is, in hundredths, for the progress line."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.done = 0.0
+
+    def beats(self) -> list[tuple[int, int]]:
+        return [(int(self.lines * self.done / 100), int(self.done * 100))]
+
+
+def _train(
+    config: TokenizerConfig, found: Sequence[Source], measure: Measure | None, out: Path, work: Path, progress: Progress
+) -> dict[str, Any]:
+    steps = _Steps()
+    with progress.watch(steps.beats, 100 * (_READ + _TRAIN + _PRUNE)):
+        size = 2 * sum(source.path.stat().st_size for source in found)
+
+        def heard(_: int, read: int) -> None:
+            steps.done += _READ * read / max(size, 1)
+
+        sample = sampling.draw(found, config.sample, heard)
+        steps.lines, steps.done = sum(map(len, sample.lines.values())), float(_READ)
+        kept = coverage.choose(sample.lines, config.vocabulary.characters)
+        if config.vocabulary.type == "bpe":
+            model, told = _bpe(config, sample, kept, work, steps), dict[str, Any]()
+        else:
+            model, told = _unigram(config, sample, kept, measure, work, steps)
+    model = lay_out(model, config.vocabulary)
+    if len(model.pieces) != config.vocabulary.rounded:
+        raise GlotmillError(f"the vocabulary has {len(model.pieces)} pieces, not {config.vocabulary.rounded}")
+    content, exported = model.SerializeToString(deterministic=True), export.to_json(model, config.vocabulary)
+    _compare(model, exported, sample)
+    for name, data in ((MODEL, content), (HUGGING_FACE, exported.encode())):
+        with files.appearing(out / name) as temporary:
+            temporary.write_bytes(data)
+    return {
+        "command": "tokenizer train",
+        "glotmill": version.VERSION,
+        "vocabulary": len(model.pieces),
+        "special": {"pad": PAD, "eos": EOS, "unk": UNK},
+        "symbols": {symbol: index for index, symbol in enumerate(config.vocabulary.symbols, UNK + 1)},
+        "sentinels": config.vocabulary.sentinels,
+        "normalizer": {"name": normalizer.NAME, "collapse_spaces": config.vocabulary.collapse_spaces},
+        "sha256": {
+            MODEL: hashlib.sha256(content).hexdigest(),
+            HUGGING_FACE: hashlib.sha256(exported.encode()).hexdigest(),
+        },
+        "sample": sample.manifest(),
+        "coverage": kept.manifest(),
+        "parity": told,
+        "warnings": _warnings(sample, kept),
+    }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _unigram(
+    config: TokenizerConfig, sample: Sample, kept: Coverage, measure: Measure | None, work: Path, steps: _Steps
+) -> tuple[Any, dict[str, Any]]:
+    """A model of the wanted number of pieces, and what was found about parity on the way."""
+    wanted = config.vocabulary.rounded - config.vocabulary.fixed
+    large = _large(config, sample, kept, work, steps)
+    model = unigram.only(model_file.parse(large), kept.characters)
+    normal = [piece.piece for piece in model.pieces if piece.type == model_file.NORMAL]
+    letters = sum(len(piece) == 1 for piece in normal)
+    if wanted < letters:
+        raise _too_small(config, letters)
+    if wanted > len(normal):
+        raise _too_large(config, len(normal))
+    size = wanted + len(model.pieces) - len(normal)
+    whole = unigram.words(sample.lines, model_file.processor(model))
+    base = sample.weights()
+    factors = dict.fromkeys(base, 1.0)
+    rounds = config.parity.rounds if config.sample.rule == "parity" else 0
+    each = _PRUNE / ((rounds + 1) * unigram.rounds(len(model.pieces), size))
+
+    def done() -> None:
+        steps.done += each
+
+    told: list[dict[str, float]] = []
+    if rounds:
+        part, lines = whole, measure
+        if lines is None:
+            fit, lines = parity.hold_out(sample.lines, config.parity.held_out)
+            part = unigram.words(fit, model_file.processor(model))
+        for _ in range(rounds):
+            weights = {code: base[code] * factors[code] for code in base}
+            costs = lines.costs(model_file.processor(unigram.prune(model, part, weights, size, done)))
+            told.append(_spread(costs))
+            factors = parity.adjusted(factors, costs, config.parity.strength)
+    model = unigram.prune(model, whole, {code: base[code] * factors[code] for code in base}, size, done)
+    how = {"by": config.parity.parallel or "held-out lines and density", "rounds": told} if rounds else {}
+    return model, {**how, "factors": {code: round(one, 4) for code, one in sorted(factors.items())}} if how else {}
+
+
+def _spread(costs: Mapping[str, float]) -> dict[str, float]:
+    """How unlike the costs of the languages are: the dearest and the cheapest as shares of the mean."""
+    if not costs:
+        return {}
+    mean = sum(costs.values()) / len(costs)
+    return {
+        "tokens_per_english_character": round(mean, 4),
+        "dearest": round(max(costs.values()) / mean, 4),
+        "cheapest": round(min(costs.values()) / mean, 4),
+    }
+
+
+def _large(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, steps: _Steps) -> bytes:
+    """SentencePiece's own model of the sample, several times as large as the one wanted, or as large as can be."""
+    wanted = config.vocabulary.rounded
+    size = min(8 * wanted, max(2 * wanted, 256_000))
+    lines = (f"{line}\n" for code in sample.languages for line in sample.lines[code])
+    arguments = _arguments(config, sample, work, lines) | {
+        "model_type": "unigram",
+        "vocab_size": max(size, len(kept.characters) * 2 + 1_000),
+        "hard_vocab_limit": False,
+        "character_coverage": 1.0,
+        "seed_sentencepiece_size": max(1_000_000, 4 * size),
+    }
+    while True:
+        try:
+            return spm.train(work / "request.json", arguments, _teller(steps))
+        except spm.TooSmall as error:  # it counts the characters that are to be left to bytes, too
+            arguments["vocab_size"] = error.needed + wanted
+        except spm.TooLarge as error:
+            raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259) from None
+
+
+def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, steps: _Steps) -> Any:
+    """SentencePiece's own BPE model, every line counting as its language does."""
+    weights = sample.weights()
+    lines = (
+        f"{line.replace(chr(9), ' ')}\t{max(1, round(100 * weights[code]))}\n"
+        for code in sample.languages
+        for line in sample.lines[code]
+    )
+    arguments = _arguments(config, sample, work, lines) | {
+        "model_type": "bpe",
+        "input_format": "tsv",
+        "vocab_size": config.vocabulary.rounded - config.vocabulary.sentinels,
+        "character_coverage": 0.98,  # beyond those that are required
+        "required_chars": "".join(sorted(kept.characters)),
+    }
+    try:
+        return model_file.parse(spm.train(work / "request.json", arguments, _teller(steps)))
+    except spm.TooSmall as error:
+        raise _too_small(config, error.needed - len(config.vocabulary.symbols) - 259) from None
+    except spm.TooLarge as error:
+        raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259) from None
+
+
+def _teller(steps: _Steps) -> Callable[[float], None]:
+    def tell(share: float) -> None:
+        steps.done = max(steps.done, _READ + _TRAIN * share)
+
+    return tell
+
+
+def _arguments(config: TokenizerConfig, sample: Sample, work: Path, lines: Any) -> dict[str, Any]:
+    """What both kinds of training have in common; writes the lines where the trainer reads them."""
+    with open(work / "lines.txt", "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(lines)
+    with open(work / "rules.tsv", "w", encoding="utf-8") as file:
+        file.writelines(normalizer.rule_lines())
+    return {
+        "input": str(work / "lines.txt"),
+        "model_prefix": str(work / "model"),
+        "normalization_rule_tsv": str(work / "rules.tsv"),
+        "required_chars": unseen(sample.languages),
+        "byte_fallback": True,
+        "pad_id": PAD,
+        "eos_id": EOS,
+        "unk_id": UNK,
+        "bos_id": -1,
+        "split_digits": config.vocabulary.split_digits,
+        "user_defined_symbols": list(config.vocabulary.symbols),
+        "max_sentence_length": 1 << 20,
+        "input_sentence_size": 0,
+        "shuffle_input_sentence": False,
+        "num_threads": spm.THREADS,
+    }
+
+
+def _too_large(config: TokenizerConfig, pieces: int) -> ConfigError:
+    possible = (pieces + config.vocabulary.fixed) // MULTIPLE * MULTIPLE
+    return ConfigError(
+        f"--vocab-size {config.vocabulary.size} is more than this text has pieces for: "
+        f"the largest possible is {possible}"
+    )
+
+
+def _too_small(config: TokenizerConfig, letters: int) -> ConfigError:
+    possible = -(-(letters + config.vocabulary.fixed) // MULTIPLE) * MULTIPLE
+    return ConfigError(
+        f"--vocab-size {config.vocabulary.size} is too small: bytes, special pieces and the {letters} characters of "
+        f"these languages need {possible}"
+    )
+
+
+def _compare(model: Any, exported: str, sample: Sample) -> None:
+    """GlotmillError where the two files give different ids for lines of the sample."""
+    try:
+        import tokenizers
+    except ImportError:  # who does not have it does not need the file either
+        return
+    theirs, ours = tokenizers.Tokenizer.from_str(exported), model_file.processor(model)
+    for code in sample.languages:
+        for line in sample.lines[code][:_CHECKED]:
+            if ours.encode(line) != theirs.encode(line).ids:
+                raise GlotmillError(f"{MODEL} and {HUGGING_FACE} segment a line of {code} differently: {line!r}")
+
+
+def _warnings(sample: Sample, kept: Coverage) -> list[str]:
+    """What the user should know of the sample."""
+    told = []
+    for code, size in sorted(sample.found.bytes.items()):
+        if not size or code not in sample.lines:
+            told.append(f"{code} has no text: it will be written in bytes and other languages' pieces")
+        if bad := sample.found.unreadable[code]:
+            told.append(f"{bad} lines of {code} are not UTF-8 and were left out")
+    told += [
+        f"{share:.1%} of the text of {code} has pieces; the characters {kept.left_out[code][:20]!r} are left to bytes"
+        for code, share in kept.by_language.items()
+        if share < 0.995
+    ]
+    whole = sum(sample.found.bytes.values())
+    code, most = max(sample.found.bytes.items(), key=lambda item: (item[1], item[0]))
+    if len(sample.found.bytes) > 1 and most > 0.9 * whole:
+        told.append(f"{most / whole:.1%} of the text is {code}: the others are known by little text")
+    return told
+
+
+def read_about(out: Path) -> dict[str, Any]:
+    """What stands in the manifest of a finished tokenizer; SourceError where there is none."""
+    try:
+        values: dict[str, Any] = json.loads((out / ABOUT).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{out} holds no finished tokenizer: {error}") from error
+    return values
