@@ -256,7 +256,8 @@ def _read(stretch: Stretch, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The rows of a stretch in small batches, each with the number of its first row in the file."""
     try:
         with pq.ParquetFile(stretch.path, page_checksum_verification=True) as file:
-            groups, start, end = [], 0, 0
+            groups: list[int] = []
+            start = end = 0
             for group in range(file.num_row_groups):
                 begin, end = end, end + file.metadata.row_group(group).num_rows
                 if begin < stretch.last and stretch.first < end:

@@ -165,7 +165,7 @@ def test_what_the_user_can_mend_ends_the_run_and_it_goes_on_later(made, log, tmp
     folder = write_stage(tmp_path / "a", [30])
     with pytest.raises(UserError, match="the engine is gone"):
         made([folder], user_error=" 20.")
-    with pytest.raises(SourceError, match="unfinished|no manifest"):
+    with pytest.raises(SourceError, match="no manifest"):
         Manifest.read(tmp_path / "out")
     log.unlink()
     manifest = made([folder])
@@ -217,7 +217,7 @@ def test_a_damaged_part_is_named(made, tmp_path):
     data = bytearray(part.read_bytes())
     data[len(data) // 3] ^= 1
     part.write_bytes(data)
-    with pytest.raises(UserError, match="part-00000-of-00001.parquet cannot be read"):
+    with pytest.raises(UserError, match=r"part-00000-of-00001\.parquet cannot be read"):
         made([folder])
 
 
@@ -262,6 +262,7 @@ def test_a_killed_run_is_taken_up_and_makes_the_same(made, log, tmp_path):
     assert list(problems(tmp_path / "out")) == []
 
 
+@pytest.mark.slow
 def test_pieces_run_in_processes_of_their_own(tmp_path, log):
     folder = write_stage(tmp_path / "a", [40])
     run = RunConfig(mode="multi_processing", workers=2)
