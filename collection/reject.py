@@ -26,6 +26,12 @@ class Reason(StrEnum):
     UNKNOWN_LANGUAGE = "unknown_language"
     HELD_OUT = "held_out"
 
+    NO_TEMPLATE = "no_template"
+    TEMPLATE_FAILED = "template_failed"
+    NOT_APPLICABLE = "not_applicable"
+    SEVERAL_TARGETS = "several_targets"
+    SHORT_TARGET = "short_target"
+
     EMPTY_PROMPT = "empty_prompt"
     EMPTY_TARGET = "empty_target"
     TRIVIAL_TARGET = "trivial_target"
@@ -63,6 +69,11 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.UNKNOWN_ROLE: ("parse", "a turn whose speaker is none of the known roles"),
     Reason.UNKNOWN_LANGUAGE: ("parse", "a language code or name that is in no table"),
     Reason.HELD_OUT: ("parse", "a row of an evaluation set, kept out of training"),
+    Reason.NO_TEMPLATE: ("template", "a row of task data that none of the templates is for"),
+    Reason.TEMPLATE_FAILED: ("template", "a template that cannot be rendered over this row"),
+    Reason.NOT_APPLICABLE: ("template", "a template that has no prompt, or no answer, for this row"),
+    Reason.SEVERAL_TARGETS: ("template", "a template that gives more than one answer for this row"),
+    Reason.SHORT_TARGET: ("template", "an answer of fewer words than were asked for"),
     Reason.EMPTY_PROMPT: ("filter", "no prompt, or one of blanks alone"),
     Reason.EMPTY_TARGET: ("filter", "no answer, or one of blanks alone"),
     Reason.TRIVIAL_TARGET: ("filter", "an answer without a single letter or digit"),
