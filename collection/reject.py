@@ -45,6 +45,8 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     CONTAMINATED = "contaminated"
 
+    OVER_BUDGET = "over_budget"
+
     INTERNAL_ERROR = "internal_error"
 
 
@@ -75,6 +77,7 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.UNDETECTED_LANGUAGE: ("filter", "no language was declared and none could be told"),
     Reason.UNWANTED_LANGUAGE: ("filter", "a language outside those that were asked for"),
     Reason.WRONG_SCRIPT: ("filter", "written in a script that the language does not use"),
+    Reason.OVER_BUDGET: ("derive", "not made: the budget was spent before; the same command with more makes it"),
     Reason.INTERNAL_ERROR: ("parse", "a row on which glotmill itself failed: please report it"),
     Reason.EXACT_DUPLICATE: ("deduplicate", "the same conversation as a row that was kept"),
     Reason.NEAR_DUPLICATE: ("deduplicate", "nearly the same conversation as a row that was kept"),
