@@ -25,6 +25,7 @@ from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_er
 from glotmill.progress import Progress
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
+_PAID = "answers"  # what servers were paid for: glotmill's own, but --fresh leaves it
 # Blanks, so that an error can be noted in their place when the disk is full.
 _LAST_RESORT, _NOTE_BYTES = "last-resort.json", 16_384
 
@@ -199,7 +200,7 @@ def _check_clearing(out: Path, identity: Mapping[str, Any]) -> None:
     """OutputError where more than an earlier run's output would go: somebody's files, or what this run is to read."""
     _check_strangers(out)
     marks = (out / "manifest.json", out / ".work" / "run.json")
-    if any(path.name not in (".lock", ".work") for path in out.iterdir()) and not any(
+    if any(path.name not in (".lock", ".work", _PAID) for path in out.iterdir()) and not any(
         "command" in _peek(path) for path in marks
     ):
         raise OutputError(f"{out} was not written by glotmill, so --fresh does not clear it: choose another --out")
@@ -241,12 +242,12 @@ def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
                     "Use another --out, or --fresh to throw it away and start over"
                 )
             return
-    if any(path.name not in (".lock", ".work") for path in out.iterdir()):
+    if any(path.name not in (".lock", ".work", _PAID) for path in out.iterdir()):
         raise OutputError(f"{out} holds data without a manifest: choose an empty or new folder for --out")
 
 
 def _check_strangers(out: Path) -> None:
-    strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in (*_OWN, _PAID))
     if strangers:
         raise OutputError(
             f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
