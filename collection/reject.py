@@ -51,6 +51,11 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     CONTAMINATED = "contaminated"
 
+    SAME_LANGUAGE = "same_language"
+    NO_TRANSLATOR = "no_translator"
+    NOT_TRANSLATED = "not_translated"
+    LOST_STRUCTURE = "lost_structure"
+    POOR_TRANSLATION = "poor_translation"
     OVER_BUDGET = "over_budget"
 
     INTERNAL_ERROR = "internal_error"
@@ -88,6 +93,11 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.UNDETECTED_LANGUAGE: ("filter", "no language was declared and none could be told"),
     Reason.UNWANTED_LANGUAGE: ("filter", "a language outside those that were asked for"),
     Reason.WRONG_SCRIPT: ("filter", "written in a script that the language does not use"),
+    Reason.SAME_LANGUAGE: ("translate", "a row that is written in the language asked for already"),
+    Reason.NO_TRANSLATOR: ("translate", "a row, or a turn of it, in a language that the engine cannot translate from"),
+    Reason.NOT_TRANSLATED: ("translate", "a row of which the engine gave no translation"),
+    Reason.LOST_STRUCTURE: ("translate", "a translation without code, links or placeholders that must be in it"),
+    Reason.POOR_TRANSLATION: ("translate", "a translation whose estimated quality is below the bar"),
     Reason.OVER_BUDGET: ("derive", "not made: the budget was spent before; the same command with more makes it"),
     Reason.INTERNAL_ERROR: ("parse", "a row on which glotmill itself failed: please report it"),
     Reason.EXACT_DUPLICATE: ("deduplicate", "the same conversation as a row that was kept"),

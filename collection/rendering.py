@@ -24,7 +24,9 @@ from collection.templates import SEPARATOR, Template
 _LONGEST: Final = 1 << 22
 # Stands for `|||` inside the data while a row is rendered.
 _GUARD: Final = "3ed2dface8203c4c9dfb1a5dc58e41e0"
-_CHANGES_ITS_DATA: Final = re.compile(r"\.\s*(?:append|extend|insert|pop|remove|update|clear|sort|reverse|setdefault)\b")
+_CHANGES_ITS_DATA: Final = re.compile(
+    r"\.\s*(?:append|extend|insert|pop|remove|update|clear|sort|reverse|setdefault)\b"
+)
 
 
 class RenderingError(Exception):
