@@ -1,8 +1,8 @@
 """How good a translation seems to be, without a reference: faults that can be seen from outside.
 
-Each look gives a share of 1: its length for the pair of languages, the language that it is written in, words copied from
-the source, loops, words that the engine did not know, numbers. The score is their product. It finds translations that
-went wrong, not the better one of two good ones; docs/translation.md says how well, language by language.
+Each look gives a share of 1: its length for the pair of languages, the language that it is written in, words copied
+from the source, loops, words that the engine did not know, numbers. The score is their product. It finds translations
+that went wrong, not the better one of two good ones; docs/translation.md says how well, language by language.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -114,6 +114,7 @@ def _detector(config: TranslateConfig) -> Detector | None:
 
 @contextlib.contextmanager
 def opened(place: Workplace, *, config: TranslateConfig, job: RemoteJob | None) -> Iterator[TranslationMaker]:
+    """The maker of one piece of work, with its engine open."""
     with open_translator(config.translator, config, job) as translator:
         yield TranslationMaker(config, translator)
 
