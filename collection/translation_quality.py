@@ -21,7 +21,7 @@ from collection.detectors import Detector
 from collection.language_id import are_related
 from collection.languages import Language
 from collection.quality import script_share
-from glotmill.errors import ConfigError
+from glotmill.errors import ConfigError, MissingDependencyError
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,15 @@ def _digit(character: str) -> str:
 
 _NUMBER: Final = re.compile(r"\d+")
 _THOUSANDS: Final = re.compile(r"(?<=\d)[,.٬'’\u00a0\u202f ](?=\d{3}(?!\d))")
+
+
+def round_trip(source: str, back: str) -> float:
+    """The chrF, 0 to 100, of a text that was translated and translated back, against what it was."""
+    try:
+        from sacrebleu.metrics import CHRF
+    except ImportError as error:
+        raise MissingDependencyError("sacrebleu", "augment", "comparing a translation translated back") from error
+    return float(CHRF().sentence_score(back, [source]).score)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Apertium: rules and dictionaries, a pipe of programs that are installed on the machine; `apertium -l` names its pairs.
+"""Apertium: rules and dictionaries, a pipe of installed programs; `apertium -l` names its pairs.
 
 A call takes some tenths of a second to begin, so many lines go through one. Each line is a paragraph of its own, so
 that no rule reaches from one into the next.
