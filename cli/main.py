@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("ingest", context_settings=data.PASS_ON)(data.ingest)
 app.command("template", context_settings=data.PASS_ON)(augment.template)
+app.command("translate", context_settings=data.PASS_ON)(augment.translate)
 app.command("synthesize", context_settings=data.PASS_ON)(synthesize.synthesize)
 app.command("build", context_settings=data.PASS_ON)(data.build)
 app.command("languages")(languages.languages)

@@ -136,7 +136,7 @@ def _tell_usage(usage: dict[str, Any]) -> None:
     if usage:
         failed = ", ".join(f"{kind} {count:,}" for kind, count in usage["failures"].items())
         print(
-            f"asked: {usage['requests']:,} requests, {usage['answers']:,} answers, {usage['cached']:,} times from disk; "
+            f"asked: {usage['requests']:,} requests, {usage['answers']:,} answers, {usage['cached']:,} from disk; "
             f"{usage['input_tokens']:,} tokens in, {usage['output_tokens']:,} out, ${usage['usd']:,.2f}"
             f"{f'; failed: {failed}' if failed else ''}"
         )

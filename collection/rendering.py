@@ -11,7 +11,7 @@ import copy
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from jinja2 import TemplateError, Undefined
@@ -76,11 +76,17 @@ class Renderer:
                 raise RenderingError(f"it writes more than {_LONGEST:,} characters")
         return "".join(pieces)
 
+    def _choice(self, items: Iterable[Any]) -> Any:
+        known = list(items)
+        if not known:
+            raise RenderingError("it chooses from an empty list")
+        return self._chance.choice(known)
+
     def _make_environment(self) -> SandboxedEnvironment:
         environment = SandboxedEnvironment(undefined=_Absent, finalize=_printed)
         del environment.globals["lipsum"]
         environment.globals["zip"] = zip
-        environment.filters["choice"] = environment.filters["random"] = lambda items: self._chance.choice(list(items))
+        environment.filters["choice"] = environment.filters["random"] = self._choice
         environment.filters["most_frequent"] = most_frequent
         environment.filters["highlight"] = str
         return environment

@@ -128,7 +128,7 @@ _INLINE: Final = re.compile(
         (
             r"(?P<tick>`+)(?!`)[^\n]+?(?<!`)(?P=tick)(?!`)",
             r"\\\(.+?\\\)|\$(?![\s\d.,]+(?:\s|$))[^\s$](?:[^$\n]{0,200}?[^\s$\\])?\$(?!\d)",  # formulas, not prices
-            rf"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"\n]*\")?\)",  # the end of a link in Markdown
+            r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"\n]*\")?\)",  # the end of a link in Markdown
             rf"(?:https?|ftp|file)://[^\s<>\"'`\u3000-\u303f\uff00-\uff65]*{_URL_END}|\bwww\.[^\s<>\"'`]*{_URL_END}",
             r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
             r"<\|[^|<>\n]{1,80}\|>|</?[a-zA-Z!][^<>\n]{0,300}>|<<[A-Z_ ]{1,60}>>",
@@ -148,7 +148,8 @@ _INLINE: Final = re.compile(
 )
 # What a line may begin with: quotes, bullets, numbers, headings, boxes to tick.
 _LINE_MARKS: Final = re.compile(
-    r"[ \t]*(?:(?:>+|[-+*•‣◦▪·–—]|#{1,6}|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|（\d{1,3}）|\d{1,3}[、．]|\[[ xX]\])[ \t\u3000]+"
+    r"[ \t]*(?:(?:>+|[-+*•‣◦▪·–—]|#{1,6}|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]"
+    r"|（\d{1,3}）|\d{1,3}[、．]|\[[ xX]\])[ \t\u3000]+"
     r"|\d{1,3}[、．])*"
 )
 _CELLS: Final = re.compile(r"(\t+|[ \t]*\|+[ \t]*)")

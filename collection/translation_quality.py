@@ -1,8 +1,8 @@
 """How good a translation seems to be, without a reference: faults that can be seen from outside.
 
-Each look gives a share of 1: its length for the pair of languages, the language that it is written in, words copied from
-the source, loops, words that the engine did not know, numbers. The score is their product. It finds translations that
-went wrong, not the better one of two good ones; docs/translation.md says how well, language by language.
+Each look gives a share of 1: its length for the pair of languages, the language that it is written in, words copied
+from the source, loops, words that the engine did not know, numbers. The score is their product. It finds translations
+that went wrong, not the better one of two good ones; docs/translation.md says how well, language by language.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collection.detectors import Detector
 from collection.language_id import are_related
 from collection.languages import Language
 from collection.quality import script_share
-from glotmill.errors import ConfigError
+from glotmill.errors import ConfigError, MissingDependencyError
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,15 @@ def _digit(character: str) -> str:
 
 _NUMBER: Final = re.compile(r"\d+")
 _THOUSANDS: Final = re.compile(r"(?<=\d)[,.٬'’\u00a0\u202f ](?=\d{3}(?!\d))")
+
+
+def round_trip(source: str, back: str) -> float:
+    """The chrF, 0 to 100, of a text that was translated and translated back, against what it was."""
+    try:
+        from sacrebleu.metrics import CHRF
+    except ImportError as error:
+        raise MissingDependencyError("sacrebleu", "augment", "comparing a translation translated back") from error
+    return float(CHRF().sentence_score(back, [source]).score)
 
 
 @functools.cache

@@ -99,7 +99,7 @@ def find_answer_fault(
 
 def _ending_fault(answer: Answer) -> Fault | None:
     if answer.finish_reason == LENGTH:
-        return Fault(Reason.CUT_ANSWER, f"after {answer.output_tokens or len(answer.text)} tokens")
+        return Fault(Reason.CUT_ANSWER, f"after {answer.output_tokens} tokens" if answer.output_tokens else "")
     if answer.finish_reason in _FILTERED:
         return Fault(Reason.REFUSAL, f"finish_reason {answer.finish_reason}")
     if answer.finish_reason not in _ENDED:

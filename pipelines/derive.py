@@ -223,6 +223,15 @@ def run_piece(piece: Piece, *, what: Derivation, place: Workplace) -> None:
         work.beat(done, done, last=True)
 
 
+def read(stretches: Iterable[Stretch]) -> Iterator[Record]:
+    """The records of stretches, in their order."""
+    for _, records in _batches(stretches, _ROWS_AT_ONCE):
+        yield from records
+
+
+_ROWS_AT_ONCE: Final = 500
+
+
 def reject_of(made_of: Record, reason: Reason, detail: str = "", language: str = "") -> Reject:
     """The reject for one row that was to be made of a record, in a language where that is not the record's own."""
     raw = orjson.dumps(as_messages(made_of)).decode()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import orjson
 
@@ -36,6 +37,8 @@ from pipelines.methods import Method, load
 from pipelines.remote import Account, Answer, Budget, BudgetSpent, Failure, RemoteConfig, RemoteJob, Session
 from pipelines.runner import RunConfig
 from pipelines.stage import Workplace
+
+_SHOWN: Final = 200  # characters of an answer that tell why it was not kept
 
 
 @dataclass(frozen=True)
@@ -200,8 +203,6 @@ def derivation(synthesis: Synthesis, config: SynthesizeConfig, job: RemoteJob) -
 
 def _check_generators(synthesis: Synthesis, remote: RemoteConfig) -> None:
     """ConfigError, before anything is begun, for a server, key or recording that cannot be used."""
-    import tempfile
-
     with (
         tempfile.TemporaryDirectory(prefix="glotmill-") as own,
         Session(RemoteJob(remote, Budget(), own, own)) as session,
@@ -294,14 +295,13 @@ class SynthesisMaker:
     def _outcome(self, draft: _Draft, number: int, answer: Answer | Failure) -> Record | Reject:
         """The new row, or why there is none."""
         if isinstance(answer, Failure):
-            reason = Reason.OVER_BUDGET if isinstance(answer, BudgetSpent) else Reason.UNANSWERED
-            return reject_of(draft.record, reason, str(answer), draft.language.code)
+            return reject_of(draft.record, _reason_of(answer), str(answer), draft.language.code)
         text = self._method.parsed(normalize(answer.text))
         found = find_answer_fault(
             answer, text, draft.record, draft.language, self._method, self._detector, self._synthesis.answers
         )
         if isinstance(found, Fault):
-            detail = f"{found.detail}: {answer.text[:200]!r}" if found.detail else repr(answer.text[:200])
+            detail = f"{found.detail}: {answer.text[:_SHOWN]!r}" if found.detail else repr(answer.text[:_SHOWN])
             return reject_of(draft.record, found.reason, detail, draft.language.code)
         generator = answer.model or self._generators[number].name
         return self._record(draft, self._method.made(draft.record, text or ""), generator, found)
@@ -326,35 +326,37 @@ class SynthesisMaker:
         if not self._method.several:
             return
         open_ = [draft for draft in drafts if len(draft.candidates) > 1]
-        for draft, (chosen, detail) in zip(open_, self._session.in_order(self._chosen, open_), strict=True):
-            candidates = draft.candidates
-            best = candidates[chosen] if chosen is not None else None
+        for draft, chosen in zip(open_, self._session.in_order(self._chosen, open_), strict=True):
+            best = None if isinstance(chosen, Fault) else draft.candidates[chosen]
+            fault = chosen if isinstance(chosen, Fault) else Fault(Reason.NOT_CHOSEN, f"chosen: {best and best.id}")
             draft.outcomes = [
-                one if isinstance(one, Reject) or one is best else _passed_over(draft.record, one, best, detail)
+                one if isinstance(one, Reject) or one is best else _passed_over(draft.record, one, fault)
                 for one in draft.outcomes
             ]
 
-    def _chosen(self, draft: _Draft) -> tuple[int | None, str]:
+    def _chosen(self, draft: _Draft) -> int | Fault:
         """Which of the candidates of a row is the best, or why none is chosen."""
         texts = [one.target for one in draft.candidates]
         if self._judge is None:
-            return arbitrate.by_consensus(texts), ""
+            return arbitrate.by_consensus(texts)
         prompt = self._synthesis.judge_prompt
         question = arbitrate.judge_question(draft.record, texts, draft.language, self._method, prompt)
         try:
             answer = self._judge.answer(question)
         except Failure as failure:
-            return None, f"the judge gave no answer: {failure}"
+            return Fault(_reason_of(failure), f"the judge: {failure}")
         place = arbitrate.verdict(answer.text, draft.record.id, len(texts))
-        return place, "" if place is not None else f"the judge chose none: {answer.text[:200]!r}"
+        return Fault(Reason.MALFORMED_ANSWER, f"the judge: {answer.text[:_SHOWN]!r}") if place is None else place
 
 
-def _passed_over(made_of: Record, loser: Record, winner: Record | None, detail: str) -> Reject:
+def _reason_of(failure: Failure) -> Reason:
+    return Reason.OVER_BUDGET if isinstance(failure, BudgetSpent) else Reason.UNANSWERED
+
+
+def _passed_over(made_of: Record, loser: Record, fault: Fault) -> Reject:
     """The reject for an answer that was sound, and not chosen: it holds the whole row that it would have been."""
-    if winner is not None:
-        detail = f"chosen: {winner.id}"
     raw = orjson.dumps(as_messages(loser)).decode()
-    return Reject(Reason.NOT_CHOSEN, detail, made_of.id, loser.language, loser.source, raw=raw)
+    return Reject(fault.reason, fault.detail, made_of.id, loser.language, loser.source, raw=raw)
 
 
 def detector_of(synthesis: Synthesis) -> Detector | None:

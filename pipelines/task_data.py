@@ -26,6 +26,7 @@ class TaskData:
     templates: str = ""  # a templates.yaml of PromptSource, or a folder with some below it
     data: str = ""  # file, folder, glob or hf://NAME
     name: str = ""  # the `source` column; empty: the data set's name in the templates
+    dataset: str = ""  # the `dataset` column; empty: data set and subset as the templates call them
     subset: str = ""  # which configuration of the data set this is; empty: what the files' names say
     language: str = ""  # of the answers, in any spelling, or `{column}`; empty: what subset and path say
     license: str = ""  # SPDX id
@@ -103,6 +104,8 @@ def _list(values: Mapping[str, Any], name: str) -> list[Any]:
             continue
         if isinstance(found, list | tuple):
             return list(found)
+    if quoted := re.fullmatch(r"\['(.*)'\]", str(text).strip(), re.DOTALL):  # with quotes inside, as in AfriQA
+        return quoted[1].split("', '")
     raise ParseFault(Reason.MISSING_FIELD, f"{name!r} holds no list: {str(text)[:80]!r}")
 
 
@@ -118,7 +121,7 @@ def subsets_in(file: str) -> set[str]:
 
 
 def language_of(row: Mapping[str, Any], data: TaskData, subset: str, file: str) -> Language | None:
-    """The language of the answers: what is said, else what the data's subset or its path is called, else the templates'.
+    """The language of the answers: what is said, else what the data's subset or path is called, else the templates'.
 
     The templates' own subset comes last: English prompts of `xquad.en` are for `xquad.es.json`, too.
     """

@@ -20,7 +20,7 @@ import xxhash
 
 from collection import templates
 from collection.languages import Language
-from collection.manifest import Input, Manifest, total_of, unfair_reasons
+from collection.manifest import Input, Manifest, Tally, total_of, unfair_reasons
 from collection.record import Message, Record
 from collection.reject import REASONS, Reason, Reject
 from collection.store import PartWriter, part_name
@@ -34,7 +34,7 @@ from pipelines.readers import Row, Slice, location, raw_text
 from pipelines.refine import RefineConfig, Refiner, detector_of, wanted_languages
 from pipelines.runner import Phase, RunConfig
 from pipelines.sandbox import Job, Limits, Sandbox
-from pipelines.shards import Plan, ShardTask, plan
+from pipelines.shards import Piece, Plan, ShardTask, plan
 from pipelines.sources.source import Parsed, ParseFault, split_in_path
 from pipelines.stage import Marker, Workplace, clear_work, identity_hash, is_made, stage
 from pipelines.task_data import TaskData, language_of, rows_of, subsets_in
@@ -198,7 +198,7 @@ class TaskSource:
             (Message("user", prompt), Message("assistant", target)),
             language,
             source_id=row["id"],
-            dataset=f"{template.dataset}/{subset}" if subset else template.dataset,
+            dataset=self._data.dataset or (f"{template.dataset}/{subset}" if subset else template.dataset),
             template=template.name,
             split=self._data.split or split_in_path(file),
             origin="template",
@@ -216,34 +216,59 @@ def run_task(task: ShardTask, *, config: TemplateConfig, place: Workplace) -> No
     name = _name(task)
     if place.is_done(name):
         return
-    chosen = choose(config)
-    sources = [
-        TaskSource(data, found, config.select.min_target_words)
-        for data, found in zip(config.sets, chosen.by_set, strict=True)
-    ]
-    refiner = Refiner(config)
     with (
         place.piece(name) as work,
         PartWriter(Path(place.out), task.index, task.count) as part,
-        Sandbox(chosen.all, config.limits) as sandbox,
+        Workshop(config) as workshop,
     ):
         rows = weight = 0
         for piece in task.pieces:
-            fitting, seen = _fitting(chosen, config.sets, piece.source, piece.slice.name), 0
+            seen = 0
             for batch in readers.read(piece.slice):
                 seen += sum([len(row.raw) if row.raw else _UNKNOWN_ROW for row in batch])
-                expanded = list(rows_of(batch, config.sets[piece.source], piece.slice))
-                for start in range(0, len(expanded), _ROWS_AT_ONCE):
-                    drafts, parents = _rendered(
-                        expanded[start : start + _ROWS_AT_ONCE], fitting, chosen, sandbox, piece.slice
-                    )
-                    outcomes = refiner.refine(drafts, sources[piece.source], piece.slice)
-                    part.write([_with_parent(one, parent) for one, parent in zip(outcomes, parents, strict=True)])
+                for outcomes in workshop.made(batch, piece):
+                    part.write(outcomes)
                     rows += len(outcomes)
                 work.beat(rows, weight + min(seen, piece.weight))
             weight += piece.weight
             work.beat(rows, weight, last=piece is task.pieces[-1])
-        work.tally.add(refiner.tally)
+        work.tally.add(workshop.tally)
+
+
+class Workshop:
+    """All that a worker needs to make records of task data: templates, their sandbox, the refiner."""
+
+    def __init__(self, config: TemplateConfig) -> None:
+        self._config = config
+        self._chosen = choose(config)
+        self._sources = [
+            TaskSource(data, found, config.select.min_target_words)
+            for data, found in zip(config.sets, self._chosen.by_set, strict=True)
+        ]
+        self._refiner = Refiner(config)
+        self._sandbox = Sandbox(self._chosen.all, config.limits)
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sandbox.__exit__()
+
+    @property
+    def tally(self) -> Tally:
+        """What became of the rows so far."""
+        return self._refiner.tally
+
+    def made(self, batch: Sequence[Row | Reject], piece: Piece) -> Iterator[list[Record | Reject]]:
+        """What becomes of the rows of a batch, some hundred rows of data at once."""
+        data, part = self._config.sets[piece.source], piece.slice
+        fitting = _fitting(self._chosen, self._config.sets, piece.source, part.name)
+        rows = list(rows_of(batch, data, part))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            chunk = rows[start : start + _ROWS_AT_ONCE]
+            drafts, parents = _rendered(chunk, fitting, self._chosen, self._sandbox, part)
+            outcomes = self._refiner.refine(drafts, self._sources[piece.source], part)
+            yield [_with_parent(one, parent) for one, parent in zip(outcomes, parents, strict=True)]
 
 
 _ROWS_AT_ONCE: Final = 100

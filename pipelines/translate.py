@@ -11,17 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from collection.detectors import Detector, make_detector
 from collection.languages import Language, resolve, table
 from collection.manifest import Manifest
+from collection.normalize import normalize
 from collection.record import Message, Record, record_id
 from collection.reject import Reason, Reject
 from collection.structure import FIRST_MARK, MARK, Segment, Text, dissect
-from collection.translation_quality import Quality, TranslationQualityConfig, estimate
+from collection.translation_quality import Quality, TranslationQualityConfig, estimate, round_trip
 from glotmill.errors import ConfigError
 from glotmill.progress import Progress
 from pipelines.derive import Derivation, derive, family, reject_of
@@ -68,6 +69,7 @@ def translate(
     read, OutputError where `out` cannot be used.
     """
     targets = targets_of(config)
+    config = dataclasses.replace(config, to=tuple(language.code for language in targets))
     paid = is_paid(config.translator)
     if not paid and budget != Budget():
         raise ConfigError(f"--budget is for translators that are asked over HTTP, and {config.translator} is none")
@@ -114,6 +116,7 @@ def _detector(config: TranslateConfig) -> Detector | None:
 
 @contextlib.contextmanager
 def opened(place: Workplace, *, config: TranslateConfig, job: RemoteJob | None) -> Iterator[TranslationMaker]:
+    """The maker of one piece of work, with its engine open."""
     with open_translator(config.translator, config, job) as translator:
         yield TranslationMaker(config, translator)
 
@@ -125,6 +128,7 @@ class _Turn:
     source: Language
     text: Text
     found: list[Translated | Untranslated] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)  # its segments translated back, where that is asked for
 
     @property
     def source_prose(self) -> str:
@@ -132,8 +136,9 @@ class _Turn:
         return " ".join([MARK.sub("", segment.text) for segment in self.text.segments])
 
     @property
-    def target_prose(self) -> str:
-        return " ".join([MARK.sub("", one.text) for one in self.found if isinstance(one, Translated)])
+    def target_lines(self) -> list[str]:
+        """The translation of each segment, without marks; all of them have one."""
+        return [MARK.sub("", one.text) for one in self.found if isinstance(one, Translated)]
 
 
 @dataclass(slots=True)
@@ -156,39 +161,50 @@ class TranslationMaker:
 
     def make(self, records: Sequence[Record]) -> list[Record | Reject]:
         """What becomes of each row in each target language, in their order."""
-        drafts = [self._draft(record, target) for record in records for target in self._targets]
-        self._translate([draft for draft in drafts if isinstance(draft, _Draft)])
+        drafts: list[_Draft | Reject] = []
+        for record in records:
+            turns = self._turns(record)
+            drafts += [self._draft(record, turns, target) for target in self._targets]
+        ways = [draft for draft in drafts if isinstance(draft, _Draft)]
+        self._translate(ways)
+        if self._config.quality.min_round_trip:
+            self._translate_back(ways)
         return [self._finish(draft) if isinstance(draft, _Draft) else draft for draft in drafts]
 
-    def _draft(self, record: Record, target: Language) -> _Draft | Reject:
+    def _turns(self, record: Record) -> list[tuple[Language, Text] | None]:
+        """The turns of a row, each with its language, taken apart; None for one that stays as it is."""
         language = table()[record.language]
-        if language.code == target.code:
-            return reject_of(record, Reason.SAME_LANGUAGE, "", target.code)
-        turns: list[_Turn | None] = []
-        generators: set[str] = set()
-        for number, message in enumerate(record.messages, 1):
+        turns: list[tuple[Language, Text] | None] = []
+        for message in record.messages:
             if message.role not in self._config.roles or _is_data(message.content):
                 turns.append(None)
                 continue
             source = self._language_of(message.content, language)
-            text = dissect(
-                message.content,
-                source,
-                self._config.max_sentence,
-                sentencewise=not self._translator.whole_lines,
-            )
-            if source.code == target.code or not text.segments:
-                turns.append(None)
+            sentencewise = not self._translator.whole_lines
+            text = dissect(message.content, source, self._config.max_sentence, sentencewise=sentencewise)
+            turns.append((source, text) if text.segments else None)
+        return turns
+
+    def _draft(
+        self, record: Record, turns: Sequence[tuple[Language, Text] | None], target: Language
+    ) -> _Draft | Reject:
+        if record.language == target.code:
+            return reject_of(record, Reason.SAME_LANGUAGE, "", target.code)
+        drafts: list[_Turn | None] = []
+        generators: set[str] = set()
+        for number, turn in enumerate(turns, 1):
+            if turn is None or turn[0].code == target.code:
+                drafts.append(None)
                 continue
-            generator = self._translator.generator(source, target)
+            generator = self._translator.generator(turn[0], target)
             if generator is None:
-                detail = f"no {source.code} to {target.code} for turn {number}"
+                detail = f"no {turn[0].code} to {target.code} for turn {number}"
                 return reject_of(record, Reason.NO_TRANSLATOR, detail, target.code)
             generators.add(generator)
-            turns.append(_Turn(source, text))
+            drafts.append(_Turn(*turn))
         if not generators:
             return reject_of(record, Reason.NO_TRANSLATOR, "nothing in it is language to be translated", target.code)
-        return _Draft(record, target, " and ".join(sorted(generators)), turns)
+        return _Draft(record, target, " and ".join(sorted(generators)), drafts)
 
     def _language_of(self, text: str, usual: Language) -> Language:
         """The language of a turn: the row's, unless a long enough turn is surely in another."""
@@ -238,9 +254,29 @@ class TranslationMaker:
             outcomes[index] = _between(segments[index], again)
         return outcomes
 
+    def _translate_back(self, drafts: Sequence[_Draft]) -> None:
+        """Has translations translated back. ConfigError where the engine knows no way back."""
+        groups: dict[tuple[str, str], list[_Turn]] = {}
+        for draft in drafts:
+            for turn in draft.turns:
+                if turn is not None and all(isinstance(one, Translated) for one in turn.found):
+                    groups.setdefault((draft.target.code, turn.source.code), []).append(turn)
+        for (target, source), turns in groups.items():
+            pair = table()[target], table()[source]
+            if self._translator.generator(*pair) is None:
+                raise ConfigError(
+                    f"quality.min_round_trip needs a way back, and the engine has no {target} to {source}: set it to 0"
+                )
+            found = iter(self._lines([line for turn in turns for line in turn.target_lines], *pair))
+            for turn in turns:
+                outcomes = [next(found) for _ in turn.found]
+                turn.back = [one.text if isinstance(one, Translated) else "" for one in outcomes]
+
     def _lines(self, lines: Sequence[str], source: Language, target: Language) -> list[Translated | Untranslated]:
+        """What becomes of each line; the engine is given each different one once."""
         different = list(dict.fromkeys(lines))
-        found = dict(zip(different, self._translator.translate(different, source, target), strict=True))
+        outcomes = self._translator.translate(different, source, target)
+        found = {line: _checked(one) for line, one in zip(different, outcomes, strict=True)}
         return [found[line] for line in lines]
 
     def _masked(self, text: str) -> str:
@@ -276,6 +312,13 @@ class TranslationMaker:
         quality = self._quality([turn for turn in draft.turns if turn is not None], target)
         if quality.score < self._config.quality.min_score:
             return reject_of(record, Reason.POOR_TRANSLATION, str(quality), target.code)
+        if least := self._config.quality.min_round_trip:
+            turns = [turn for turn in draft.turns if turn is not None]
+            there = " ".join([turn.source_prose for turn in turns])
+            back = round_trip(there, " ".join([line for turn in turns for line in turn.back]))
+            if back < least:
+                detail = f"{back:.1f} chrF after a round trip; otherwise {quality}"
+                return reject_of(record, Reason.POOR_TRANSLATION, detail, target.code)
         return _translated(record, tuple(messages), target, draft.generator)
 
     def _quality(self, turns: Sequence[_Turn], target: Language) -> Quality:
@@ -290,7 +333,7 @@ class TranslationMaker:
 
     def _estimate(self, turns: Sequence[_Turn], target: Language) -> Quality:
         source = " ".join([turn.source_prose for turn in turns])
-        translation = " ".join([turn.target_prose for turn in turns])
+        translation = " ".join([line for turn in turns for line in turn.target_lines])
         unknown = sum(one.unknown for turn in turns for one in turn.found if isinstance(one, Translated))
         return estimate(source, translation, (turns[0].source, target), self._detector, unknown)
 
@@ -303,6 +346,14 @@ _TELLING, _SURE = 60, 0.9
 
 def _prose(text: str) -> str:
     return " ".join(segment.text for segment in dissect(text, None).segments)
+
+
+def _checked(outcome: Translated | Untranslated) -> Translated | Untranslated:
+    """A translation in clean Unicode on one line; an empty one is none."""
+    if isinstance(outcome, Untranslated):
+        return outcome
+    text = " ".join(normalize(outcome.text, mojibake=False).split("\n")).strip()
+    return Translated(text, outcome.unknown) if text else Untranslated(Reason.NOT_TRANSLATED, "an empty translation")
 
 
 def _is_data(text: str) -> bool:

@@ -1,7 +1,7 @@
 """A recording as a generator: answers that were written before, by people, by a batch job, by another program.
 
-A line of JSON each: `text`, and what it answers: `prompt`, the last turn of the question as it is sent, or `id`, that of
-the row. `model`, `finish_reason` (`complete`, `length`, ...) may stand beside them.
+A line of JSON each: `text`, and what it answers: `prompt`, the last turn of the question as it is sent, or `id`, that
+of the row. `model`, `finish_reason` (`complete`, `length`, ...) may stand beside them.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class Select:
 class Method:
     """How rows are made of rows.
 
-    `keeps` says what stays of a row: `question`, its first question and a system turn before it; `conversation`, all but
-    its last answer; `answer`, the last answer alone, to which the new text is the question.
+    `keeps` says what stays of a row: `question`, its first question and a system turn before it; `conversation`, all
+    but its last answer; `answer`, the last answer alone, to which the new text is the question.
     """
 
     about: str  # one line for people

@@ -1,7 +1,7 @@
-"""Apertium: rules and dictionaries, a pipe of programs that are installed on the machine. `apertium -l` names its pairs.
+"""Apertium: rules and dictionaries, a pipe of installed programs; `apertium -l` names its pairs.
 
-A call takes some tenths of a second to begin, so many lines go through one. Each line is a paragraph of its own, so that
-no rule reaches from one into the next.
+A call takes some tenths of a second to begin, so many lines go through one. Each line is a paragraph of its own, so
+that no rule reaches from one into the next.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _MODES: Final = ("/usr/share/apertium/modes", "/usr/local/share/apertium/modes")
 
 @contextlib.contextmanager
 def opened(place: str, engines: EngineConfig, job: object) -> Iterator[Apertium]:
+    """The engine, as the table of engines has it opened."""
     yield Apertium()
 
 

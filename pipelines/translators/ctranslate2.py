@@ -42,6 +42,7 @@ _UNKNOWN: Final = ("<unk>", "⁇", "�")
 
 @contextlib.contextmanager
 def opened(place: str, engines: EngineConfig, job: object) -> Iterator[CTranslate2]:
+    """The engine, as the table of engines has it opened."""
     yield CTranslate2(place, engines.ctranslate2)
 
 

@@ -36,6 +36,7 @@ class _Recording(NamedTuple):
 
 @contextlib.contextmanager
 def opened(place: str, engines: EngineConfig, job: object) -> Iterator[Replay]:
+    """The engine, as the table of engines has it opened."""
     yield _loaded(place)
 
 

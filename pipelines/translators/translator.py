@@ -30,8 +30,8 @@ class Translator(Protocol):
     """One engine. A line holds no line end.
 
     `placeholder` is text with `{}` in it that the engine mostly lets through as it is: it stands for what is not to be
-    translated. What is lost all the same is seen, and the line is translated in pieces. An engine for `whole_lines` gets
-    lines of the text as they are, any other one its sentences.
+    translated. What is lost all the same is seen, and the line is translated in pieces. An engine for `whole_lines`
+    gets lines of the text as they are, any other one its sentences.
     """
 
     placeholder: str
