@@ -38,6 +38,7 @@ from pipelines.remote import Account, Answer, Budget, BudgetSpent, Failure, Remo
 from pipelines.runner import RunConfig
 from pipelines.stage import Workplace
 
+_WHOLE: Final = 1 << 30
 _SHOWN: Final = 200  # characters of an answer that tell why it was not kept
 
 
@@ -196,7 +197,8 @@ def derivation(synthesis: Synthesis, config: SynthesizeConfig, job: RemoteJob) -
         # All rows of a piece are asked about together: one slow answer keeps few others waiting.
         rows_a_piece=config.rows_a_piece,
         rows_a_batch=config.rows_a_piece,
-        raw_limit=config.raw_limit,
+        # Answers that were not chosen are kept whole: half of every pair.
+        raw_limit=_WHOLE if synthesis.method.several else config.raw_limit,
         work_a_byte=0.0,
     )
 
