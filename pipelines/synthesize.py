@@ -156,13 +156,13 @@ def synthesize(
     synthesis = Synthesis.of(config)
     check_budget(budget, synthesis)
     spread = any(argument.startswith("--runner") for argument in beam_args)
-    job = RemoteJob.of(config.remote, budget, out, spread=spread)
+    job = RemoteJob.of(config.remote, budget, out, spread=spread or not synthesis.is_paid)
     _check_generators(synthesis, config.remote)
     what = derivation(synthesis, config, job)
     job.begin(out, fresh)
     identity = _Identity(synthesis.without_accounts(), config.rows_a_piece, config.raw_limit, config.run)
     manifest = derive(inputs, identity, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
-    return job.note(manifest, out)
+    return job.note(manifest, out) if synthesis.is_paid else manifest
 
 
 def check_budget(budget: Budget, synthesis: Synthesis) -> None:

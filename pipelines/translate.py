@@ -91,7 +91,8 @@ def translate(
         work_a_byte=100.0 if config.translator == "apertium" else 0.0,
         free=_FREE,
     )
-    return derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
+    manifest = derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
+    return job.note(manifest, out) if job is not None else manifest
 
 
 def targets_of(config: TranslateConfig) -> tuple[Language, ...]:
