@@ -71,7 +71,9 @@ def _losers(path: Path) -> Mapping[str, list[tuple[str, str]]]:
             try:
                 raw = json.loads(row["raw"])
             except ValueError:
-                raise SourceError(f"{path}: an answer that was not chosen is cut: make it with a larger raw_limit") from None
+                raise SourceError(
+                    f"{path}: an answer that was not chosen is cut: make it with a larger raw_limit"
+                ) from None
             chosen = row["detail"].removeprefix(_CHOSEN)
             losers.setdefault(chosen, []).append((raw["messages"][-1]["content"], raw["generator"] or ""))
     return losers

@@ -241,7 +241,7 @@ def test_several_answer_and_one_is_chosen(made, stage_of, tmp_path):
     rows = rows_of(6)
     good = {question: WORDS[code][1] for code, question, _ in rows}
     like = {question: f"{text} {text[:20]}" for question, text in good.items()}
-    bad = {question: text[len(text) // 2 :] + text[:10] for question, text in good.items()}
+    bad = {question: text[len(text) // 2 :] + text[:10].strip() for question, text in good.items()}
     del bad[rows[0][1]]
     given = stage_of(rows)
     recordings = [
