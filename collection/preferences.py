@@ -1,7 +1,7 @@
 """Preference pairs: of several answers to one question, the chosen one and one that was passed over.
 
-A stage in which generators compete keeps the losers among its rejects, as `not_chosen`, whole and with the id of the row
-that was chosen instead. A part of `rejects/` speaks of the part of `data/` that has its name.
+A stage in which generators compete keeps the losers among its rejects, as `not_chosen`, whole and with the id of the
+row that was chosen instead. A part of `rejects/` speaks of the part of `data/` that has its name.
 """
 
 from __future__ import annotations
