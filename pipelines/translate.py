@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -158,6 +159,7 @@ class TranslationMaker:
         self._config, self._translator = config, translator
         self._targets = targets_of(config)
         self._detector = _detector(config)
+        self._placeholders = re.compile(re.escape(translator.placeholder).replace(re.escape("{}"), r"\d+"))
 
     def make(self, records: Sequence[Record]) -> list[Record | Reject]:
         """What becomes of each row in each target language, in their order."""
@@ -245,14 +247,37 @@ class TranslationMaker:
         broken = [
             index
             for index, (segment, outcome) in enumerate(zip(segments, outcomes, strict=True))
-            if isinstance(outcome, Translated) and not segment.keeps_marks(outcome.text)
+            if isinstance(outcome, Translated) and not self._is_whole(segment, outcome.text)
         ]
         fragments = [_stripped(piece) for index in broken for piece in segments[index].fragments()]
         words = [body for _, body, _ in fragments if any(map(str.isalpha, MARK.sub("", body)))]
         again = dict(zip(words, self._lines(words, source, target), strict=True)) if words else {}
         for index in broken:
-            outcomes[index] = _between(segments[index], again)
+            outcomes[index] = self._between(segments[index], again)
         return outcomes
+
+    def _is_whole(self, segment: Segment, text: str) -> bool:
+        """Whether each mark is there once, and no placeholder that stands for none."""
+        if not segment.keeps_marks(text):
+            return False
+        return len(self._placeholders.findall(text)) <= len(self._placeholders.findall(segment.text))
+
+    def _between(self, segment: Segment, found: Mapping[str, Translated | Untranslated]) -> Translated | Untranslated:
+        """A segment put together from the translations of what stands between its marks."""
+        pieces: list[str] = []
+        unknown = 0
+        for fragment in segment.fragments():
+            before, body, after = _stripped(fragment)
+            outcome = found.get(body, Translated(body))
+            if isinstance(outcome, Untranslated):
+                return outcome
+            pieces += [before, outcome.text, after]
+            unknown += outcome.unknown
+        text = "".join(pieces)
+        if not self._is_whole(segment, text):
+            kept = ", ".join(segment.spans) or "nothing"
+            return Untranslated(Reason.LOST_STRUCTURE, f"to be kept, and nothing else of the kind: {kept[:200]}")
+        return Translated(text, unknown)
 
     def _translate_back(self, drafts: Sequence[_Draft]) -> None:
         """Has translations translated back. ConfigError where the engine knows no way back."""
@@ -352,7 +377,7 @@ def _checked(outcome: Translated | Untranslated) -> Translated | Untranslated:
     """A translation in clean Unicode on one line; an empty one is none."""
     if isinstance(outcome, Untranslated):
         return outcome
-    text = " ".join(normalize(outcome.text, mojibake=False).split("\n")).strip()
+    text = " ".join(normalize(MARK.sub("", outcome.text), mojibake=False).split("\n")).strip()
     return Translated(text, outcome.unknown) if text else Untranslated(Reason.NOT_TRANSLATED, "an empty translation")
 
 
@@ -370,23 +395,6 @@ def _stripped(text: str) -> tuple[str, str, str]:
     body = text.strip()
     start = text.find(body)
     return text[:start], body, text[start + len(body) :]
-
-
-def _between(segment: Segment, found: dict[str, Translated | Untranslated]) -> Translated | Untranslated:
-    """A segment put together from the translations of what stands between its marks."""
-    pieces: list[str] = []
-    unknown = 0
-    for fragment in segment.fragments():
-        before, body, after = _stripped(fragment)
-        outcome = found.get(body, Translated(body))
-        if isinstance(outcome, Untranslated):
-            return outcome
-        pieces += [before, outcome.text, after]
-        unknown += outcome.unknown
-    text = "".join(pieces)
-    if not segment.keeps_marks(text):
-        return Untranslated(Reason.LOST_STRUCTURE, f"{len(segment.spans)} pieces to keep: {segment.spans[0][:80]!r}")
-    return Translated(text, unknown)
 
 
 def _translated(record: Record, messages: tuple[Message, ...], target: Language, generator: str) -> Record:
