@@ -26,7 +26,7 @@ from pipelines.translators.translator import Outcome, Translated, Untranslated
 _LINES_A_CALL: Final = 2_000
 _SECONDS_A_CALL: Final = 900
 # What Apertium puts before words: not in its dictionary, not in its bilingual one, not to be inflected.
-_NOTES: Final = {note: re.compile(rf"(?<!\w){re.escape(note)}(?=\w)") for note in "*@#"}
+_NOTES: Final = {"*": re.compile(r"\*(?=\w)"), "@": re.compile(r"(?<!\w)@(?=\w)"), "#": re.compile(r"(?<!\w)#(?=\w)")}
 _MODES: Final = ("/usr/share/apertium/modes", "/usr/local/share/apertium/modes")
 
 

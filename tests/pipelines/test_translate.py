@@ -337,7 +337,7 @@ def test_another_recording_is_another_run(recorded, tmp_path):
     run(folder, tmp_path / "out", translator=spec)
     assert run(folder, tmp_path / "out", translator=spec, to=("spanish",)).rows_out == 1  # the same language
     recorded({"How are you?": "¿Qué tal?", "Well.": "Bien."})
-    with pytest.raises(OutputError, match="versions.translator"):
+    with pytest.raises(OutputError, match=r"versions\.translator"):
         run(folder, tmp_path / "out", translator=spec)
 
 

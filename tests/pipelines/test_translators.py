@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import unicodedata
+from typing import ClassVar
 
 import pytest
 
@@ -169,7 +170,7 @@ def pieces(tmp_path_factory):
 class TestFamilies:
     """How each family marks its languages: the tokens, without weights, which cannot be had."""
 
-    VOCABULARIES = {
+    VOCABULARIES: ClassVar = {
         "nllb": ["<s>", "eng_Latn", "spa_Latn", "arb_Arab", "zho_Hans", "zho_Hant", "swh_Latn", "ydd_Hebr"],
         "m2m100": ["<s>", "__en__", "__es__", "__ar__", "__zh__", "__sw__"],
         "madlad": ["<s>", "<2en>", "<2es>", "<2ar>", "<2zh>", "<2sw>"],
