@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import augment, collection, data, demo, languages, lid
+from cli import augment, collection, data, demo, languages, lid, synthesize
 from glotmill import __version__
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("demo")(demo.demo)
 app.command("ingest", context_settings=data.PASS_ON)(data.ingest)
 app.command("template", context_settings=data.PASS_ON)(augment.template)
 app.command("translate", context_settings=data.PASS_ON)(augment.translate)
+app.command("synthesize", context_settings=data.PASS_ON)(synthesize.synthesize)
 app.command("build", context_settings=data.PASS_ON)(data.build)
 app.command("languages")(languages.languages)
 app.add_typer(collection.app, name="collection")

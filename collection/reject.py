@@ -32,6 +32,14 @@ class Reason(StrEnum):
     SEVERAL_TARGETS = "several_targets"
     SHORT_TARGET = "short_target"
 
+    LINK_IN_PROMPT = "link_in_prompt"
+    UNANSWERED = "unanswered"
+    CUT_ANSWER = "cut_answer"
+    MALFORMED_ANSWER = "malformed_answer"
+    REFUSAL = "refusal"
+    UNCHANGED_ANSWER = "unchanged_answer"
+    NOT_CHOSEN = "not_chosen"
+
     EMPTY_PROMPT = "empty_prompt"
     EMPTY_TARGET = "empty_target"
     TRIVIAL_TARGET = "trivial_target"
@@ -79,6 +87,13 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.NOT_APPLICABLE: ("template", "a template that has no prompt, or no answer, for this row"),
     Reason.SEVERAL_TARGETS: ("template", "a template that gives more than one answer for this row"),
     Reason.SHORT_TARGET: ("template", "an answer of fewer words than were asked for"),
+    Reason.LINK_IN_PROMPT: ("synthesize", "a prompt with a link, which its answer would need to follow"),
+    Reason.UNANSWERED: ("synthesize", "no answer from the generator, after all retries"),
+    Reason.CUT_ANSWER: ("synthesize", "an answer that was cut at the limit of tokens"),
+    Reason.MALFORMED_ANSWER: ("synthesize", "an answer without what its method looks for in it"),
+    Reason.REFUSAL: ("synthesize", "an answer that says no to a question that should be answered"),
+    Reason.UNCHANGED_ANSWER: ("synthesize", "an answer that is the one it should have bettered"),
+    Reason.NOT_CHOSEN: ("synthesize", "another generator's answer to the same question was chosen"),
     Reason.EMPTY_PROMPT: ("filter", "no prompt, or one of blanks alone"),
     Reason.EMPTY_TARGET: ("filter", "no answer, or one of blanks alone"),
     Reason.TRIVIAL_TARGET: ("filter", "an answer without a single letter or digit"),

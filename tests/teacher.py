@@ -3,7 +3,7 @@
 Run as a process of its own: `python tests/teacher.py`. It prints its port, and ends with its standard input.
 
 POST /v2/chat, POST /v1/chat/completions   a chat; POST /echo   the JSON that came, back
-POST /behave     {"latency": s, "faults": [...], "one_in": n, "hang": s, "answers": {text: answer}, "key": "..."}
+POST /behave     {"reset": true, "latency": s, "faults": [...], "one_in": n, "hang": s, "answers": {text: answer}, "key": "..."}
 GET /counts      {"requests": n, "answered": n, "by_content": {last user turn: n}, "peak": n, "starts": [...]}
 
 A fault strikes the first request with each n-th content; the second is answered. `always:FAULT` strikes every time.
@@ -176,6 +176,11 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 writer.write(whole(200, values))
             elif path == "/behave":
                 STATE.behaviour = values
+                if values.pop("reset", False):
+                    STATE.by_content.clear()
+                    STATE.answered.clear()
+                    STATE.starts.clear()
+                    STATE.requests = STATE.peak = 0
                 writer.write(whole(200, {}))
             elif path == "/counts" and method == "GET":
                 counts = {"requests": STATE.requests, "by_content": STATE.by_content, "answered": STATE.answered}

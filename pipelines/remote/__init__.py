@@ -9,7 +9,7 @@ A piece of work opens a `Session`, which knows the answers on disk and what the 
             ...
 
 `Remote.ask` gives an `Answer`, or raises a `Failure` where this request has none after all retries; a `BudgetSpent`
-where it was not sent for want of money. What stops the whole run is a `UserError`: the key is wrong, the server is gone.
+where it was not sent for want of money. What stops the whole run is a `UserError`: a wrong key, a server that is gone.
 """
 
 from pipelines.remote.answer import Answer, Failure, Request

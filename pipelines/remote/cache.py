@@ -12,9 +12,7 @@ from pipelines.remote.answer import Answer
 from pipelines.remote.database import Database
 
 FILE: Final = "answers.sqlite"
-_SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL, sum TEXT NOT NULL) WITHOUT ROWID"
-)
+_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL, sum TEXT NOT NULL)"
 
 
 class Cache:

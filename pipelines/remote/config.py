@@ -42,6 +42,10 @@ class Prices:
     input: float = 0
     output: float = 0
 
+    @property
+    def known(self) -> bool:
+        return self.input > 0 or self.output > 0
+
     def cost(self, input_tokens: int, output_tokens: int) -> float:
         return (self.input * input_tokens + self.output * output_tokens) / 1e6
 

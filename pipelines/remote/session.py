@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
 
+from collection.manifest import Manifest
 from glotmill import files
 from glotmill.errors import ConfigError, UserError
 from pipelines.remote.answer import Answer, Failure, Request
@@ -22,6 +23,7 @@ from pipelines.remote.budget import Budget
 from pipelines.remote.cache import Cache
 from pipelines.remote.clients.client import Client
 from pipelines.remote.config import Account, RemoteConfig
+from pipelines.remote.meter import FILE as METER
 from pipelines.remote.meter import Hold, Meter, Spending
 
 T = TypeVar("T")
@@ -74,16 +76,32 @@ class RemoteJob:
         """To be called by the driver before the work: lets go what a killed run kept back. A `fresh` run has spent
         nothing yet; answers that were paid for stay. OutputError where another run is at work in `out`.
         """
-        if not self.spread:
+        if self.has_spent:  # else nothing is written: the folder may turn out to be somebody else's
             with files.locked(out), contextlib.closing(Meter(Path(self.spent), self.budget)) as meter:
                 meter.begin_run(fresh)
 
-    def spending(self) -> Spending | None:
-        """What the run has spent, with all its resumes; None where nobody knows it all."""
-        if self.spread:
-            return None
+    @property
+    def has_spent(self) -> bool:
+        """Whether there is an account of what was spent: on one machine there is, from the first question on."""
+        return bool(self.spent) and (Path(self.spent) / METER).exists()
+
+    def spending(self) -> Spending:
+        """What the run has spent, with all its resumes; nothing where there is no account of it."""
+        if not self.has_spent:
+            return Spending()
         with contextlib.closing(Meter(Path(self.spent), self.budget)) as meter:
             return meter.spending()
+
+    def note(self, manifest: Manifest, out: Path) -> Manifest:
+        """The manifest of a finished run with what it has spent, as it then stands in `out`, too."""
+        if self.has_spent:
+            usage = self.spending().to_json()
+            if manifest.usage != usage:
+                manifest.usage = usage
+                manifest.write(out)
+        elif self.spread:
+            manifest.notes.append("what was spent is not known: workers on other machines count for themselves")
+        return manifest
 
 
 class Halted(Exception):
