@@ -72,8 +72,7 @@ def translate(
     targets = targets_of(config)
     config = dataclasses.replace(config, to=tuple(language.code for language in targets))
     paid = is_paid(config.translator)
-    if not paid and budget != Budget():
-        raise ConfigError(f"--budget is for translators that are asked over HTTP, and {config.translator} is none")
+    _check_budget(budget, config)
     with open_translator(config.translator, config) as translator:
         signature = translator.signature(targets)
     detector = _detector(config)
@@ -92,7 +91,20 @@ def translate(
         work_a_byte=100.0 if config.translator == "apertium" else 0.0,
         free=_FREE,
     )
-    return derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
+    manifest = derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
+    return job.note(manifest, out) if job is not None else manifest
+
+
+def _check_budget(budget: Budget, config: TranslateConfig) -> None:
+    """ConfigError for a budget in a currency that nothing is paid in."""
+    if budget == Budget():
+        return
+    if not is_paid(config.translator):
+        raise ConfigError(f"--budget is for translators that are asked over HTTP, and {config.translator} is none")
+    if budget.usd is not None and not config.http.account.usd_per_million.known:
+        raise ConfigError(
+            "a budget in usd needs prices: expected http.account.usd_per_million.input and .output in the configuration"
+        )
 
 
 def targets_of(config: TranslateConfig) -> tuple[Language, ...]:
