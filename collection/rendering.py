@@ -122,6 +122,9 @@ class _Absent(Undefined):
     def __bool__(self) -> bool:
         return bool(self._checked(False))
 
+    def __index__(self) -> int:
+        raise TypeError(f"{self._checked(self._undefined_name)!r} is no index")
+
     def __eq__(self, other: object) -> bool:
         return bool(self._checked(type(self) is type(other)))
 

@@ -176,7 +176,7 @@ _THOUSANDS: Final = re.compile(r"(?<=\d)[,.٬'’\u00a0\u202f ](?=\d{3}(?!\d))")
 def round_trip(source: str, back: str) -> float:
     """The chrF, 0 to 100, of a text that was translated and translated back, against what it was."""
     try:
-        from sacrebleu.metrics import CHRF
+        from sacrebleu.metrics.chrf import CHRF
     except ImportError as error:
         raise MissingDependencyError("sacrebleu", "augment", "comparing a translation translated back") from error
     return float(CHRF().sentence_score(back, [source]).score)

@@ -35,6 +35,7 @@ class TaskData:
     columns: Mapping[str, str] = field(default_factory=dict)  # a template's name for a column = the data's
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column = its classes, in the templates' order
     lists: tuple[str, ...] = ()  # columns that hold a list written as text
+    numbers: tuple[str, ...] = ()  # columns that hold a number written as text, as all columns of a CSV are
     encoding: str = "utf-8"  # of text files
 
 
@@ -84,6 +85,8 @@ def _named(row: Mapping[str, Any], data: TaskData) -> dict[str, Any]:
         values[name] = row[column]
     for name in data.lists:
         values[name] = _list(values, name)
+    for name in data.numbers:
+        values[name] = _number(values, name)
     for name, classes in data.labels.items():
         seen = values.get(name)
         if seen not in classes:
@@ -107,6 +110,20 @@ def _list(values: Mapping[str, Any], name: str) -> list[Any]:
     if quoted := re.fullmatch(r"\['(.*)'\]", str(text).strip(), re.DOTALL):  # with quotes inside, as in AfriQA
         return quoted[1].split("', '")
     raise ParseFault(Reason.MISSING_FIELD, f"{name!r} holds no list: {str(text)[:80]!r}")
+
+
+def _number(values: Mapping[str, Any], name: str) -> int | float:
+    value = values.get(name)
+    if isinstance(value, int | float):
+        return value
+    try:
+        return int(str(value))
+    except ValueError:
+        pass
+    try:
+        return float(str(value))
+    except ValueError:
+        raise ParseFault(Reason.MISSING_FIELD, f"{name!r} holds no number: {str(value)[:80]!r}") from None
 
 
 def _names(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,8 +72,7 @@ def translate(
     targets = targets_of(config)
     config = dataclasses.replace(config, to=tuple(language.code for language in targets))
     paid = is_paid(config.translator)
-    if not paid and budget != Budget():
-        raise ConfigError(f"--budget is for translators that are asked over HTTP, and {config.translator} is none")
+    _check_budget(budget, config)
     with open_translator(config.translator, config) as translator:
         signature = translator.signature(targets)
     detector = _detector(config)
@@ -93,6 +93,18 @@ def translate(
     )
     manifest = derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
     return job.note(manifest, out) if job is not None else manifest
+
+
+def _check_budget(budget: Budget, config: TranslateConfig) -> None:
+    """ConfigError for a budget in a currency that nothing is paid in."""
+    if budget == Budget():
+        return
+    if not is_paid(config.translator):
+        raise ConfigError(f"--budget is for translators that are asked over HTTP, and {config.translator} is none")
+    if budget.usd is not None and not config.http.account.usd_per_million.known:
+        raise ConfigError(
+            "a budget in usd needs prices: expected http.account.usd_per_million.input and .output in the configuration"
+        )
 
 
 def targets_of(config: TranslateConfig) -> tuple[Language, ...]:
@@ -159,6 +171,7 @@ class TranslationMaker:
         self._config, self._translator = config, translator
         self._targets = targets_of(config)
         self._detector = _detector(config)
+        self._placeholders = re.compile(re.escape(translator.placeholder).replace(re.escape("{}"), r"\d+"))
 
     def make(self, records: Sequence[Record]) -> list[Record | Reject]:
         """What becomes of each row in each target language, in their order."""
@@ -246,14 +259,37 @@ class TranslationMaker:
         broken = [
             index
             for index, (segment, outcome) in enumerate(zip(segments, outcomes, strict=True))
-            if isinstance(outcome, Translated) and not segment.keeps_marks(outcome.text)
+            if isinstance(outcome, Translated) and not self._is_whole(segment, outcome.text)
         ]
         fragments = [_stripped(piece) for index in broken for piece in segments[index].fragments()]
         words = [body for _, body, _ in fragments if any(map(str.isalpha, MARK.sub("", body)))]
         again = dict(zip(words, self._lines(words, source, target), strict=True)) if words else {}
         for index in broken:
-            outcomes[index] = _between(segments[index], again)
+            outcomes[index] = self._between(segments[index], again)
         return outcomes
+
+    def _is_whole(self, segment: Segment, text: str) -> bool:
+        """Whether each mark is there once, and no placeholder that stands for none."""
+        if not segment.keeps_marks(text):
+            return False
+        return len(self._placeholders.findall(text)) <= len(self._placeholders.findall(segment.text))
+
+    def _between(self, segment: Segment, found: Mapping[str, Translated | Untranslated]) -> Translated | Untranslated:
+        """A segment put together from the translations of what stands between its marks."""
+        pieces: list[str] = []
+        unknown = 0
+        for fragment in segment.fragments():
+            before, body, after = _stripped(fragment)
+            outcome = found.get(body, Translated(body))
+            if isinstance(outcome, Untranslated):
+                return outcome
+            pieces += [before, outcome.text, after]
+            unknown += outcome.unknown
+        text = "".join(pieces)
+        if not self._is_whole(segment, text):
+            kept = ", ".join(segment.spans) or "nothing"
+            return Untranslated(Reason.LOST_STRUCTURE, f"to be kept, and nothing else of the kind: {kept[:200]}")
+        return Translated(text, unknown)
 
     def _translate_back(self, drafts: Sequence[_Draft]) -> None:
         """Has translations translated back. ConfigError where the engine knows no way back."""
@@ -353,7 +389,7 @@ def _checked(outcome: Translated | Untranslated) -> Translated | Untranslated:
     """A translation in clean Unicode on one line; an empty one is none."""
     if isinstance(outcome, Untranslated):
         return outcome
-    text = " ".join(normalize(outcome.text, mojibake=False).split("\n")).strip()
+    text = " ".join(normalize(MARK.sub("", outcome.text), mojibake=False).split("\n")).strip()
     return Translated(text, outcome.unknown) if text else Untranslated(Reason.NOT_TRANSLATED, "an empty translation")
 
 
@@ -371,23 +407,6 @@ def _stripped(text: str) -> tuple[str, str, str]:
     body = text.strip()
     start = text.find(body)
     return text[:start], body, text[start + len(body) :]
-
-
-def _between(segment: Segment, found: dict[str, Translated | Untranslated]) -> Translated | Untranslated:
-    """A segment put together from the translations of what stands between its marks."""
-    pieces: list[str] = []
-    unknown = 0
-    for fragment in segment.fragments():
-        before, body, after = _stripped(fragment)
-        outcome = found.get(body, Translated(body))
-        if isinstance(outcome, Untranslated):
-            return outcome
-        pieces += [before, outcome.text, after]
-        unknown += outcome.unknown
-    text = "".join(pieces)
-    if not segment.keeps_marks(text):
-        return Untranslated(Reason.LOST_STRUCTURE, f"{len(segment.spans)} pieces to keep: {segment.spans[0][:80]!r}")
-    return Translated(text, unknown)
 
 
 def _translated(record: Record, messages: tuple[Message, ...], target: Language, generator: str) -> Record:

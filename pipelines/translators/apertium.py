@@ -26,7 +26,7 @@ from pipelines.translators.translator import Outcome, Translated, Untranslated
 _LINES_A_CALL: Final = 2_000
 _SECONDS_A_CALL: Final = 900
 # What Apertium puts before words: not in its dictionary, not in its bilingual one, not to be inflected.
-_NOTE: Final = re.compile(r"(?<!\w)[*@#](?=\w)")
+_NOTES: Final = {"*": re.compile(r"\*(?=\w)"), "@": re.compile(r"(?<!\w)@(?=\w)"), "#": re.compile(r"(?<!\w)#(?=\w)")}
 _MODES: Final = ("/usr/share/apertium/modes", "/usr/local/share/apertium/modes")
 
 
@@ -100,11 +100,15 @@ def _translate(lines: Sequence[str], mode: str) -> list[Outcome]:
 
 
 def _without_notes(source: str, target: str) -> Translated:
-    """A translation without Apertium's notes on its words, which are counted."""
-    if any(mark in source for mark in "*@#"):  # whose they are cannot be told
-        return Translated(target, max(0, target.count("*") - source.count("*")))
-    text, count = _NOTE.subn("", target)
-    return Translated(text, count)
+    """A translation without Apertium's notes on its words, which are counted. What the source has itself stays."""
+    count = 0
+    for note, pattern in _NOTES.items():
+        if note not in source:
+            target, found = pattern.subn("", target)
+            count += found
+        else:  # whose they are cannot be told
+            count += max(0, target.count(note) - source.count(note))
+    return Translated(target, count)
 
 
 def _run(command: Sequence[str], text: str, seconds: float) -> str:

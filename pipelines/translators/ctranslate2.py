@@ -59,8 +59,9 @@ class CTranslate2:
         self._pair = _pair(config) if self._family in ("opus", "characters") else None
         self._adds_end = bool(_settings(self._folder).get("add_source_eos"))
         self._encoder, self._decoder = _pieces(self._folder, self._family)
-        self._engine, self._version = _engine(str(self._folder), config)
-        self._hash = _hash(str(self._folder))
+        changed = (self._folder / "model.bin").stat().st_mtime_ns
+        self._engine, self._version = _engine(str(self._folder), config, changed)
+        self._hash = _hash(str(self._folder), changed)
 
     def generator(self, source: Language, target: Language) -> str | None:
         if self._pair is not None:
@@ -200,8 +201,8 @@ def _pieces(folder: Path, family: str) -> tuple[Any, Any]:
 
 
 @functools.lru_cache(maxsize=2)
-def _engine(folder: str, config: CTranslate2Config) -> tuple[Any, str]:
-    """The loaded model, once a process, and the version of the library."""
+def _engine(folder: str, config: CTranslate2Config, changed: int) -> tuple[Any, str]:
+    """The model, loaded once a process unless its file has `changed`, and the version of the library."""
     try:
         import ctranslate2
     except ImportError as error:
@@ -222,7 +223,7 @@ def _engine(folder: str, config: CTranslate2Config) -> tuple[Any, str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _hash(folder: str) -> str:
+def _hash(folder: str, changed: int) -> str:
     """16 hex digits over the files that decide about a translation."""
     import xxhash
 

@@ -37,7 +37,8 @@ class _Recording(NamedTuple):
 @contextlib.contextmanager
 def opened(place: str, engines: EngineConfig, job: object) -> Iterator[Replay]:
     """The engine, as the table of engines has it opened."""
-    yield _loaded(place)
+    path = Path(place.partition("?")[0]).expanduser()
+    yield _loaded(place, path.stat().st_mtime_ns if path.exists() else 0)
 
 
 class Replay:
@@ -81,7 +82,8 @@ class Replay:
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(spec: str) -> Replay:
+def _loaded(spec: str, changed: int) -> Replay:
+    # Kept by what the file is, not by its name alone: a later run in the same process may have another one there.
     return Replay(spec)
 
 
