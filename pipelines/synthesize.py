@@ -87,6 +87,10 @@ class Synthesis:
         _check_numbers(config, method, asked)
         name = Path(config.method).stem if config.method.endswith(".toml") else config.method
         language = resolve(config.language).code if config.language else ""
+        if language and method.keeps == "answer":
+            raise ConfigError(
+                f"method {config.method} keeps the texts of rows and their language: --language is not for it"
+            )
         prompt = config.judge_prompt or arbitrate.JUDGE_PROMPT
         return cls(name, method, asked, language, config.scorer, judge, prompt, config.answers)
 

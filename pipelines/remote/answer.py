@@ -37,8 +37,8 @@ class Request:
 
     @property
     def input_tokens(self) -> int:
-        """About how many tokens the question has: a third of its bytes, more than most tokenizers make of most text."""
-        return len(orjson.dumps(self.body)) // 3
+        """The most tokens that the question can have: no tokenizer makes more of a text than it has bytes."""
+        return len(orjson.dumps(self.body))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,13 @@ class RemoteJob:
             if manifest.usage != usage:
                 manifest.usage = usage
                 manifest.write(out)
-        elif self.spread:
-            manifest.notes.append("what was spent is not known: workers on other machines count for themselves")
+        elif self.spread and _UNKNOWN not in manifest.notes:
+            manifest.notes.append(_UNKNOWN)
+            manifest.write(out)
         return manifest
+
+
+_UNKNOWN: Final = "what was spent is not known: workers on other machines count for themselves"
 
 
 class Halted(Exception):
@@ -141,6 +145,7 @@ class Session:
         raised when its turn comes.
         """
         threads = self.config.concurrency
+        self.halt.clear()  # an error that its caller survives, by asking row by row, is over
         waiting: deque[Future[R]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="glotmill-remote")
         try:
