@@ -305,8 +305,8 @@ MISDEEDS = [
 
 @pytest.mark.parametrize("kind", ["cohere", pytest.param("openai", marks=pytest.mark.slow)])
 def test_a_thousand_rows_go_through_a_server_that_misbehaves(kind, made, teacher, stage_of, tmp_path):
-    """Of every ten requests one fails, each in another way, a twentieth of the answers is in the wrong language; half a
-    second is patience enough for a server that hangs for twenty."""
+    """Of every ten requests one fails, each in another way, a twentieth of the answers is in the wrong language; four
+    seconds are patience enough for a server that hangs for twenty."""
     rows = rows_of(1000)
     strange = {
         f"{NAMES[n % len(NAMES)]} {n}{end}": WORDS["eng_Latn"][1]
@@ -316,7 +316,7 @@ def test_a_thousand_rows_go_through_a_server_that_misbehaves(kind, made, teacher
     teacher.behave(
         answers={**strange, **answers_of()}, faults=[*MISDEEDS, "always:400"], one_in=10, hang=20, retry_after=1
     )
-    remote = {"timeout": 0.5, "concurrency": 64, "retries": 8}
+    remote = {"timeout": 4, "concurrency": 32, "retries": 8}
     manifest = made([stage_of(rows)], "distill-safety", kind=kind, remote=remote)
     counts, usage = teacher.counts, manifest.usage
     assert manifest.rows_in == 1000 == manifest.rows_out + manifest.rows_rejected
