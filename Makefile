@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo test test-slow lint lock bench-data bench-translate clean help
+.PHONY: demo test test-slow lint lock bench-data bench-remote clean help
 
 help:
 	@echo "make demo        the main job on the built-in sample"
@@ -13,6 +14,7 @@ help:
 	@echo "make lint        ruff, mypy, import contracts, the command-line reference"
 	@echo "make bench-data  speed and memory of the data side, as shares of physical limits"
 	@echo "make bench-translate  speed of translation, and how well its quality is estimated"
+	@echo "make bench-remote  requests a second of synthesis, as a share of concurrency / latency"
 	@echo "make lock        requirements.lock anew, from pyproject.toml"
 	@echo "make clean       remove what these made"
 
@@ -44,6 +46,8 @@ bench-data: $(VENV)/.ready
 
 bench-translate: $(VENV)/.ready
 	$(BIN)/python benchmarks/translate.py $(ARGS)
+bench-remote: $(VENV)/.ready
+	$(BIN)/python benchmarks/synthesize.py $(ARGS)
 
 lock:
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock

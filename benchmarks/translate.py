@@ -98,9 +98,7 @@ def compare(
             max_decoding_length=config.max_tokens,
         )
 
-    pairs = [
-        (cpu_of(library), cpu_of(lambda: engine.translate(lines, source, target))) for _ in range(repeat + 1)
-    ][1:]
+    pairs = [(cpu_of(library), cpu_of(lambda: engine.translate(lines, source, target))) for _ in range(repeat + 1)][1:]
     ratio = statistics.median(limit / own for limit, own in pairs)
     own = statistics.median(own for _, own in pairs)
     print(f"{name}: {len(lines):,} lines, {len(lines) / own:,.0f} a CPU-second, {ratio:.3f} of translate_batch")
@@ -196,7 +194,9 @@ def jobs(shared: Path) -> None:
             made = translate([folder / "in"], config, out)
             spent = cpu_seconds() - begun
             share = made.rows_out / made.rows_in
-            print(f"{name.split(':')[0]}: {made.rows_in / spent:,.0f} rows of two sentences a CPU-second, {share:.0%} kept")
+            print(
+                f"{name.split(':')[0]}: {made.rows_in / spent:,.0f} rows of two sentences a CPU-second, {share:.0%} kept"
+            )
 
 
 def write_rows(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
@@ -278,7 +278,9 @@ def _summary(scored: dict[tuple[str, str], list[tuple[float, float]]]) -> list[s
             ]
             away = [gap for score, gap in rows if score < bar]
             bad = [score < bar for score, gap in rows if gap < -_BAD]
-            cells.append(f"{len(away) / len(rows):.1%} | {-statistics.mean(away):.1f} | {sum(bad) / max(1, len(bad)):.0%}")
+            cells.append(
+                f"{len(away) / len(rows):.1%} | {-statistics.mean(away):.1f} | {sum(bad) / max(1, len(bad)):.0%}"
+            )
         lines.append(f"| {bar} | {' | '.join(cells)} |")
     return lines
 

@@ -189,7 +189,12 @@ def export(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .json.")
     ],
-    shape: Annotated[str, typer.Option("--shape", help="messages, aya, prompt-completion, sharegpt, or preference for the pairs of `synthesize`.")] = "messages",
+    shape: Annotated[
+        str,
+        typer.Option(
+            "--shape", help="messages, aya, prompt-completion, sharegpt, or preference for the pairs of `synthesize`."
+        ),
+    ] = "messages",
     language: Language = "",
     split: Annotated[str, typer.Option("--split", help="Only train, validation or test.")] = "",
     json: Json = False,
@@ -216,7 +221,9 @@ def export(
     code = resolve(language).code if language else ""
     if shape == PREFERENCE:
         if split:
-            raise ConfigError("--split is for records: pairs stand in the folder that `synthesize` wrote, before a build")
+            raise ConfigError(
+                "--split is for records: pairs stand in the folder that `synthesize` wrote, before a build"
+            )
         from collection.preferences import preferences
 
         rows = export_preferences((one for one in preferences(folder) if code in ("", one.chosen.language)), out)

@@ -1,7 +1,7 @@
 """Preference pairs: of several answers to one question, the chosen one and one that was passed over.
 
-A stage in which generators compete keeps the losers among its rejects, as `not_chosen`, whole and with the id of the row
-that was chosen instead. A part of `rejects/` speaks of the part of `data/` that has its name.
+A stage in which generators compete keeps the losers among its rejects, as `not_chosen`, whole and with the id of the
+row that was chosen instead. A part of `rejects/` speaks of the part of `data/` that has its name.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def _losers(path: Path) -> Mapping[str, list[tuple[str, str]]]:
             try:
                 raw = json.loads(row["raw"])
             except ValueError:
-                raise SourceError(f"{path}: an answer that was not chosen is cut: make it with a larger raw_limit") from None
+                raise SourceError(
+                    f"{path}: an answer that was not chosen is cut: make it with a larger raw_limit"
+                ) from None
             chosen = row["detail"].removeprefix(_CHOSEN)
             losers.setdefault(chosen, []).append((raw["messages"][-1]["content"], raw["generator"] or ""))
     return losers

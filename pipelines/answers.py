@@ -23,8 +23,15 @@ class AnswerConfig:
     """How answers are looked at. The filters are those of ingest, with the same limits."""
 
     refusals: bool = True  # whether refusals are looked for, where the method wants none
+    detector: str = "vote"  # of the language of answers: vote | cld2 | fasttext:PATH | none
+    min_score: float = 0.9  # an answer is in the wrong language where the detector is right this often
+    min_characters: int = 20  # letters, in characters of English, from which a text can tell its language
     filters: FilterConfig = field(default_factory=FilterConfig)
-    language_id: LanguageIdConfig = field(default_factory=LanguageIdConfig)
+
+    @property
+    def language_id(self) -> LanguageIdConfig:
+        """The rules of ingest by which an answer is in another language than wanted."""
+        return LanguageIdConfig(self.detector, "reject", self.min_score, min_characters=self.min_characters)
 
 
 # What servers say where a model's maker did not let it answer.

@@ -85,6 +85,6 @@ _LETTER: Final = re.compile(r"<result>\W*([A-Z])\W*</result>", re.IGNORECASE)
 
 def verdict(text: str, row_id: str, count: int) -> int | None:
     """The answer that a judge's words choose; None where they choose none."""
-    found = _LETTER.findall(text) or re.findall(r"\A\W*([A-Z])\W*\Z", text.strip())
+    found = _LETTER.findall(text) or re.findall(r"\A\W*([A-Za-z])\W*\Z", text)
     place = _LETTERS.index(found[-1].upper()) if found else count
     return order_for(row_id, count)[place] if place < count else None

@@ -48,11 +48,11 @@ class SynthesizeConfig:
 
     method: str = ""  # regenerate, rewrite, reverse, distill-safety, arbitrate, or the path of a TOML file; --method
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)  # and what all of --generator have in common
-    generators: tuple[GeneratorConfig, ...] = ()  # [[generators]] with the same keys; --generator adds to them
+    generators: tuple[GeneratorConfig, ...] = ()  # [[generators]] with the same keys; --generator takes their place
     language: str = ""  # of what is made, in any spelling; empty: each row's own; --language
     scorer: Literal["consensus", "judge"] = "consensus"  # who picks, where several generators answer
     judge: GeneratorConfig = field(default_factory=GeneratorConfig)  # the generator that picks; --judge
-    judge_prompt: str = arbitrate.JUDGE_PROMPT  # what it is asked, with {prompt}, {answers} and {language}
+    judge_prompt: str = ""  # what it is asked, with {prompt}, {answers} and {language}; empty: our own words
     answers: AnswerConfig = field(default_factory=AnswerConfig)
     remote: RemoteConfig = field(default_factory=RemoteConfig)
     rows_a_piece: int = 5_000  # rows that are asked about together, and written as one part
@@ -87,7 +87,8 @@ class Synthesis:
         _check_numbers(config, method, asked)
         name = Path(config.method).stem if config.method.endswith(".toml") else config.method
         language = resolve(config.language).code if config.language else ""
-        return cls(name, method, asked, language, config.scorer, judge, config.judge_prompt, config.answers)
+        prompt = config.judge_prompt or arbitrate.JUDGE_PROMPT
+        return cls(name, method, asked, language, config.scorer, judge, prompt, config.answers)
 
     @property
     def all_generators(self) -> tuple[GeneratorConfig, ...]:
@@ -156,13 +157,13 @@ def synthesize(
     synthesis = Synthesis.of(config)
     check_budget(budget, synthesis)
     spread = any(argument.startswith("--runner") for argument in beam_args)
-    job = RemoteJob.of(config.remote, budget, out, spread=spread)
+    job = RemoteJob.of(config.remote, budget, out, spread=spread or not synthesis.is_paid)
     _check_generators(synthesis, config.remote)
     what = derivation(synthesis, config, job)
     job.begin(out, fresh)
     identity = _Identity(synthesis.without_accounts(), config.rows_a_piece, config.raw_limit, config.run)
     manifest = derive(inputs, identity, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
-    return job.note(manifest, out)
+    return job.note(manifest, out) if synthesis.is_paid else manifest
 
 
 def check_budget(budget: Budget, synthesis: Synthesis) -> None:
@@ -363,5 +364,5 @@ def _passed_over(made_of: Record, loser: Record, fault: Fault) -> Reject:
 
 def detector_of(synthesis: Synthesis) -> Detector | None:
     """The detector that looks at the answers; None for `none`."""
-    name = synthesis.answers.language_id.detector
+    name = synthesis.answers.detector
     return None if name == "none" else make_detector(name)

@@ -39,8 +39,8 @@ class RemoteConfig:
 class Prices:
     """What a server asks for a million tokens, in US dollars."""
 
-    input: float = 0
-    output: float = 0
+    input: float = 0  # US dollars for a million tokens that are sent; 0 both: unknown
+    output: float = 0  # the same for tokens that are answered
 
     @property
     def known(self) -> bool:
@@ -57,7 +57,7 @@ class Account:
     Without a name, COHERE_API_KEY and OPENAI_API_KEY are sent to these firms' own hosts, and no key to any other.
     """
 
-    api_key_env: str = ""
+    api_key_env: str = ""  # environment variable with the key; empty: the vendor's own, for the vendor's hosts alone
     usd_per_million: Prices = field(default_factory=Prices)
 
 

@@ -163,7 +163,7 @@ def test_what_the_server_does_not_like_is_not_asked_again(teacher, tmp_path):
 
 def test_a_server_that_is_gone_stops_the_run(teacher, tmp_path):
     teacher.behave(faults=["always:503"])
-    with pytest.raises(UserError, match=r"has not answered 3 requests in a row.*status_503.*run the same"):
+    with pytest.raises(UserError, match=r"has not answered \d requests in a row.*status_503.*run the same"):
         ask_all(tmp_path, teacher, [f"question {n}" for n in range(300)], retries=1, give_up_after=3)
     assert teacher.counts["requests"] < 60
 
