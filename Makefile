@@ -4,8 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint lock bench-data bench-translate clean help
-.PHONY: demo test test-slow lint lock bench-data bench-remote clean help
+.PHONY: demo test test-slow lint lock bench-data bench-remote bench-translate clean help
 
 help:
 	@echo "make demo        the main job on the built-in sample"
@@ -46,6 +45,7 @@ bench-data: $(VENV)/.ready
 
 bench-translate: $(VENV)/.ready
 	$(BIN)/python benchmarks/translate.py $(ARGS)
+
 bench-remote: $(VENV)/.ready
 	$(BIN)/python benchmarks/synthesize.py $(ARGS)
 

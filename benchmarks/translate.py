@@ -194,9 +194,8 @@ def jobs(shared: Path) -> None:
             made = translate([folder / "in"], config, out)
             spent = cpu_seconds() - begun
             share = made.rows_out / made.rows_in
-            print(
-                f"{name.split(':')[0]}: {made.rows_in / spent:,.0f} rows of two sentences a CPU-second, {share:.0%} kept"
-            )
+            speed = made.rows_in / spent
+            print(f"{name.split(':')[0]}: {speed:,.0f} rows of two sentences a CPU-second, {share:.0%} kept")
 
 
 def write_rows(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
@@ -278,9 +277,8 @@ def _summary(scored: dict[tuple[str, str], list[tuple[float, float]]]) -> list[s
             ]
             away = [gap for score, gap in rows if score < bar]
             bad = [score < bar for score, gap in rows if gap < -_BAD]
-            cells.append(
-                f"{len(away) / len(rows):.1%} | {-statistics.mean(away):.1f} | {sum(bad) / max(1, len(bad)):.0%}"
-            )
+            found, gap = sum(bad) / max(1, len(bad)), -statistics.mean(away) if away else 0.0
+            cells.append(f"{len(away) / len(rows):.1%} | {gap:.1f} | {found:.0%}")
         lines.append(f"| {bar} | {' | '.join(cells)} |")
     return lines
 

@@ -50,7 +50,7 @@ templates:
   0d7ab1c6-0000-4000-8000-000000000002: !Template
     answer_choices: null
     id: 0d7ab1c6-0000-4000-8000-000000000002
-    jinja: '{word}: {{{{ question }}}} ||| {{% if why %}}{{{{ why }}}}{{% endif %}}{{% if more %}} ||| {{{{ more }}}}{{% endif %}}'
+    jinja: '{word}: {{{{ question }}}} ||| {{{{ why }}}}{{% if more %}} ||| {{{{ more }}}}{{% endif %}}'
     metadata: !TemplateMetadata
       original_task: false
     name: explain
@@ -88,7 +88,7 @@ def write_derived(folder: Path) -> dict[str, Path]:
         ]
         _write_lines(folder / "quiz" / f"train.{subset}.jsonl", rows)
     swahili = _QUIZ["sw"][2][0][0]
-    bad = [
+    bad: list[dict[str, Any]] = [
         {"question": swahili, "why": "Ndiyo.", "more": ""},  # template_failed, short_target
         {"question": swahili, "label": 0, "why": "", "more": ""},  # not_applicable
         {"question": swahili, "label": 0, "why": "Ndiyo, maji.", "more": "Hapana."},  # several_targets
