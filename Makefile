@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint lock bench-data bench-remote clean help
+.PHONY: demo test test-slow lint lock bench-data bench-remote bench-translate clean help
 
 help:
 	@echo "make demo        the main job on the built-in sample"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-slow   the proofs that take longer"
 	@echo "make lint        ruff, mypy, import contracts, the command-line reference"
 	@echo "make bench-data  speed and memory of the data side, as shares of physical limits"
+	@echo "make bench-translate  speed of translation, and how well its quality is estimated"
 	@echo "make bench-remote  requests a second of synthesis, as a share of concurrency / latency"
 	@echo "make lock        requirements.lock anew, from pyproject.toml"
 	@echo "make clean       remove what these made"
@@ -41,6 +42,9 @@ lint: $(VENV)/.ready
 
 bench-data: $(VENV)/.ready
 	$(BIN)/python benchmarks/data.py $(ARGS)
+
+bench-translate: $(VENV)/.ready
+	$(BIN)/python benchmarks/translate.py $(ARGS)
 
 bench-remote: $(VENV)/.ready
 	$(BIN)/python benchmarks/synthesize.py $(ARGS)

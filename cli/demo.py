@@ -36,13 +36,47 @@ def demo(
     _run(["ingest", *(word for other in others for word in ("--source", other)), *wanted, "--out", chats], json)
     splits = ("--set", "splits.validation=0.05", "--set", "splits.test=0.05", "--set", "name=glotmill-demo")
     kept_out = ("--decontaminate", f"quiz={places['evaluation']}")
-    inputs = [prompted, chats, *_synthesize(out, json)]
+    inputs = [prompted, chats, *_template_and_translate(out, json), *_synthesize(out, json)]
     _run(["build", *(word for one in inputs for word in ("--input", one)), *kept_out, *splits, "--out", finished], json)
     _run(["collection", "validate", finished], json)
     _tell(out, places["xp3x"], round(time.monotonic() - begun, 1), json)
 
 
-_STAGES = ("ingested-xp3x", "ingested", "curt", "synthesized", "collection")
+_STAGES = (
+    *("ingested-xp3x", "ingested", "templated", "to-translate", "translated", "apertium"),
+    *("curt", "synthesized", "collection"),
+)
+
+
+def _template_and_translate(out: Path, json: bool) -> list[str]:
+    """A quiz rendered by templates, English chats translated: by recorded translations, and by Apertium where it is
+    installed. The folders that came of it."""
+    from pipelines.sample.derived import write_derived
+
+    places = {kind: folder_name(path) for kind, path in write_derived(out / "sample" / "derived").items()}
+    templated, english, translated, live = (
+        folder_name(out / name) for name in ("templated", "to-translate", "translated", "apertium")
+    )
+    pruned = ("--set", "select.min_target_words=2")
+    _run(["template", "--templates", places["templates"], "--data", places["quiz"], *pruned, "--out", templated], json)
+    _run(["ingest", "--source", f"sharegpt={places['to-translate']}", "--out", english], json)
+    spanish = ["translate", "--input", english, "--to", "spanish"]
+    _run([*spanish, "--translator", f"replay:{places['translations']}", "--out", translated], json)
+    folders = [templated, english, translated]
+    if _has_apertium():
+        _run([*spanish, "--translator", "apertium", "--out", live], json)
+        folders.append(live)
+    return folders
+
+
+def _has_apertium() -> bool:
+    import shutil
+    import subprocess
+
+    if shutil.which("apertium") is None:
+        return False
+    pairs = subprocess.run(["apertium", "-l"], capture_output=True, text=True, check=False).stdout.split()
+    return "eng-spa" in pairs
 
 
 def _synthesize(out: Path, json: bool) -> list[str]:
@@ -63,7 +97,7 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
     from collection.manifest import Manifest
     from collection.stats import by_language
 
-    manifests = [Manifest.read(out / name) for name in _STAGES]
+    manifests = [Manifest.read(out / name) for name in _STAGES if (out / name / "manifest.json").exists()]
     stats = by_language(out / "collection")
     rejected: Counter[str] = Counter()
     for manifest in manifests:

@@ -20,6 +20,8 @@ from pipelines.ingest import IngestConfig
 from pipelines.sources import SOURCES
 from pipelines.sources.source import SourceOptions
 from pipelines.synthesize import SynthesizeConfig
+from pipelines.template import TemplateConfig
+from pipelines.translate import TranslateConfig
 
 HERE = Path(__file__).resolve().parent
 WRITTEN = "Written by `docs/reference.py` from the code."
@@ -85,7 +87,13 @@ def configuration() -> Iterator[str]:
     """Every key of the configuration, with its default and what its comment says."""
     yield "# Configuration\n"
     yield f"{WRITTEN} A key is given in a TOML file (`--config`) or with `--set section.key=value`.\n"
-    for command, config in (("ingest", IngestConfig), ("synthesize", SynthesizeConfig), ("build", BuildConfig)):
+    for command, config in (
+        ("ingest", IngestConfig),
+        ("template", TemplateConfig),
+        ("translate", TranslateConfig),
+        ("synthesize", SynthesizeConfig),
+        ("build", BuildConfig),
+    ):
         yield f"## glotmill {command}\n"
         yield "| key | default | meaning |"
         yield "|---|---|---|"

@@ -171,7 +171,7 @@ class TranslationMaker:
         self._config, self._translator = config, translator
         self._targets = targets_of(config)
         self._detector = _detector(config)
-        self._placeholders = re.compile(re.escape(translator.placeholder).replace(re.escape("{}"), r"\d+"))
+        self._placeholders = re.compile(re.escape(translator.placeholder.format(0)).replace("0", r"\d+"))
 
     def make(self, records: Sequence[Record]) -> list[Record | Reject]:
         """What becomes of each row in each target language, in their order."""

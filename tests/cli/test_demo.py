@@ -16,8 +16,9 @@ def test_the_demo_makes_a_collection_of_all_languages_with_every_reject(glotmill
     assert set(told["rejected"]) == set(Reason) - {Reason.INTERNAL_ERROR, Reason.OVER_BUDGET}
     assert told["rows_in"] == told["rows_out"] + told["rows_rejected"]
     assert told["rows_rejected"] == sum(told["rejected"].values())
-    for folder in ("ingested-xp3x", "ingested", "curt", "synthesized", "collection"):
+    for folder in ("ingested-xp3x", "ingested", "templated", "translated", "curt", "synthesized", "collection"):
         assert "is sound" in glotmill("collection", "validate", f"demo/{folder}").stdout
     card = (tmp_path / "demo/collection/README.md").read_text("utf-8")
     assert "| Swahili |" in card
     assert "| synthetic |" in card
+    assert "| quiz | template |" in card and "| sharegpt | translated |" in card

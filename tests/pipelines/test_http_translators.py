@@ -19,7 +19,9 @@ from pipelines.translate import TranslateConfig, translate
 from pipelines.translators.config import HttpConfig
 
 KEEP_ALL = TranslationQualityConfig(min_score=0, detector="none")
-ROWS = [("eng_Latn", f"What is the number {n} good for?\nSee `x_{n}` now.", f"For counting {n} apples.") for n in range(12)]
+ROWS = [
+    ("eng_Latn", f"What is the number {n} good for?\nSee `x_{n}` now.", f"For counting {n} apples.") for n in range(12)
+]
 SAID = {"What is the number": "¿Para qué sirve?", "See ⟦0⟧ now.": "Mira ⟦0⟧ ahora.", "For counting": "Para contar."}
 
 
@@ -86,7 +88,12 @@ def test_an_answer_that_was_cut_is_no_translation(teacher, stage_of, tmp_path):
 
 def test_lost_placeholders_are_asked_for_in_pieces(teacher, stage_of, tmp_path):
     teacher.behave(answers={"See ⟦0⟧": "Mira.", "See": "Mira", "now.": "ahora."})
-    run(stage_of([("eng_Latn", "See `x` now.", "See you now.")]), tmp_path / "out", teacher.url_of("openai"), kind="openai")
+    run(
+        stage_of([("eng_Latn", "See `x` now.", "See you now.")]),
+        tmp_path / "out",
+        teacher.url_of("openai"),
+        kind="openai",
+    )
     (made,) = store.records(tmp_path / "out")
     assert made.messages[0].content == "Mira `x` ahora."
 
@@ -100,11 +107,23 @@ def test_a_key_stands_nowhere_but_in_its_header(teacher, stage_of, tmp_path, mon
         assert not path.is_file() or b"s3cret" not in path.read_bytes()
     monkeypatch.setenv("OUR_KEY", "wrong")
     with pytest.raises(UserError, match="refuses every request") as error:
-        run(stage_of(ROWS[3:], name="other"), tmp_path / "else", teacher.url_of("openai"), kind="openai", account=account)
+        run(
+            stage_of(ROWS[3:], name="other"),
+            tmp_path / "else",
+            teacher.url_of("openai"),
+            kind="openai",
+            account=account,
+        )
     assert "wrong" not in str(error.value)
     monkeypatch.delenv("OUR_KEY")
     with pytest.raises(ConfigError, match="OUR_KEY is not set"):
-        run(stage_of(ROWS[3:], name="third"), tmp_path / "third", teacher.url_of("openai"), kind="openai", account=account)
+        run(
+            stage_of(ROWS[3:], name="third"),
+            tmp_path / "third",
+            teacher.url_of("openai"),
+            kind="openai",
+            account=account,
+        )
 
 
 def test_a_plan_counts_tokens_and_cost_and_asks_nothing(teacher, stage_of, tmp_path):
@@ -117,7 +136,9 @@ def test_a_plan_counts_tokens_and_cost_and_asks_nothing(teacher, stage_of, tmp_p
     estimate = of_translate([stage_of(ROWS)], config)
     assert estimate.pairs == 24 and estimate.lines == 72 and estimate.seconds is None
     assert 72 * 50 < estimate.input_tokens < 72 * 500 and 72 < estimate.output_tokens < 72 * 40
-    assert estimate.usd == pytest.approx((estimate.input_tokens * 1_000 + estimate.output_tokens * 2_000) / 1e6, abs=0.01)
+    assert estimate.usd == pytest.approx(
+        (estimate.input_tokens * 1_000 + estimate.output_tokens * 2_000) / 1e6, abs=0.01
+    )
     assert teacher.counts["requests"] == 0
 
 
@@ -174,7 +195,11 @@ def libre():
 
 
 def test_libretranslate_is_asked_sentence_by_sentence(libre, stage_of, tmp_path):
-    rows = [("eng_Latn", "Good day. How are you?", "Well."), ("eng_Latn", "Please fail.", "Well."), ("swh_Latn", "Habari?", "Nzuri.")]
+    rows = [
+        ("eng_Latn", "Good day. How are you?", "Well."),
+        ("eng_Latn", "Please fail.", "Well."),
+        ("swh_Latn", "Habari?", "Nzuri."),
+    ]
     manifest = run(stage_of(rows), tmp_path / "out", libre.url, to=("spa_Latn", "zho_Hant", "fra_Latn"))
     assert manifest.rows_in == 9 and manifest.rows_out == 2
     assert manifest.rejected == {"no_translator": 5, "not_translated": 2}
