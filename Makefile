@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint lock bench-data bench-tokenizer clean help
+.PHONY: demo test test-slow lint lock bench-data bench-tokenizer bench-translate bench-remote clean help
 
 help:
 	@echo "make demo        the main job on the built-in sample"
@@ -13,6 +13,8 @@ help:
 	@echo "make lint        ruff, mypy, import contracts, the command-line reference"
 	@echo "make bench-data  speed and memory of the data side, as shares of physical limits"
 	@echo "make bench-tokenizer  fairness of tokenizers by rule, speed of encoding as a share of the library's"
+	@echo "make bench-translate  speed of translation, and how well its quality is estimated"
+	@echo "make bench-remote  requests a second of synthesis, as a share of concurrency / latency"
 	@echo "make lock        requirements.lock anew, from pyproject.toml"
 	@echo "make clean       remove what these made"
 
@@ -45,6 +47,12 @@ bench-data: $(VENV)/.ready
 bench-tokenizer: $(VENV)/.ready
 	$(BIN)/python benchmarks/tokenizer.py speed $(ARGS)
 	$(BIN)/python benchmarks/tokenizer.py fairness $(ARGS)
+
+bench-translate: $(VENV)/.ready
+	$(BIN)/python benchmarks/translate.py $(ARGS)
+
+bench-remote: $(VENV)/.ready
+	$(BIN)/python benchmarks/synthesize.py $(ARGS)
 
 lock:
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock

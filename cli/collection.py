@@ -200,7 +200,12 @@ def export(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .json.")
     ],
-    shape: Annotated[str, typer.Option("--shape", help="messages, aya, prompt-completion or sharegpt.")] = "messages",
+    shape: Annotated[
+        str,
+        typer.Option(
+            "--shape", help="messages, aya, prompt-completion, sharegpt, or preference for the pairs of `synthesize`."
+        ),
+    ] = "messages",
     language: Language = "",
     split: Annotated[str, typer.Option("--split", help="Only train, validation or test.")] = "",
     json: Json = False,
@@ -209,23 +214,34 @@ def export(
     """Write records in a shape that other tools read.
 
     [dim]glotmill collection export my-collection --shape sharegpt --split train --out train.jsonl.gz[/dim]
+
+    [dim]glotmill collection export work/arbitrated --shape preference --out pairs.jsonl[/dim]
     """
     from collection import store
-    from collection.export import SHAPES
+    from collection.export import PREFERENCE, SHAPES, export_preferences
     from collection.export import export as write
     from collection.manifest import Manifest
     from collection.splits import SPLITS
-    from glotmill.errors import UnknownNameError
+    from glotmill.errors import ConfigError, UnknownNameError
 
     manifest = Manifest.read(folder)
-    for kind, given, known in (("shape", shape, list(SHAPES)), ("split", split or "train", SPLITS)):
+    for kind, given, known in (("shape", shape, [*SHAPES, PREFERENCE]), ("split", split or "train", SPLITS)):
         if given not in known:
             raise UnknownNameError(kind, given, known, f"expected one of {', '.join(known)}")
     code = _code(manifest, language)
-    records: Iterator[Record] = (
-        record for record in store.records(folder, code, split) if not code or record.language == code
-    )
-    rows = write(records, shape, out)
+    if shape == PREFERENCE:
+        if split:
+            raise ConfigError(
+                "--split is for records: pairs stand in the folder that `synthesize` wrote, before a build"
+            )
+        from collection.preferences import preferences
+
+        rows = export_preferences((one for one in preferences(folder) if code in ("", one.chosen.language)), out)
+    else:
+        records: Iterator[Record] = (
+            record for record in store.records(folder, code, split) if not code or record.language == code
+        )
+        rows = write(records, shape, out)
     if json:
         print_json({"out": str(out), "shape": shape, "rows": rows})
     else:

@@ -151,7 +151,7 @@ def tell_plan(estimate: Estimate, *, as_json: bool) -> None:
             ("rows", f"{about}{estimate.rows:,}"),
             ("shards", f"{estimate.shards:,}"),
             ("processes", f"{estimate.processes}"),
-            ("time", f"about {_time(estimate.seconds)} ({_time(estimate.cpu_seconds)} of CPU time)"),
+            ("time", f"about {time_text(estimate.seconds)} ({time_text(estimate.cpu_seconds)} of CPU time)"),
             ("memory", f"about {_size(estimate.memory)}"),
             ("disk", f"about {_size(estimate.disk)}, and {_size(estimate.disk_while_running)} more while it runs"),
         ],
@@ -168,7 +168,8 @@ def _size(size: float) -> str:
     return f"{size:,.1f} TB"
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A time as people say it."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

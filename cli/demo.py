@@ -28,7 +28,7 @@ def demo(
 
     begun = time.monotonic()
     places = {kind: folder_name(path) for kind, path in write_sample(out / "sample").items()}
-    prompted, chats, finished = (folder_name(out / name) for name in _STAGES)
+    prompted, chats, finished = (folder_name(out / name) for name in ("ingested-xp3x", "ingested", "collection"))
     wanted = ("--set", 'languages=["aya"]')
     # xP3x says of every row which language it is: what is written in another is turned away here, and relabelled below.
     strict = ("--set", "language_id.policy=reject")
@@ -37,7 +37,8 @@ def demo(
     _run(["ingest", *(word for other in others for word in ("--source", other)), *wanted, "--out", chats], json)
     splits = ("--set", "splits.validation=0.05", "--set", "splits.test=0.05", "--set", "name=glotmill-demo")
     kept_out = ("--decontaminate", f"quiz={places['evaluation']}")
-    _run(["build", "--input", prompted, "--input", chats, *kept_out, *splits, "--out", finished], json)
+    inputs = [prompted, chats, *_template_and_translate(out, json), *_synthesize(out, json)]
+    _run(["build", *(word for one in inputs for word in ("--input", one)), *kept_out, *splits, "--out", finished], json)
     _run(["collection", "validate", finished], json)
     tokenizer, encoded = (folder_name(out / name) for name in ("tokenizer", "tokens"))
     sentences = places["parallel"]
@@ -50,7 +51,53 @@ def demo(
     _tell(out, places["xp3x"], round(time.monotonic() - begun, 1), json)
 
 
-_STAGES = ("ingested-xp3x", "ingested", "collection")
+_STAGES = (
+    *("ingested-xp3x", "ingested", "templated", "to-translate", "translated", "apertium"),
+    *("curt", "synthesized", "collection"),
+)
+
+
+def _template_and_translate(out: Path, json: bool) -> list[str]:
+    """A quiz rendered by templates, English chats translated: by recorded translations, and by Apertium where it is
+    installed. The folders that came of it."""
+    from pipelines.sample.derived import write_derived
+
+    places = {kind: folder_name(path) for kind, path in write_derived(out / "sample" / "derived").items()}
+    templated, english, translated, live = (
+        folder_name(out / name) for name in ("templated", "to-translate", "translated", "apertium")
+    )
+    pruned = ("--set", "select.min_target_words=2")
+    _run(["template", "--templates", places["templates"], "--data", places["quiz"], *pruned, "--out", templated], json)
+    _run(["ingest", "--source", f"sharegpt={places['to-translate']}", "--out", english], json)
+    spanish = ["translate", "--input", english, "--to", "spanish"]
+    _run([*spanish, "--translator", f"replay:{places['translations']}", "--out", translated], json)
+    folders = [templated, english, translated]
+    if _has_apertium():
+        _run([*spanish, "--translator", "apertium", "--out", live], json)
+        folders.append(live)
+    return folders
+
+
+def _has_apertium() -> bool:
+    import shutil
+    import subprocess
+
+    if shutil.which("apertium") is None:
+        return False
+    pairs = subprocess.run(["apertium", "-l"], capture_output=True, text=True, check=False).stdout.split()
+    return "eng-spa" in pairs
+
+
+def _synthesize(out: Path, json: bool) -> list[str]:
+    """Curt answers made patient by three recorded teachers, of whom the best is kept: the folders that came of it."""
+    from pipelines.sample.teachers import TEACHERS, write_teachers
+
+    places = {kind: folder_name(path) for kind, path in write_teachers(out / "sample" / "teachers").items()}
+    curt, synthesized = (folder_name(out / name) for name in ("curt", "synthesized"))
+    _run(["ingest", "--source", f"sharegpt={places['curt']}", "--out", curt], json)
+    teachers = [word for teacher in TEACHERS for word in ("--generator", f"replay:{places[teacher]}")]
+    _run(["synthesize", "--input", curt, "--method", places["patiently"], *teachers, "--out", synthesized], json)
+    return [curt, synthesized]
 
 
 def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
@@ -59,14 +106,15 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
     from collection.manifest import Manifest
     from collection.stats import by_language
 
-    manifests = [Manifest.read(out / name) for name in _STAGES]
+    manifests = [Manifest.read(out / name) for name in _STAGES if (out / name / "manifest.json").exists()]
     stats = by_language(out / "collection")
     rejected: Counter[str] = Counter()
     for manifest in manifests:
         rejected.update(manifest.rejected)
     rows_out = manifests[-1].rows_out
     if json:
-        rows_in = manifests[0].rows_in + manifests[1].rows_in
+        # What one stage gave the next one is in already; only the collection makes nothing new.
+        rows_in = sum(manifest.rows_in for manifest in manifests[:-1])
         print_json(
             {
                 "command": "demo",
@@ -94,11 +142,14 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
         f"{rows_out:,} rows in {len(stats)} languages, {sum(rejected.values()):,} rows turned away "
         f"for {len(rejected)} reasons, {seconds} s"
     )
-    prompted, _, finished = (folder_name(out / name) for name in _STAGES)
+    prompted, synthesized, finished = (
+        folder_name(out / name) for name in ("ingested-xp3x", "synthesized", "collection")
+    )
     print("where to look next:")
     print(f"  {finished}/README.md                                 the card of the collection")
     print(f"  glotmill collection show {finished} --language sw    rows as people read them")
     print(f"  glotmill collection show {prompted} --rejects        what was turned away, and why")
+    print(f"  glotmill collection show {synthesized}    what teachers wrote, and --rejects what was not kept")
     print(f"  glotmill collection stats {finished}")
     print(f"  {folder_name(out / 'tokenizer')}                                      a tokenizer of the collection")
     print(f"  {sample}                                     the sample, in the sources' own formats")

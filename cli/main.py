@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import collection, data, demo, languages, lid, tokenizer
+from cli import augment, collection, data, demo, languages, lid, synthesize, tokenizer
 from glotmill import __version__
 
 app = typer.Typer(
@@ -19,6 +19,9 @@ app = typer.Typer(
 
 app.command("demo")(demo.demo)
 app.command("ingest", context_settings=data.PASS_ON)(data.ingest)
+app.command("template", context_settings=data.PASS_ON)(augment.template)
+app.command("translate", context_settings=data.PASS_ON)(augment.translate)
+app.command("synthesize", context_settings=data.PASS_ON)(synthesize.synthesize)
 app.command("build", context_settings=data.PASS_ON)(data.build)
 app.command("languages")(languages.languages)
 app.add_typer(collection.app, name="collection")

@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 
 import pyarrow as pa
 
+from collection.preferences import Preference
 from collection.record import Record
 from glotmill import files
 from glotmill.errors import ConfigError
@@ -54,6 +55,7 @@ SHAPES: Final[dict[str, Callable[[Record], dict[str, Any]]]] = {
     "sharegpt": as_sharegpt,
     "messages": as_messages,
 }
+PREFERENCE: Final = "preference"  # of pairs of records, not of records
 SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
 
 
@@ -63,6 +65,16 @@ def export(records: Iterable[Record], shape: str, path: Path) -> int:
     with _writer(path) as write:
         for record in records:
             write(SHAPES[shape](record))
+            count += 1
+    return count
+
+
+def export_preferences(pairs: Iterable[Preference], path: Path) -> int:
+    """Writes preference pairs to a file whose suffix is one of SUFFIXES; how many there were."""
+    count = 0
+    with _writer(path) as write:
+        for pair in pairs:
+            write(pair.to_json())
             count += 1
     return count
 

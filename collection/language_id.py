@@ -108,6 +108,13 @@ _RELATIVES: Final = tuple(
     )
 )
 _OVERRULING_RELATIVES: Final = 10
+
+
+def are_related(one: Language, other: Language) -> bool:
+    """Whether detectors mix up short texts of the two."""
+    return any(one.group in groups and other.group in groups for groups in _RELATIVES)
+
+
 # Rows in the wrong place are mostly English, and hardly another language is mistaken for it: of 7,600 sentences of
 # SIB-200 in 76 varieties that the vote has no label for, 16 were called English with a score that can overrule. Text in
 # ASCII alone counts.
@@ -172,7 +179,7 @@ def _weigh(
         return Decision(Verdict.AGREED, found, score)
     if not detector.knows(declared) and not (found.group == _OVERRULES_UNSUPPORTED and text.isascii()):
         return Decision(Verdict.UNSUPPORTED, found, score)
-    related = any(declared.group in groups and found.group in groups for groups in _RELATIVES)
+    related = are_related(declared, found)
     enough = (_OVERRULING_RELATIVES if related else _OVERRULING) * config.min_characters
     if score < config.min_score or length < enough:
         return Decision(Verdict.UNDECIDED)

@@ -114,6 +114,7 @@ class Manifest:
     masked: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     contamination: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     upstream: list[dict[str, Any]] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)

@@ -28,6 +28,20 @@ class Reason(StrEnum):
     UNKNOWN_LANGUAGE = "unknown_language"
     HELD_OUT = "held_out"
 
+    NO_TEMPLATE = "no_template"
+    TEMPLATE_FAILED = "template_failed"
+    NOT_APPLICABLE = "not_applicable"
+    SEVERAL_TARGETS = "several_targets"
+    SHORT_TARGET = "short_target"
+
+    LINK_IN_PROMPT = "link_in_prompt"
+    UNANSWERED = "unanswered"
+    CUT_ANSWER = "cut_answer"
+    MALFORMED_ANSWER = "malformed_answer"
+    REFUSAL = "refusal"
+    UNCHANGED_ANSWER = "unchanged_answer"
+    NOT_CHOSEN = "not_chosen"
+
     EMPTY_PROMPT = "empty_prompt"
     EMPTY_TARGET = "empty_target"
     TRIVIAL_TARGET = "trivial_target"
@@ -47,6 +61,13 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     CONTAMINATED = "contaminated"
 
+    SAME_LANGUAGE = "same_language"
+    NO_TRANSLATOR = "no_translator"
+    NOT_TRANSLATED = "not_translated"
+    LOST_STRUCTURE = "lost_structure"
+    POOR_TRANSLATION = "poor_translation"
+    OVER_BUDGET = "over_budget"
+
     INTERNAL_ERROR = "internal_error"
 
 
@@ -63,6 +84,18 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.UNKNOWN_ROLE: ("parse", "a turn whose speaker is none of the known roles"),
     Reason.UNKNOWN_LANGUAGE: ("parse", "a language code or name that is in no table"),
     Reason.HELD_OUT: ("parse", "a row of an evaluation set, kept out of training"),
+    Reason.NO_TEMPLATE: ("template", "a row of task data that none of the templates is for"),
+    Reason.TEMPLATE_FAILED: ("template", "a template that cannot be rendered over this row"),
+    Reason.NOT_APPLICABLE: ("template", "a template that has no prompt, or no answer, for this row"),
+    Reason.SEVERAL_TARGETS: ("template", "a template that gives more than one answer for this row"),
+    Reason.SHORT_TARGET: ("template", "an answer of fewer words than were asked for"),
+    Reason.LINK_IN_PROMPT: ("synthesize", "a prompt with a link, which its answer would need to follow"),
+    Reason.UNANSWERED: ("synthesize", "no answer from the generator, after all retries"),
+    Reason.CUT_ANSWER: ("synthesize", "an answer that was cut at the limit of tokens"),
+    Reason.MALFORMED_ANSWER: ("synthesize", "an answer without what its method looks for in it"),
+    Reason.REFUSAL: ("synthesize", "an answer that says no to a question that should be answered"),
+    Reason.UNCHANGED_ANSWER: ("synthesize", "an answer that is the one it should have bettered"),
+    Reason.NOT_CHOSEN: ("synthesize", "another generator's answer to the same question was chosen"),
     Reason.EMPTY_PROMPT: ("filter", "no prompt, or one of blanks alone"),
     Reason.EMPTY_TARGET: ("filter", "no answer, or one of blanks alone"),
     Reason.TRIVIAL_TARGET: ("filter", "an answer without a single letter or digit"),
@@ -77,6 +110,12 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.UNDETECTED_LANGUAGE: ("filter", "no language was declared and none could be told"),
     Reason.UNWANTED_LANGUAGE: ("filter", "a language outside those that were asked for"),
     Reason.WRONG_SCRIPT: ("filter", "written in a script that the language does not use"),
+    Reason.SAME_LANGUAGE: ("translate", "a row that is written in the language asked for already"),
+    Reason.NO_TRANSLATOR: ("translate", "a row, or a turn of it, in a language that the engine cannot translate from"),
+    Reason.NOT_TRANSLATED: ("translate", "a row of which the engine gave no translation"),
+    Reason.LOST_STRUCTURE: ("translate", "a translation without code, links or placeholders that must be in it"),
+    Reason.POOR_TRANSLATION: ("translate", "a translation whose estimated quality is below the bar"),
+    Reason.OVER_BUDGET: ("derive", "not made: the budget was spent before; the same command with more makes it"),
     Reason.INTERNAL_ERROR: ("parse", "a row on which glotmill itself failed: please report it"),
     Reason.EXACT_DUPLICATE: ("deduplicate", "the same conversation as a row that was kept"),
     Reason.NEAR_DUPLICATE: ("deduplicate", "nearly the same conversation as a row that was kept"),

@@ -24,6 +24,7 @@ from glotmill.paths import absolute, as_path, files_below, files_in, is_remote, 
 from glotmill.progress import Progress
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
+_PAID = "answers"  # what servers were paid for: glotmill's own, but --fresh leaves it
 # Blanks, so that an error can be noted in their place when the disk is full.
 _LAST_RESORT, _NOTE_BYTES = "last-resort.json", 16_384
 
@@ -227,7 +228,7 @@ def _check_clearing(out: Path, identity: Mapping[str, Any]) -> None:
     """OutputError where more than an earlier run's output would go: somebody's files, or what this run is to read."""
     _check_strangers(out)
     marks = (out / "manifest.json", out / ".work" / "run.json")
-    if any(name not in (".lock", ".work") for name in names_in(out)) and not any(
+    if any(name not in (".lock", ".work", _PAID) for name in names_in(out)) and not any(
         "command" in _peek(path) for path in marks
     ):
         raise OutputError(f"{out} was not written by glotmill, so --fresh does not clear it: choose another --out")
@@ -280,12 +281,12 @@ def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
                     "Use another --out, or --fresh to throw it away and start over"
                 )
             return
-    if any(name not in (".lock", ".work") for name in names_in(out)):
+    if any(name not in (".lock", ".work", _PAID) for name in names_in(out)):
         raise OutputError(f"{out} holds data without a manifest: choose an empty or new folder for --out")
 
 
 def _check_strangers(out: Path) -> None:
-    strangers = [name for name in names_in(out) if name not in _OWN]
+    strangers = [name for name in names_in(out) if name not in (*_OWN, _PAID)]
     if strangers:
         raise OutputError(
             f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"

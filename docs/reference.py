@@ -19,6 +19,9 @@ from pipelines.build import BuildConfig
 from pipelines.ingest import IngestConfig
 from pipelines.sources import SOURCES
 from pipelines.sources.source import SourceOptions
+from pipelines.synthesize import SynthesizeConfig
+from pipelines.template import TemplateConfig
+from pipelines.translate import TranslateConfig
 from tokenizer.encode import EncodeConfig
 from tokenizer.train import TokenizerConfig
 
@@ -88,6 +91,9 @@ def configuration() -> Iterator[str]:
     yield f"{WRITTEN} A key is given in a TOML file (`--config`) or with `--set section.key=value`.\n"
     for command, config in (
         ("ingest", IngestConfig),
+        ("template", TemplateConfig),
+        ("translate", TranslateConfig),
+        ("synthesize", SynthesizeConfig),
         ("build", BuildConfig),
         ("tokenizer train", TokenizerConfig),
         ("tokenizer encode", EncodeConfig),

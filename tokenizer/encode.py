@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, total_of
 from collection.splits import SPLITS
-from collection.stage import PieceOfWork, Workplace, clear_work, identity_hash, is_made, stage
+from collection.stage import PieceOfWork, Workplace, complete, identity_hash, is_made, stage
 from collection.store import GROUP_BYTES, part_name, parts
 from glotmill import files, version
 from glotmill.errors import ConfigError, GlotmillError, SourceError
@@ -113,9 +113,7 @@ def encode(
             _run(left, str(model.path.resolve()), place, _processes(config, weight, len(left)))
         manifest = _finish(out, place, tasks, identity, upstream)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
-        manifest.complete = True
-        manifest.write(out)
-        clear_work(out)
+        complete(out, manifest)
     return manifest
 
 

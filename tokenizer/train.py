@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from collection.stage import identity_hash
 from glotmill import config as configuration
-from glotmill import files, version
+from glotmill import files, locks, version
 from glotmill.errors import ConfigError, GlotmillError, OutputError, SourceError, explain_os_error
 from glotmill.progress import Progress
 from tokenizer import coverage, export, model_file, normalizer, parallel, parity, spm, unigram
@@ -65,7 +65,7 @@ def train(
     }
     begun = time.monotonic()
     try:
-        with files.locked(out):
+        with locks.locked(out):
             if (made := _made(out, identity, fresh, progress)) is not None:
                 return made
             work = out / _WORK

@@ -5,7 +5,7 @@ import pytest
 
 from collection.reject import REASONS, SCHEMA, Reason, Reject, to_batch
 
-STAGES = ["read", "parse", "filter", "deduplicate", "decontaminate"]
+STAGES = ["read", "parse", "template", "filter", "translate", "synthesize", "derive", "deduplicate", "decontaminate"]
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -1,0 +1,46 @@
+"""Refusals: answers that say no, or speak of themselves as a machine, told by how they begin.
+
+`refusals.tsv` holds such beginnings in some eighty languages, as models write them. They are looked for in every answer
+whatever its language, since a model often refuses in English. A refusal in other words, or in the middle of an answer,
+is not told; an answer that begins with the words of a refusal and goes on to help is taken for one.
+
+    >>> find_refusal("Lo siento, pero no puedo ayudarte con eso."), find_refusal("Seven.")
+    ('lo siento, pero no', None)
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+import unicodedata
+from importlib import resources
+from typing import Final
+
+# A greeting, or "Sure.", may stand before it.
+_BEGINNING: Final = 120
+_QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "，": ",", "、": ",", "\u200c": "", "\xa0": " "})
+
+
+def find_refusal(text: str) -> str | None:
+    """The beginning of a refusal that stands where a sentence begins, early in a text; None where there is none."""
+    found = _pattern().search(_folded(text[:_BEGINNING]))
+    return found[1] if found else None
+
+
+@functools.cache
+def phrases() -> tuple[tuple[str, str], ...]:
+    """Every beginning that is known, with the ISO 639-3 code of its language."""
+    text = resources.files("collection").joinpath("refusals.tsv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return tuple((row["language"], row["phrase"]) for row in rows)
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    folded = sorted({_folded(phrase) for _, phrase in phrases()}, key=len, reverse=True)
+    return re.compile(rf"(?:^|[.!?。！？।؟\n]\s*)\W{{0,3}}({'|'.join(map(re.escape, folded))})")
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold().translate(_QUOTES)

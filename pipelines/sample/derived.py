@@ -1,0 +1,118 @@
+"""What the demo makes rows of: a quiz with its templates, English chats with recorded translations.
+
+Some of it is deliberately bad: at least one row for every reason to turn away a rendering or a translation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+# Subset: the word for a question, the two choices, and questions with the number of their choice and an explanation.
+_QUIZ: Final[dict[str, tuple[str, str, list[tuple[str, int, str]]]]] = {
+    "sw": (
+        "Swali",
+        "ndiyo, bila shaka ||| hapana, si kweli",
+        [
+            ("Je, samaki wanaishi ndani ya maji?", 0, "Samaki hupumua kwa mashavu yao ndani ya maji."),
+            ("Je, jua huchomoza upande wa magharibi?", 1, "Jua huchomoza upande wa mashariki kila siku."),
+        ],
+    ),
+    "th": (
+        "คำถาม",
+        "ใช่ เป็นความจริงแน่นอน ||| ไม่ใช่ ไม่เป็นความจริง",
+        [
+            ("ปลาอาศัยอยู่ในน้ำใช่ไหม", 0, "ปลาหายใจด้วยเหงือกในน้ำ"),
+            ("ดวงอาทิตย์ขึ้นทางทิศตะวันตกใช่ไหม", 1, "ดวงอาทิตย์ขึ้นทางทิศตะวันออกทุกวัน"),
+        ],
+    ),
+    "ar": (
+        "سؤال",
+        "نعم، هذا صحيح تماما ||| لا، هذا ليس صحيحا",
+        [
+            ("هل تعيش الأسماك في الماء؟", 0, "تتنفس الأسماك في الماء من خلال خياشيمها."),
+            ("هل تشرق الشمس من الغرب؟", 1, "تشرق الشمس من جهة الشرق كل يوم."),
+        ],
+    ),
+}
+_TEMPLATES: Final = """dataset: quiz
+subset: {subset}
+templates:
+  0d7ab1c6-0000-4000-8000-000000000001: !Template
+    answer_choices: '{choices}'
+    id: 0d7ab1c6-0000-4000-8000-000000000001
+    jinja: '{word}: {{{{ question }}}} ({{{{ answer_choices | join(" / ") }}}}) ||| {{{{ answer_choices[label] }}}}'
+    metadata: !TemplateMetadata
+      original_task: true
+    name: choose
+  0d7ab1c6-0000-4000-8000-000000000002: !Template
+    answer_choices: null
+    id: 0d7ab1c6-0000-4000-8000-000000000002
+    jinja: '{word}: {{{{ question }}}} ||| {{{{ why }}}}{{% if more %}} ||| {{{{ more }}}}{{% endif %}}'
+    metadata: !TemplateMetadata
+      original_task: false
+    name: explain
+"""
+
+# English, Spanish. The second half is what an engine gets wrong, each in another way.
+_CHATS: Final = [
+    ("How do I boil an egg?", "¿Cómo se cuece un huevo?"),
+    ("Put it into boiling water for eight minutes.", "Ponlo en agua hirviendo durante ocho minutos."),
+    ("Which command shows me the files in a folder?", "¿Qué orden me muestra los archivos de una carpeta?"),
+    ("Type {0} and press the enter key.", "Escribe {0} y pulsa la tecla Intro."),
+]
+_LOOP: Final = ("It is cold because the earth is tilted.", "Hace frío porque la tierra " + "está inclinada " * 20)
+_WHY: Final = ("Why is it cold in winter?", "¿Por qué hace frío en invierno?")
+_LOST: Final = [("Use {0} for it.", "Úsalo {0} {0}."), ("Use", "Usa {0}"), ("for it.", "para eso.")]
+_ROWS: Final = [
+    ("en", "How do I boil an egg?", "Put it into boiling water for eight minutes."),
+    ("en", "Which command shows me the files in a folder?", "Type `ls -l` and press the enter key."),
+    ("en", "Why is it cold in winter?", "It is cold because the earth is tilted."),  # poor_translation
+    ("en", "How do I boil an egg?", "Use `egg --boil` for it."),  # lost_structure
+    ("en", "How do I boil an egg?", "Nobody has recorded what this is in Spanish."),  # not_translated
+    ("es", "¿Qué hora es en este momento?", "Son las tres y media de la tarde."),  # same_language
+    ("sw", "Habari za asubuhi, rafiki yangu?", "Nzuri sana, asante kwa kuuliza."),  # no_translator
+]
+
+
+def write_derived(folder: Path) -> dict[str, Path]:
+    """Writes all of it below `folder`; where templates, data, chats and recorded translations are."""
+    for subset, (word, choices, questions) in _QUIZ.items():
+        place = folder / "templates" / subset / "templates.yaml"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(_TEMPLATES.format(subset=subset, word=word, choices=choices), "utf-8")
+        rows: list[dict[str, Any]] = [
+            {"question": question, "label": label, "why": why, "more": ""} for question, label, why in questions
+        ]
+        _write_lines(folder / "quiz" / f"train.{subset}.jsonl", rows)
+    swahili = _QUIZ["sw"][2][0][0]
+    bad: list[dict[str, Any]] = [
+        {"question": swahili, "why": "Ndiyo.", "more": ""},  # template_failed, short_target
+        {"question": swahili, "label": 0, "why": "", "more": ""},  # not_applicable
+        {"question": swahili, "label": 0, "why": "Ndiyo, maji.", "more": "Hapana."},  # several_targets
+    ]
+    _write_lines(folder / "quiz" / "faults.sw.jsonl", bad)
+    _write_lines(
+        folder / "quiz" / "faults.yo.jsonl", [{"question": "Ṣé ẹja ń gbé inú omi?", "label": 0}]
+    )  # no_template
+    pair = {"source_language": "eng_Latn", "target_language": "spa_Latn", "system": "by hand"}
+    recorded = [{"source": a, "target": b, **pair} for a, b in [*_CHATS, _WHY, _LOOP, *_LOST]]
+    _write_lines(folder / "translations.jsonl", recorded)
+    chats = [
+        {"id": f"to_translate_{number}", "lang": language, "conversations": _turns(prompt, answer)}
+        for number, (language, prompt, answer) in enumerate(_ROWS)
+    ]
+    (folder / "to-translate.json").write_text(json.dumps(chats, ensure_ascii=False, indent=1), "utf-8")
+    names = ("templates", "quiz", "translations.jsonl", "to-translate.json")
+    return {name.partition(".")[0]: folder / name for name in names}
+
+
+def _turns(prompt: str, answer: str) -> list[dict[str, str]]:
+    return [{"from": "human", "value": prompt}, {"from": "gpt", "value": answer}]
+
+
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
