@@ -20,6 +20,7 @@ from glotmill.paths import is_remote, remove
 # The lock of an object store is renewed so often, and counts for so long after it was renewed.
 _RENEWED, _STALE = 20.0, 90.0
 _NAME: Final = ".lock"
+_TRIES: Final = 5
 _lost: set[str] = set()
 
 
@@ -134,11 +135,17 @@ def _lock(own: str) -> bytes:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        values = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    """What stands in a lock; nothing where there is none, or where it is none of ours."""
+    for _ in range(_TRIES):
+        try:
+            values = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        except OSError:  # it was renewed between its being found and its being read
+            time.sleep(0.1)
+            continue
+        return values if isinstance(values, dict) else {}
+    raise OSError(f"{path} cannot be read")
 
 
 def _may_be_alive(path: Path, found: Mapping[str, Any]) -> bool:

@@ -85,8 +85,12 @@ def _answer_shares(talks: Sequence[Talk]) -> npt.NDArray[np.float64]:
 
 
 def _lasts(shingles: Shingles, share: npt.NDArray[np.float64]) -> Shingles:
-    """About such a share of each text's shingles, from its end; one at least."""
-    counts = np.maximum(np.round(np.diff(shingles.offsets) * share).astype(np.int64), 1)
+    """About such a share of each text's shingles, from its end; of one that is mostly answer, the last alone.
+
+    A row that is mostly answer shares its bands with few whose answers differ: it is not worth the time.
+    """
+    counts = np.round(np.diff(shingles.offsets) * np.where(share < 0.5, share, 0)).astype(np.int64)
+    counts = np.maximum(counts, 1)
     lasts = shingles.hashes[ranges(shingles.offsets[1:] - counts, counts)]
     return Shingles(lasts, np.concatenate([[0], np.cumsum(counts)]))
 
@@ -102,24 +106,24 @@ def find_pairs(sources: Sequence[Path], starts: Numbers, bucket: int, count: int
     pieces = [buckets.read(source, bucket, count, _BAND) for source in sources]
     bands = np.concatenate([np.empty(0, _BAND), *pieces])
     numbers = bands["row"] + np.repeat(starts, [len(piece) for piece in pieces])
-    shared = _shared(bands["key"])
-    bands, numbers = bands[shared], numbers[shared]
-    found = np.concatenate(
-        [_neighbours(bands, numbers, bands["key"]), _neighbours(bands, numbers, bands["key"], bands["answer"])]
-    )
-    found = buckets.unique(found, "first", "second")
-    buckets.write(pairs, found, np.searchsorted(found["first"], starts.astype(np.uint64)))
-    paired = np.unique(np.concatenate([found["first"], found["second"]]))
+    found = [np.empty(0, PAIR)]
+    for at_least, names in ((2, ("key",)), (3, ("key", "answer"))):  # of two rows, the pair is found by then
+        shared = _shared(bands["key"], at_least)
+        bands, numbers = bands[shared], numbers[shared]
+        found.append(_neighbours(bands, numbers, names))
+    pairs_found = buckets.unique(np.concatenate(found), "first", "second")
+    buckets.write(pairs, pairs_found, np.searchsorted(pairs_found["first"], starts.astype(np.uint64)))
+    paired = np.unique(np.concatenate([pairs_found["first"], pairs_found["second"]]))
     buckets.write(members, paired, np.searchsorted(paired, starts.astype(np.uint64)))
-    return len(found)
+    return len(pairs_found)
 
 
-def _neighbours(bands: Rows, numbers: Numbers, *same_in: npt.NDArray[Any]) -> Rows:
+def _neighbours(bands: Rows, numbers: Numbers, names: Sequence[str]) -> Rows:
     """Of rows that are the same in something, each with the first, the one that would stay, and with the one before."""
-    order = np.lexsort((numbers, bands["rank"], *reversed(same_in)))
+    order = np.lexsort((numbers, bands["rank"], *(bands[name] for name in reversed(names))))
     rank, numbers = bands["rank"][order], numbers[order]
     same = np.zeros(len(order), bool)
-    same[1:] = np.logical_and.reduce([values[order][1:] == values[order][:-1] for values in same_in])
+    same[1:] = np.logical_and.reduce([np.diff(bands[name][order]) == 0 for name in names])
     second = np.flatnonzero(same)
     first = np.maximum.accumulate(np.where(same, 0, np.arange(len(same))))[second] if len(same) else second
     found = np.empty(2 * len(second), PAIR)
@@ -129,12 +133,11 @@ def _neighbours(bands: Rows, numbers: Numbers, *same_in: npt.NDArray[Any]) -> Ro
     return found
 
 
-def _shared(keys: Hashes) -> Numbers:
-    """Where the keys stand that are there more than once: few of them, as a rule."""
+def _shared(keys: Hashes, at_least: int) -> Numbers:
+    """Where the keys stand that are there so many times: few of them, as a rule."""
     order = np.argsort(keys)
     ordered = keys[order]
-    same = ordered[1:] == ordered[:-1]
-    inside = np.zeros(len(keys), bool)
-    inside[1:] |= same
-    inside[:-1] |= same
-    return order[inside]
+    new = np.ones(len(keys), bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    counts = np.diff(np.append(np.flatnonzero(new), len(keys)))
+    return order[np.repeat(counts >= at_least, counts)]
