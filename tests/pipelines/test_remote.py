@@ -94,8 +94,9 @@ def test_answers_come_in_order_with_what_they_cost(kind, teacher, tmp_path):
     ],
 )
 def test_every_fault_is_survived(kind, fault, counted, teacher, tmp_path):
-    teacher.behave(faults=[fault], hang=2, retry_after=1)
-    answers, spent = ask_all(tmp_path, teacher, TEXTS, kind=kind, timeout=0.5)
+    teacher.behave(faults=[fault], hang=8, retry_after=1)
+    # A busy machine may take a second for an honest answer.
+    answers, spent = ask_all(tmp_path, teacher, TEXTS, kind=kind, timeout=3 if fault == "hang" else 30)
     assert all(isinstance(answer, Answer) for answer in answers)
     assert (spent.requests, spent.answers) == (10, 5)
     assert spent.failures == {counted: 5}
