@@ -35,7 +35,7 @@ from collection.store import PartWriter, part_name
 from glotmill import config as configuration
 from glotmill import files, version
 from glotmill.errors import ConfigError, GlotmillError, SourceError, UserError
-from glotmill.paths import absolute, as_path, readable
+from glotmill.paths import absolute, as_path, readable, real, remove
 from glotmill.progress import Progress
 from pipelines import runner
 from pipelines.runner import Phase, RunConfig
@@ -78,6 +78,11 @@ class Derivation:
     raw_limit: int = 65_536
     work_a_byte: float = 100.0
     free: tuple[str, ...] = ("run",)
+
+    def __post_init__(self) -> None:
+        for name, least in (("rows_a_piece", 1), ("rows_a_batch", 1), ("raw_limit", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}: expected {least} or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,9 @@ def given(folders: Sequence[Path]) -> Given:
     """The rows of finished folders. SourceError for one that is unfinished, damaged, or none of a command's."""
     if not folders:
         raise ConfigError("nothing to make rows of: expected --input DIR, a folder that another command wrote")
+    places = [real(folder) for folder in folders]
+    if twice := [folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1]:
+        raise ConfigError(f"--input {twice[0]} was given twice: its rows would be made twice")
     upstream = [Manifest.read(folder) for folder in folders]
     inputs: list[Input] = []
     stretches: list[Stretch] = []
@@ -191,6 +199,9 @@ def derive(
     runner.check_paths(beam_args, [str(out), *(item.path for item in rows.inputs)])
     begun = time.monotonic()
     with runner.workplace(out, identity, fresh, beam_args) as place:
+        if not runner.is_dry_run(beam_args):
+            # Of the run before, whose budget was spent: from here on the folder is as unfinished as it says.
+            remove(out / "manifest.json")
         pieces = rows.pieces(what.rows_a_piece)
         left = [piece for piece in pieces if not place.is_done(piece.name)]
         if len(left) < len(pieces):

@@ -9,10 +9,22 @@ from typing import Any, Final
 import orjson
 import xxhash
 
-from glotmill.errors import GlotmillError
+from glotmill.errors import ConfigError, GlotmillError
 
 COMPLETE: Final = "complete"
 LENGTH: Final = "length"  # cut at the limit of tokens
+
+
+_TAKEN: Final = frozenset(
+    {"model", "messages", "max_tokens", "max_completion_tokens", "max_new_tokens", "n", "best_of", "stream"}
+)
+_TAKEN_BY: Final = {
+    "max_completion_tokens": "max_tokens is the key for it",
+    "max_new_tokens": "max_tokens is the key for it",
+    "n": "one answer is asked for",
+    "best_of": "one answer is asked for",
+    "stream": "answers are taken whole",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,14 @@ class Request:
     def chat(
         cls, model: str, messages: tuple[tuple[str, str], ...], max_tokens: int, parameters: Mapping[str, Any] = {}
     ) -> Request:
-        """A chat, in the words that Cohere's v2 and OpenAI's API have in common; `parameters` go as they are."""
+        """A chat, in the words that Cohere's v2 and OpenAI's API have in common; `parameters` go as they are.
+
+        ConfigError for a parameter that says again what is said elsewhere, or would make an answer cost more.
+        """
+        if taken := sorted(_TAKEN & parameters.keys()):
+            raise ConfigError(
+                f"parameters.{taken[0]} cannot be set: {_TAKEN_BY.get(taken[0], 'it has a key of its own')}"
+            )
         turns = [{"role": role, "content": content} for role, content in messages]
         return cls({"model": model, "messages": turns, "max_tokens": max_tokens, **parameters}, max_tokens)
 

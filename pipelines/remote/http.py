@@ -16,6 +16,7 @@ from pipelines.remote.config import RemoteConfig
 
 _LARGEST: Final = 32 << 20  # bytes of one answer
 _SHOWN: Final = 300  # characters of a server's own words
+_MOST_TOKENS: Final = 1 << 40  # of one request: a server that tells of more, or of less than none, made it up
 _AGAIN: Final = frozenset({408, 409, 425, 429})
 # Nothing that is asked with this key, at this address, will be answered.
 _FATAL: Final = frozenset({401, 402, 403, 404, 405, 498})
@@ -65,17 +66,34 @@ def guarded(secret: Secret, send: Callable[[], Answer]) -> Answer:
     """What `send` gives, without the key in it. An error becomes a `Failure`, without the key and without its cause."""
     try:
         answer = send()
+        if not all(0 <= count < _MOST_TOKENS for count in (answer.input_tokens, answer.output_tokens)):
+            raise ValueError(f"{answer.input_tokens} and {answer.output_tokens} tokens")
     except Failure as error:
         failure = error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         failure = failure_of(error)
-    except (ValueError, TypeError, LookupError, AttributeError) as error:  # of whatever the server made up
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:  # of whatever the server made up
         failure = broken("not what such a server answers", f"{type(error).__name__}: {error}")
     else:
-        hidden = secret.hidden_in(answer.text)
-        return answer if hidden == answer.text else replace(answer, text=hidden)
-    failure.args = tuple(secret.hidden_in(str(argument)) for argument in failure.args)
+        said = (answer.text, answer.finish_reason, answer.model)
+        text, reason, model = (secret.hidden_in(_whole(one)) for one in said)
+        return (
+            answer if (text, reason, model) == said else replace(answer, text=text, finish_reason=reason, model=model)
+        )
+    # Cut only now: half a key is no longer known for one.
+    failure.args = tuple(_whole(secret.hidden_in(str(argument))[:_SHOWN]) for argument in failure.args)
     raise failure.with_traceback(None) from None
+
+
+def _whole(text: str) -> str:
+    """`text` without half characters: a model that is cut inside an emoji sends one, and no file takes it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def failure_of(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
@@ -83,10 +101,10 @@ def failure_of(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
     if isinstance(error, httpx.TimeoutException):
         return Failure("timeout", "no whole answer in time", again=True)
     if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
-        return Failure("broken_answer", f"the answer broke off or is no HTTP: {error}"[:_SHOWN], again=True)
+        return Failure("broken_answer", f"the answer broke off or is no HTTP: {error}", again=True)
     if isinstance(error, httpx.TransportError):
-        return Failure("connection", f"{type(error).__name__}: {error}"[:_SHOWN], again=True)
-    return Failure("connection", f"{type(error).__name__}: {error}"[:_SHOWN], fatal=True)
+        return Failure("connection", f"{type(error).__name__}: {error}", again=True)
+    return Failure("connection", f"{type(error).__name__}: {error}", fatal=True)
 
 
 def json_of(response: httpx.Response) -> Any:
@@ -98,7 +116,7 @@ def json_of(response: httpx.Response) -> Any:
 
 def failure_of_status(status: int, headers: Mapping[str, str], body: str) -> Failure:
     """The failure that an HTTP status means, with what the server says of it."""
-    words = " ".join(body.split())[:_SHOWN]
+    words = " ".join(body.split())
     again = status in _AGAIN or status >= 500
     if not 400 <= status < 600:
         return Failure("broken_answer", f"status {status}: {words}", again=200 <= status < 300, fatal=status >= 300)
@@ -129,4 +147,4 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 def broken(what: str, seen: Any) -> Failure:
     """The failure of an answer that came, but is not what this kind of server answers."""
-    return Failure("broken_answer", f"{what}: {str(seen)[:_SHOWN]}", again=True)
+    return Failure("broken_answer", f"{what}: {seen}", again=True)

@@ -81,6 +81,29 @@ class Meter:
             connection.execute("UPDATE spent SET next_slot = ?", (mine + self._interval,))
         return float(mine - now)
 
+    def afford(self, hold: Hold) -> None:
+        """BudgetSpent for a request that can never be paid for."""
+        with self._database.reading() as connection:
+            values = connection.execute(
+                "SELECT requests, input_tokens + output_tokens, usd, held_tokens, held_usd FROM spent"
+            ).fetchone()
+        self._has_to_wait(hold, *values)
+
+    def _has_to_wait(
+        self, hold: Hold, requests: int, tokens: int, usd: float, held_tokens: int, held_usd: float
+    ) -> bool:
+        """Whether a request can be paid for only if what is on its way costs less than it may; BudgetSpent if never."""
+        for what, limit, spent, held, more in (
+            ("requests", self._budget.requests, requests, 0, 1),
+            ("tokens", self._budget.tokens, tokens, held_tokens, hold.tokens),
+            ("usd", self._budget.usd, usd, held_usd, hold.usd),
+        ):
+            if limit is not None and spent + held + more > limit + 1e-9:
+                if spent + more > limit + 1e-9 or held <= 1e-9:
+                    raise BudgetSpent(what, spent, limit)
+                return True
+        return False
+
     def begin(self, hold: Hold) -> float:
         """Books a request that is about to be sent: 0.0, or the seconds after which to try again.
 
@@ -93,15 +116,8 @@ class Meter:
             ).fetchone()
             if paused > now:
                 return float(paused - now)
-            for what, limit, spent, held, more in (
-                ("requests", self._budget.requests, requests, 0, 1),
-                ("tokens", self._budget.tokens, tokens, held_tokens, hold.tokens),
-                ("usd", self._budget.usd, usd, held_usd, hold.usd),
-            ):
-                if limit is not None and spent + held + more > limit + 1e-9:
-                    if spent + more > limit + 1e-9 or held <= 1e-9:
-                        raise BudgetSpent(what, spent, limit)
-                    return _WHILE_OTHERS_ARE_ASKED
+            if self._has_to_wait(hold, requests, tokens, usd, held_tokens, held_usd):
+                return _WHILE_OTHERS_ARE_ASKED
             connection.execute(
                 "UPDATE spent SET requests = requests + 1, held_tokens = held_tokens + ?, held_usd = held_usd + ?",
                 (hold.tokens, hold.usd),

@@ -250,6 +250,7 @@ class Remote:
         meter = self._session.meter
         most_in, most_out = request.input_tokens, request.most_tokens
         hold = Hold(most_in + most_out, self._prices.cost(most_in, most_out))
+        meter.afford(hold)  # a place in the queue may be far off
         self._wait(meter.slot())
         while wait := meter.begin(hold):
             self._wait(wait)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import httpx
 import pytest
 
 from glotmill.errors import ConfigError, OutputError, UnknownNameError, UserError
@@ -25,9 +26,10 @@ from pipelines.remote import (
     make_client,
 )
 from pipelines.remote.cache import Cache
+from pipelines.remote.clients.client import Secret
 from pipelines.remote.clients.post import PostClient
 from pipelines.remote.config import Prices, checked_url, key_of
-from pipelines.remote.http import retry_after
+from pipelines.remote.http import guarded, json_of, retry_after
 
 KINDS = ("cohere", "openai")
 TEXTS = ["كم يوما في الأسبوع؟", "一周有几天？", "สัปดาห์หนึ่งมีกี่วัน", "How many days?", "हफ़्ते में कितने दिन?"]
@@ -411,3 +413,46 @@ def test_an_error_of_one_stops_all_and_is_told(teacher, tmp_path):
     with opened(tmp_path, teacher) as (session, _), pytest.raises(UserError, match="five"):
         list(session.in_order(work, range(10_000)))
     assert len(seen) < 1000
+
+
+SECRET = Secret("sk-0123456789abcdef")
+
+
+def test_a_key_that_a_server_repeats_is_hidden_wherever_it_stands():
+    said = f"for {SECRET.reveal()}"
+    answer = guarded(SECRET, lambda: Answer(said, said, said))
+    assert (answer.text, answer.finish_reason, answer.model) == ("for ***",) * 3
+    # Not even the half of it that is left where a long message is cut.
+    for before in range(270, 300):
+        with pytest.raises(Failure) as error:
+            guarded(SECRET, lambda before=before: json_of(httpx.Response(400, text="x" * before + SECRET.reveal())))
+        assert "sk-" not in str(error.value).replace("***", "")
+
+
+def test_half_a_character_costs_no_answer(tmp_path):
+    answer = guarded(SECRET, lambda: Answer("good \ud83d", model="m\udc00"))
+    assert answer.text == "good \N{REPLACEMENT CHARACTER}" and Answer.from_bytes(answer.to_bytes()).text == answer.text
+
+
+@pytest.mark.parametrize("tokens", [-1, 10**20, float("inf"), float("nan")])
+def test_tokens_that_cannot_be_are_no_answer(tokens):
+    with pytest.raises(Failure, match="broken_answer"):
+        guarded(SECRET, lambda: Answer("a", input_tokens=0, output_tokens=tokens))
+    with pytest.raises(Failure, match="broken_answer"):
+        guarded(SECRET, lambda: Answer("a", output_tokens=int(1e999)))
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "n", "stream", "model", "messages"])
+def test_parameters_cannot_say_what_a_budget_stands_on(name):
+    with pytest.raises(ConfigError, match=f"parameters.{name} cannot be set"):
+        Request.chat("m", (("user", "a"),), 10, {"temperature": 0.1, name: 5})
+
+
+def test_a_spent_budget_does_not_wait_for_its_place_in_the_queue(teacher, tmp_path):
+    begun = time.monotonic()
+    with (
+        opened(tmp_path, teacher, budget=Budget(requests=1), requests_per_minute=60) as (session, remote),
+        pytest.raises(BudgetSpent),
+    ):
+        list(session.in_order(lambda text: remote.ask(request(text)), [f"q{n}" for n in range(50)]))
+    assert time.monotonic() - begun < 15

@@ -18,6 +18,7 @@ from collection.reject import Reason
 from collection.validate import problems
 from glotmill.config import build
 from glotmill.errors import ConfigError, OutputError, SourceError, UnknownNameError, UserError
+from pipelines import runner
 from pipelines.build import BuildConfig
 from pipelines.build import build as make_collection
 from pipelines.estimate_synthesis import of_synthesis
@@ -382,6 +383,36 @@ def test_a_spent_budget_keeps_what_is_done(made, teacher, stage_of, tmp_path):
     assert (manifest.rows_out, manifest.rejected) == (60, {})
     assert manifest.usage["requests"] == 60 == teacher.counts["requests"]
     assert list(problems(tmp_path / "out")) == []
+
+
+def test_more_budget_cut_short_leaves_no_folder_that_says_it_is_whole(made, teacher, stage_of, tmp_path, monkeypatch):
+    teacher.behave(answers=answers_of())
+    given = stage_of(rows_of(30))
+    made([given], "distill-safety", budget="requests=5", rows_a_piece=10)
+    run = runner.run
+
+    def killed(*arguments):
+        run(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made([given], "distill-safety", budget="requests=100", rows_a_piece=10)
+    monkeypatch.setattr(runner, "run", run)
+    assert not (tmp_path / "out/manifest.json").exists()
+    manifest = made([given], "distill-safety", budget="requests=100", rows_a_piece=10)
+    assert (manifest.rows_out, manifest.usage["requests"]) == (30, 30) and list(problems(tmp_path / "out")) == []
+
+
+def test_pieces_of_no_rows_are_an_error(made, stage_of):
+    with pytest.raises(ConfigError, match="rows_a_piece is 0: expected 1 or more"):
+        made([stage_of(rows_of(1))], "distill-safety", rows_a_piece=0)
+
+
+def test_an_input_given_twice_is_an_error(made, stage_of):
+    given = stage_of(rows_of(1))
+    with pytest.raises(ConfigError, match="was given twice"):
+        made([given, given / ".." / given.name], "distill-safety")
 
 
 def test_a_finished_run_is_left_alone_and_another_is_refused(made, teacher, stage_of, tmp_path):
