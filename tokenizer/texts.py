@@ -14,6 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collection import tokens
 from collection.languages import find
 from collection.manifest import Input, Manifest
 from collection.store import batches, parts
@@ -99,7 +100,8 @@ def cut(line: str) -> Iterator[str]:
 
 
 def _train_parts(folder: Path) -> list[Path]:
-    Manifest.read(folder)  # finished
+    if Manifest.read(folder).command == tokens.COMMAND:
+        raise SourceError(f"{folder} holds tokens: expected a folder of records")
     # Below data/ a built collection has a folder a language, with a file a split.
     return [
         path
@@ -138,12 +140,17 @@ def _contents(path: Path, prompts: bool) -> Iterator[tuple[str, pa.Array]]:
             yield language, contents.filter(pc.equal(languages, language))
 
 
+_MOST_BYTES_OF_A_CHARACTER: Final = 4
+
+
 def _raw_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file; one that is very long comes in pieces, cut between characters."""
     try:
         with open(path, "rb") as file:
             while raw := file.readline(_READ):
-                while not raw.endswith(b"\n") and raw[-1] >= 0x80 and (more := file.read(1)):
+                for _ in range(_MOST_BYTES_OF_A_CHARACTER - 1):
+                    if raw.endswith(b"\n") or raw[-1] < 0x80 or not (more := file.read(1)):
+                        break
                     if more[0] & 0xC0 != 0x80:  # a character begins: it belongs to the next piece
                         file.seek(-1, 1)
                         break

@@ -56,12 +56,14 @@ def train(
     _check(config)
     found = sources([Path(folder) for folder in config.collections], Path(config.text) if config.text else None)
     inputs = sorted((asdict(source.inputs()) for source in found), key=lambda item: (item["hash"], item["path"]))
-    measure = parity.from_parallel(parallel.read(Path(config.parity.parallel))) if config.parity.parallel else None
+    texts = parallel.read(Path(config.parity.parallel)) if config.parity.parallel else None
+    measure = parity.from_parallel(texts) if texts else None
     identity: dict[str, Any] = {
         "code": version.code_hash(*CODE),
         "versions": _versions(),
         "config": configuration.as_dict(config),
         "inputs": inputs,
+        "parallel": identity_hash(dict(texts)) if texts else "",
     }
     begun = time.monotonic()
     try:
@@ -92,6 +94,10 @@ def _check(config: TokenizerConfig) -> None:
             "sample.rule=parity weighs the pieces of a unigram model: with vocabulary.type=bpe choose another rule, "
             "such as --set sample.rule=temperature"
         )
+    if config.parity.parallel and config.sample.rule != "parity":
+        raise ConfigError(
+            f"parallel text is for sample.rule=parity alone, and the rule is {config.sample.rule}: leave out --parallel"
+        )
 
 
 def _versions() -> dict[str, str]:
@@ -108,6 +114,7 @@ def _versions() -> dict[str, str]:
 
 def _made(out: Path, identity: Mapping[str, Any], fresh: bool, progress: Progress) -> dict[str, Any] | None:
     """What stands in the folder already, where it is just this; an empty folder, or OutputError, where it is not."""
+    files.remove_leftovers(out)
     strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
     if strangers:
         raise OutputError(
@@ -116,7 +123,6 @@ def _made(out: Path, identity: Mapping[str, Any], fresh: bool, progress: Progres
     if fresh:
         for name in (ABOUT, HUGGING_FACE, MODEL):
             (out / name).unlink(missing_ok=True)
-    files.remove_leftovers(out)
     if not (out / ABOUT).exists():
         return None
     try:
@@ -224,7 +230,11 @@ def _unigram(
             part = unigram.words(fit, model_file.processor(model))
         for _ in range(rounds):
             weights = {code: base[code] * factors[code] for code in base}
-            costs = lines.costs(model_file.processor(unigram.prune(model, part, weights, size, done)))
+            every = lines.costs(model_file.processor(unigram.prune(model, part, weights, size, done)))
+            # Parallel text may have languages that are not trained on: they would make all others look cheap.
+            costs = {code: cost for code, cost in every.items() if code in base}
+            if not costs:
+                raise ConfigError(f"{config.parity.parallel} has none of the languages that are trained on")
             told.append(_spread(costs))
             factors = parity.adjusted(factors, costs, config.parity.strength)
     model = unigram.prune(model, whole, {code: base[code] * factors[code] for code in base}, size, done)
@@ -278,7 +288,8 @@ def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, st
         "input_format": "tsv",
         "vocab_size": config.vocabulary.rounded - config.vocabulary.sentinels,
         "character_coverage": 0.98,  # beyond those that are required
-        "required_chars": "".join(sorted(kept.characters)),
+        # With the sign for a blank among them SentencePiece takes none of the others for required.
+        "required_chars": "".join(sorted(kept.characters - {"\u2581"})),
     }
     try:
         return model_file.parse(spm.train(work / "request.json", arguments, _teller(steps)))

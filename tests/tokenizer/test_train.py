@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 
 from glotmill.config import build
 from glotmill.errors import ConfigError, OutputError
-from tokenizer import spm
+from tokenizer import model_file, spm
+from tokenizer.texts import _raw_lines
 from tokenizer.train import TokenizerConfig, train
 from tokenizer.vocabulary import Tokenizer
 
@@ -95,6 +97,50 @@ def test_bad_text_is_warned_of_and_trained_on(texts, tmp_path):
     tokenizer = Tokenizer.load(tmp_path / "t")
     thai = (folder / "tha_Thai.txt").read_text("utf-8").splitlines()[0]
     assert max(tokenizer.encode([thai])[0]) > 260
+
+
+def test_the_letters_that_are_required_are_pieces(trained, bpe):
+    ascii_signs = {chr(point) for point in range(33, 127)}
+    for folder in (trained, bpe):
+        pieces = {one.piece for one in model_file.read(folder / "tokenizer.model").pieces}
+        assert ascii_signs - pieces == set()
+
+
+def test_languages_of_the_parallel_text_that_are_not_trained_on_change_nothing(texts, tmp_path):
+    few, many = tmp_path / "few", tmp_path / "many"
+    for folder, names in ((few, ["eng_Latn", "khm_Khmr"]), (many, ["eng_Latn", "khm_Khmr", "tam_Taml", "kat_Geor"])):
+        folder.mkdir()
+        for name in names:
+            lines = [f"{name} {number} {chr(0x1780 + number % 30) * 9}" for number in range(60)]
+            (folder / f"{name}.txt").write_text("\n".join(lines), "utf-8")
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("eng_Latn", "khm_Khmr"):
+        shutil.copy(texts / f"{name}.txt", source)
+    factors = [
+        train(config(source, 1000, parity={"rounds": 2, "parallel": str(folder)}), tmp_path / f"t-{folder.name}")[
+            "parity"
+        ]["factors"]
+        for folder in (few, many)
+    ]
+    assert factors[0] == factors[1] and set(factors[0]) == {"eng_Latn", "khm_Khmr"}
+    with pytest.raises(OutputError, match="its parallel differs"):
+        (few / "eng_Latn.txt").write_text("\n".join(f"other {n}" for n in range(60)))
+        train(config(source, 1000, parity={"rounds": 2, "parallel": str(few)}), tmp_path / "t-few")
+    with pytest.raises(ConfigError, match="leave out --parallel"):
+        train(config(source, 1000, sample={"rule": "unimax"}, parity={"parallel": str(few)}), tmp_path / "u")
+
+
+def test_bytes_that_are_no_text_are_read_in_no_time(tmp_path):
+    (tmp_path / "eng_Latn.txt").write_bytes(b"\xa0" * (3 << 20))
+    pieces = list(_raw_lines(tmp_path / "eng_Latn.txt"))
+    assert sum(map(len, pieces)) == 3 << 20 and len(pieces) <= 4
+
+
+def test_what_a_killed_run_left_half_written_is_no_strangers(texts, tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/.tokenizer.model.0123456789ab.tmp").write_bytes(b"half")
+    train(config(texts), tmp_path / "t")
 
 
 def test_bpe_needs_a_rule_that_it_can_follow(texts, tmp_path):
