@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final
 
 from collection.languages import Language
+from collection.scripts import Script
 from collection.sentences import sentences
 
 FIRST_MARK: Final = 0xE000
@@ -59,11 +60,40 @@ class Text:
     parts: tuple[str | int, ...]
     segments: tuple[Segment, ...]
 
-    def joined(self, translations: Sequence[str]) -> str:
-        """The text with a translation, marks and all, in the place of each segment."""
+    def joined(
+        self, translations: Sequence[str], source: Language | None = None, target: Language | None = None
+    ) -> str:
+        """The text with a translation, marks and all, in the place of each segment.
+
+        Where the source and the target are told, sentences stand apart as they do in the target.
+        """
+        parts = self.parts if source is None or target is None else self._spaced(source.script, target.script)
         return "".join(
-            part if isinstance(part, str) else self.segments[part].filled(translations[part]) for part in self.parts
+            part if isinstance(part, str) else self.segments[part].filled(translations[part]) for part in parts
         )
+
+    def _spaced(self, source: Script, target: Script) -> Sequence[str | int]:
+        """The parts, with blanks between segments as the target sets them."""
+        runs_on = target.code in _RUN_ON
+        if not source.spaced and not runs_on:
+            pairs = zip(self.parts, (*self.parts[1:], ""), strict=True)
+            return [one for part, after in pairs for one in _apart(part, after)]
+        if runs_on and source.code not in _RUN_ON:
+            around = zip(("", *self.parts[:-1]), self.parts, (*self.parts[1:], ""), strict=True)
+            return [
+                part
+                for before, part, after in around
+                if not (part == " " and isinstance(before, int) and isinstance(after, int))
+            ]
+        return self.parts
+
+
+# Scripts that set no blank behind a sentence either. Thai and its like set none between words, but one there.
+_RUN_ON: Final = frozenset(("Hans", "Hant", "Hani", "Jpan", "Hira", "Kana"))
+
+
+def _apart(part: str | int, after: str | int) -> tuple[str | int, ...]:
+    return (part, " ") if isinstance(part, int) and isinstance(after, int) else (part,)
 
 
 def dissect(text: str, language: Language | None, most: int = 0, *, sentencewise: bool = True) -> Text:

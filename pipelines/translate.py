@@ -342,7 +342,7 @@ class TranslationMaker:
                 messages.append(message)
                 continue
             texts = [one.text for one in turn.found if isinstance(one, Translated)]
-            content = turn.text.joined(texts)
+            content = turn.text.joined(texts, turn.source, target)
             if not content.strip():
                 return reject_of(record, Reason.NOT_TRANSLATED, f"an empty {message.role} turn", target.code)
             messages.append(Message(message.role, content))

@@ -97,3 +97,20 @@ def test_markup_without_end_takes_no_time():
         "a_" * 5_000,
     ):
         assert dissect(text, ENGLISH).joined([s.text for s in dissect(text, ENGLISH).segments]) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "target", "translations", "expected"),
+    [
+        ("今天很好。我们走吧！", "zho_Hans", "eng_Latn", ["Today is good.", "Let us go!"], "Today is good. Let us go!"),
+        ("今天很好。\n我们走吧！", "zho_Hans", "eng_Latn", ["Today is good.", "Go!"], "Today is good.\nGo!"),
+        ("今天很好。我们走吧！", "zho_Hans", "jpn_Jpan", ["良い日だ。", "行こう！"], "良い日だ。行こう！"),
+        ("今天很好。我们走吧！", "zho_Hans", "tha_Thai", ["วันนี้ดี", "ไปกัน"], "วันนี้ดี ไปกัน"),
+        ("Today is good. Let us go!", "eng_Latn", "zho_Hans", ["今天很好。", "我们走吧！"], "今天很好。我们走吧！"),
+        ("Today is good. Let us go!", "eng_Latn", "tha_Thai", ["วันนี้ดี", "ไปกัน"], "วันนี้ดี ไปกัน"),
+        ("  Good.\n - Go! Now!", "eng_Latn", "zho_Hans", ["好。", "走！", "现在！"], "  好。\n - 走！现在！"),
+    ],
+)
+def test_sentences_stand_apart_as_they_do_in_the_target(text, source, target, translations, expected):
+    source, target = resolve(source), resolve(target)
+    assert dissect(text, source).joined(translations, source, target) == expected
