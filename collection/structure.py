@@ -171,7 +171,8 @@ _BLOCK: Final = re.compile(
 _UNSPACED: Final = "".join(script.characters for script in SCRIPTS.values() if not script.spaced)
 _WORD: Final = rf"[^\W{_UNSPACED}]"
 _PLAIN: Final = "A-Za-z0-9_"
-_NO_MORE: Final = rf"(?![{_PLAIN}\u00c0-\u024f])"
+_ACCENTED: Final = r"\u00c0-\u024f"
+_NO_MORE: Final = rf"(?![{_PLAIN}{_ACCENTED}])"
 _NO_URL: Final = rf"\s<>\"'`\u2018-\u201f\u2026\u3000-\u303f\uff00-\uff65{_UNSPACED}"
 _URL: Final = rf"[^{_NO_URL}]*[^{_NO_URL}.,;:!?)\]}}*।۔።]"
 _INLINE: Final = re.compile(
@@ -191,7 +192,7 @@ _INLINE: Final = re.compile(
             rf"(?<!{_WORD})(?<![@#])[@#](?={_WORD}*[^\W\d_{_UNSPACED}]){_WORD}+",  # @name and #word
             r"\\[a-zA-Z]+(?:\{[^{}\n]{0,100}\})*",  # \alpha, \frac{a}{b}
             rf"(?<!{_WORD})(?<!\.)(?:~|\.{{1,2}})?/(?:(?:{_WORD}|[.-])+/)+(?:{_WORD}|[.-])*{_WORD}",  # paths
-            rf"(?<!{_WORD})[A-Za-z][A-Za-z0-9]*(?:_+[A-Za-z0-9]+)+_*{_NO_MORE}",  # names of code
+            rf"(?<!{_WORD})[A-Za-z][A-Za-z0-9{_ACCENTED}]*(?:_+[A-Za-z0-9{_ACCENTED}]+)+_*{_NO_MORE}",  # names of code
             rf"(?<!{_WORD})[A-Za-z_][{_PLAIN}]*\(\)",
             r"\*+|__+|~~+",  # emphasis
             r"[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\ufe0f\u200d\u20e3\U0001f000-\U0001faff\u2640\u2642]*",

@@ -40,7 +40,7 @@ class TranslateConfig(EngineConfig):
 
     translator: str = ""  # apertium, ctranslate2:PATH, http:URL or replay:PATH; --translator
     to: tuple[str, ...] = ()  # target languages, in any spelling; --to
-    roles: tuple[str, ...] = ("system", "user", "assistant")  # whose turns are translated; others stay as they are
+    roles: tuple[str, ...] = ("system", "user", "assistant")  # turns to translate, assistant's among them; others stay
     detect_turns: bool = True  # turns in another language than the row's are told, and translated from it
     max_sentence: int = 600  # characters of English; a longer sentence is cut at a comma or a blank
     quality: TranslationQualityConfig = field(default_factory=TranslationQualityConfig)

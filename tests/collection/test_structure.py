@@ -45,6 +45,7 @@ HARD = {
     "mail before no space": ("我的邮箱是foo@bar.com请联系我", ["我的邮箱是◆请联系我"]),
     "code before no space": ("my_var的值是%d吗，请看www.a.org。", ["的值是◆吗，请看"]),
     "kana and Thai": ("foo()を使う #tagです", ["を使う ◆です"]),
+    "code with accents": ("Set naïve_my_var and café_name here", ["Set ◆ and ◆ here"]),
     "letters of other scripts": ("Я вижу @Анну у https://ru.wikipedia.org/wiki/Россия и #España там", ["Я вижу ◆ у ◆ и ◆ там"]),
     "nothing to say": ("123 + 4 = 127\n---\n* * *\n", []),
     "private characters": ("a \ue123 b", ["a ◆ b"]),
