@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final
 
 from collection.languages import Language
+from collection.scripts import SCRIPTS, Script
 from collection.sentences import sentences
 
 FIRST_MARK: Final = 0xE000
@@ -59,11 +60,40 @@ class Text:
     parts: tuple[str | int, ...]
     segments: tuple[Segment, ...]
 
-    def joined(self, translations: Sequence[str]) -> str:
-        """The text with a translation, marks and all, in the place of each segment."""
+    def joined(
+        self, translations: Sequence[str], source: Language | None = None, target: Language | None = None
+    ) -> str:
+        """The text with a translation, marks and all, in the place of each segment.
+
+        Where the source and the target are told, sentences stand apart as they do in the target.
+        """
+        parts = self.parts if source is None or target is None else self._spaced(source.script, target.script)
         return "".join(
-            part if isinstance(part, str) else self.segments[part].filled(translations[part]) for part in self.parts
+            part if isinstance(part, str) else self.segments[part].filled(translations[part]) for part in parts
         )
+
+    def _spaced(self, source: Script, target: Script) -> Sequence[str | int]:
+        """The parts, with blanks between segments as the target sets them."""
+        runs_on = target.code in _RUN_ON
+        if not source.spaced and not runs_on:
+            pairs = zip(self.parts, (*self.parts[1:], ""), strict=True)
+            return [one for part, after in pairs for one in _apart(part, after)]
+        if runs_on and source.code not in _RUN_ON:
+            around = zip(("", *self.parts[:-1]), self.parts, (*self.parts[1:], ""), strict=True)
+            return [
+                part
+                for before, part, after in around
+                if not (part == " " and isinstance(before, int) and isinstance(after, int))
+            ]
+        return self.parts
+
+
+# Scripts that set no blank behind a sentence either. Thai and its like set none between words, but one there.
+_RUN_ON: Final = frozenset(("Hans", "Hant", "Hani", "Jpan", "Hira", "Kana"))
+
+
+def _apart(part: str | int, after: str | int) -> tuple[str | int, ...]:
+    return (part, " ") if isinstance(part, int) and isinstance(after, int) else (part,)
 
 
 def dissect(text: str, language: Language | None, most: int = 0, *, sentencewise: bool = True) -> Text:
@@ -102,6 +132,18 @@ def protected(text: str) -> list[str]:
     return found
 
 
+def is_code(text: str) -> bool:
+    """Whether a text is code between fences, with no letter beside it."""
+    pieces = [(piece, literal and _FENCED.match(piece)) for piece, literal in _blocks(text)]
+    return any(fenced for _, fenced in pieces) and not any(
+        map(str.isalpha, "".join([piece for piece, fenced in pieces if not fenced]))
+    )
+
+
+# A fence without an end may have prose behind it.
+_FENCED: Final = re.compile(r"[ \t]*(```+|~~~+)[^\n]*\n(?:.*\n)?[ \t]*\1[`~]*[ \t]*\Z", re.DOTALL)
+
+
 def _blocks(text: str) -> Iterator[tuple[str, bool]]:
     """Pieces of a text, and whether each is literal."""
     end = 0
@@ -114,32 +156,44 @@ def _blocks(text: str) -> Iterator[tuple[str, bool]]:
         yield text[end:], False
 
 
+# Nothing reaches over another beginning of its kind: many beginnings without an end are then read once, and fast. The
+# first one is code between fences.
 _BLOCK: Final = re.compile(
-    r"^[ \t]*(?P<fence>```+|~~~+)[^\n]*(?:\n.*?)??(?:\n[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)"  # code between fences
-    r"|<(?P<tag>pre|code|script|style|math|svg)\b[^>]*>.*?</(?P=tag)\s*>"
-    r"|<!--.*?-->"
-    r"|\$\$.+?\$\$|\\\[.+?\\\]|\\begin\{(?P<environment>[a-zA-Z*]+)\}.*?\\end\{(?P=environment)\}",
+    r"^[ \t]*(?P<fence>```+(?=[^`\n]*$)|~~~+)[^\n]*(?:\n.*?)??(?:\n[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|<(?P<tag>pre|code|script|style|math|svg)\b[^<>]*>(?:(?!<(?P=tag)\b).)*?</(?P=tag)\s*>"
+    r"|<!--(?:(?!<!--).)*?-->"
+    r"|\$\$.+?\$\$|(?<!\\)\\\[(?:(?!(?<!\\)\\\[).)+?\\\]"
+    r"|\\begin\{(?P<environment>[a-zA-Z*]{1,30})\}(?:(?!\\begin\{(?P=environment)\}).){0,20000}?\\end\{(?P=environment)\}",
     re.DOTALL | re.MULTILINE,
 )
 
-_URL_END: Final = r"[^\s<>\"'`\u3000-\u303f\uff00-\uff65.,;:!?)\]}*।۔።。]"
+# A word goes on without a blank into the next one where a script has none: there, a mark ends with its own characters.
+_UNSPACED: Final = "".join(script.characters for script in SCRIPTS.values() if not script.spaced)
+_WORD: Final = rf"[^\W{_UNSPACED}]"
+_PLAIN: Final = "A-Za-z0-9_"
+_ACCENTED: Final = r"\u00c0-\u024f"
+_NO_MORE: Final = rf"(?![{_PLAIN}{_ACCENTED}])"
+_NO_URL: Final = rf"\s<>\"'`\u2018-\u201f\u2026\u3000-\u303f\uff00-\uff65{_UNSPACED}"
+_URL: Final = rf"[^{_NO_URL}]*[^{_NO_URL}.,;:!?)\]}}*।۔።]"
 _INLINE: Final = re.compile(
     "|".join(
         (
-            r"(?P<tick>`+)(?!`)[^\n]+?(?<!`)(?P=tick)(?!`)",
-            r"\\\(.+?\\\)|\$(?![\s\d.,]+(?:\s|$))[^\s$](?:[^$\n]{0,200}?[^\s$\\])?\$(?!\d)",  # formulas, not prices
+            r"(?<!`)(?P<tick>`+)(?!`)[^\n]+?(?<!`)(?P=tick)(?!`)",
+            r"(?<!\\)\\\((?:(?!(?<!\\)\\\().)+?\\\)",  # formulas
+            r"\$(?![\s\d.,]+(?:\s|$))[^\s$](?:[^$\n]{0,200}?[^\s$\\])?\$(?!\d)",  # and these, not prices
             r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"\n]*\")?\)",  # the end of a link in Markdown
-            rf"(?:https?|ftp|file)://[^\s<>\"'`\u3000-\u303f\uff00-\uff65]*{_URL_END}|\bwww\.[^\s<>\"'`]*{_URL_END}",
-            r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+            rf"(?:https?|ftp|file)://{_URL}|(?<!{_WORD})www\.{_URL}",
+            rf"(?<![{_PLAIN}.+-])[{_PLAIN}.+-]{{1,64}}@[{_PLAIN}-]+(?:\.[{_PLAIN}-]+)+",
             r"<\|[^|<>\n]{1,80}\|>|</?[a-zA-Z!][^<>\n]{0,300}>|<<[A-Z_ ]{1,60}>>",
             r"\{\{[^{}\n]{1,200}\}\}|\$?\{[\w.$:\[\]'\"-]{0,80}\}",
             r"\[[A-Z][A-Z0-9_ ]{1,40}\](?!\()|<[A-Z][A-Z0-9_]{1,40}>",  # [MASK], <NAME>
-            r"%\(\w+\)[a-z]|%\d+\$[a-z]|%[-+0#]?\d*(?:\.\d+)?[sdfiuxX](?![\w%])",
+            rf"%\(\w+\)[a-z]|%\d+\$[a-z]|%[-+0#]?\d*(?:\.\d+)?[sdfiuxX](?!%){_NO_MORE}",
             r"&(?:[a-zA-Z]{2,10}|#\d{2,6});",
-            r"(?<![\w@#])[@#](?=\w*[^\W\d_])\w+",  # @name and #word
+            rf"(?<!{_WORD})(?<![@#])[@#](?={_WORD}*[^\W\d_{_UNSPACED}]){_WORD}+",  # @name and #word
             r"\\[a-zA-Z]+(?:\{[^{}\n]{0,100}\})*",  # \alpha, \frac{a}{b}
-            r"(?<![\w.])(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\w",  # paths
-            r"\b[A-Za-z]\w*(?:_\w+)+\b|\b[A-Za-z_]\w*\(\)",  # names of code
+            rf"(?<!{_WORD})(?<!\.)(?:~|\.{{1,2}})?/(?:(?:{_WORD}|[.-])+/)+(?:{_WORD}|[.-])*{_WORD}",  # paths
+            rf"(?<!{_WORD})[A-Za-z][A-Za-z0-9{_ACCENTED}]*(?:_+[A-Za-z0-9{_ACCENTED}]+)+_*{_NO_MORE}",  # names of code
+            rf"(?<!{_WORD})[A-Za-z_][{_PLAIN}]*\(\)",
             r"\*+|__+|~~+",  # emphasis
             r"[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\ufe0f\u200d\u20e3\U0001f000-\U0001faff\u2640\u2642]*",
             r"[\ue000-\uf8ff]",
@@ -152,11 +206,21 @@ _LINE_MARKS: Final = re.compile(
     r"|（\d{1,3}）|\d{1,3}[、．]|\[[ xX]\])[ \t\u3000]+"
     r"|\d{1,3}[、．])*"
 )
-_CELLS: Final = re.compile(r"(\t+|[ \t]*\|+[ \t]*)")
-_EDGES: Final = re.compile(
-    "^((?:[\\s\ue000-\uf8ff]|(?<=[\ue000-\uf8ff])[^\\w\\s\"'“”‘’«»(¿¡])*)(.*?)([\\s\ue000-\uf8ff]*(?:(?<=[\ue000-\uf8ff])[.,;:!?।。؟]*)?\\s*)$",
-    re.DOTALL,
-)
+_CELLS: Final = re.compile(r"(\t+|(?<![ \t])[ \t]+(?=\|)|\|+[ \t]*)")
+_HEAD: Final = re.compile("(?:[\\s\ue000-\uf8ff]|(?<=[\ue000-\uf8ff])[^\\w\\s\"'“”‘’«»(¿¡])*")
+
+
+def _edges(sentence: str) -> tuple[str, str, str]:
+    """A sentence between the marks and blanks before it and those behind it, these with what ends it."""
+    found = _HEAD.match(sentence)
+    head = found[0] if found else ""
+    body = sentence[len(head) :].rstrip()
+    core = body.rstrip(".,;:!?।。؟")
+    if MARK.match(core[-1:]):
+        body = core
+    while body and (body[-1].isspace() or MARK.match(body[-1])):
+        body = body[:-1].rstrip()
+    return head, body, sentence[len(head) + len(body) :]
 
 
 def _line(line: str, split: Splitter) -> Iterator[str | Segment]:
@@ -185,9 +249,7 @@ def _cell(text: str, split: Splitter) -> Iterator[str | Segment]:
         yield text
         return
     for sentence in split(masked):
-        edges = _EDGES.match(sentence)
-        assert edges is not None
-        head, body, tail = edges.groups()
+        head, body, tail = _edges(sentence)
         whole = Segment(
             "".join(MARK.findall(sentence)), tuple(spans[ord(one) - FIRST_MARK] for one in MARK.findall(sentence))
         )

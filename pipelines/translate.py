@@ -20,10 +20,10 @@ from collection.detectors import Detector, make_detector
 from collection.languages import Language, resolve, table
 from collection.manifest import Manifest
 from collection.normalize import normalize
-from collection.record import Message, Record, record_id
+from collection.record import ROLES, Message, Record, record_id
 from collection.reject import Reason, Reject
 from collection.stage import Workplace
-from collection.structure import FIRST_MARK, MARK, Segment, Text, dissect
+from collection.structure import FIRST_MARK, MARK, Segment, Text, dissect, is_code
 from collection.translation_quality import Quality, TranslationQualityConfig, estimate, round_trip
 from glotmill.errors import ConfigError
 from glotmill.progress import Progress
@@ -40,7 +40,7 @@ class TranslateConfig(EngineConfig):
 
     translator: str = ""  # apertium, ctranslate2:PATH, http:URL or replay:PATH; --translator
     to: tuple[str, ...] = ()  # target languages, in any spelling; --to
-    roles: tuple[str, ...] = ("system", "user", "assistant")  # whose turns are translated; others stay as they are
+    roles: tuple[str, ...] = ("system", "user", "assistant")  # turns to translate, assistant's among them; others stay
     detect_turns: bool = True  # turns in another language than the row's are told, and translated from it
     max_sentence: int = 600  # characters of English; a longer sentence is cut at a comma or a blank
     quality: TranslationQualityConfig = field(default_factory=TranslationQualityConfig)
@@ -48,6 +48,15 @@ class TranslateConfig(EngineConfig):
     rows_a_batch: int = 250  # rows whose lines are given to the engine together
     raw_limit: int = 65_536  # characters of a rejected row that its reject keeps
     run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        odd = [role for role in self.roles if role not in ROLES]
+        if odd:
+            raise ConfigError(f"roles holds {', '.join(map(repr, odd))}: expected some of {', '.join(ROLES)}")
+        if "assistant" not in self.roles:
+            raise ConfigError(
+                "roles is without assistant: a row's language is that of its answer, expected it among them"
+            )
 
 
 # What changes nothing in what is made: where it runs, how patiently a server is asked, for how much.
@@ -204,6 +213,8 @@ class TranslationMaker:
     ) -> _Draft | Reject:
         if record.language == target.code:
             return reject_of(record, Reason.SAME_LANGUAGE, "", target.code)
+        if empty := next((one for one in record.messages if not one.content.strip()), None):
+            return reject_of(record, Reason.NOT_TRANSLATED, f"an empty {empty.role} turn", target.code)
         drafts: list[_Turn | None] = []
         generators: set[str] = set()
         for number, turn in enumerate(turns, 1):
@@ -218,6 +229,10 @@ class TranslationMaker:
             drafts.append(_Turn(*turn))
         if not generators:
             return reject_of(record, Reason.NO_TRANSLATOR, "nothing in it is language to be translated", target.code)
+        if turns[-1] is None and _has_letters(record.target) and not is_code(record.target):
+            # It would be said to be in the target language, and is in whichever it was.
+            detail = "nothing in its answer is language to be translated"
+            return reject_of(record, Reason.NO_TRANSLATOR, detail, target.code)
         return _Draft(record, target, " and ".join(sorted(generators)), drafts)
 
     def _language_of(self, text: str, usual: Language) -> Language:
@@ -342,7 +357,7 @@ class TranslationMaker:
                 messages.append(message)
                 continue
             texts = [one.text for one in turn.found if isinstance(one, Translated)]
-            content = turn.text.joined(texts)
+            content = turn.text.joined(texts, turn.source, target)
             if not content.strip():
                 return reject_of(record, Reason.NOT_TRANSLATED, f"an empty {message.role} turn", target.code)
             messages.append(Message(message.role, content))
@@ -391,6 +406,10 @@ def _checked(outcome: Translated | Untranslated) -> Translated | Untranslated:
         return outcome
     text = " ".join(normalize(MARK.sub("", outcome.text), mojibake=False).split("\n")).strip()
     return Translated(text, outcome.unknown) if text else Untranslated(Reason.NOT_TRANSLATED, "an empty translation")
+
+
+def _has_letters(text: str) -> bool:
+    return any(map(str.isalpha, text))
 
 
 def _is_data(text: str) -> bool:

@@ -1,5 +1,7 @@
 """What is translated of a text, and that all the rest comes through."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,14 @@ HARD = {
     "no spaces": ("1、今天用 `pip` 安装。好吗？\n　第二行", ["今天用 ◆ 安装。", "好吗？", "第二行"]),
     "Devanagari": ("* नमस्ते {name}। आप कैसे हैं?", ["नमस्ते", "आप कैसे हैं?"]),
     "mixed scripts": ("The word 水 means water. कमल means lotus.", ["The word 水 means water.", "कमल means lotus."]),
+    "backticks that are no fence": ("```print(1)``` prints one.\n\nThen more.", ["prints one.", "Then more."]),
+    "name before no space": ("@小明今天我们去公园玩吧。", ["@小明今天我们去公园玩吧。"]),
+    "link before no space": ("https://a.org/x这个网站很好用", ["这个网站很好用"]),
+    "mail before no space": ("我的邮箱是foo@bar.com请联系我", ["我的邮箱是◆请联系我"]),
+    "code before no space": ("my_var的值是%d吗，请看www.a.org。", ["的值是◆吗，请看"]),
+    "kana and Thai": ("foo()を使う #tagです", ["を使う ◆です"]),
+    "code with accents": ("Set naïve_my_var and café_name here", ["Set ◆ and ◆ here"]),
+    "letters of other scripts": ("Я вижу @Анну у https://ru.wikipedia.org/wiki/Россия и #España там", ["Я вижу ◆ у ◆ и ◆ там"]),
     "nothing to say": ("123 + 4 = 127\n---\n* * *\n", []),
     "private characters": ("a \ue123 b", ["a ◆ b"]),
     "empty": ("", []),
@@ -95,5 +105,33 @@ def test_markup_without_end_takes_no_time():
         "*a" * 5_000,
         "/a" * 5_000,
         "a_" * 5_000,
+        "a" * 40_000,
+        "<!-- " * 8_000,
+        "\\begin{a}" * 6_000,
+        "<pre>" * 8_000,
+        "<pre " * 8_000,
+        "\\( " * 6_000,
+        "\\[ " * 6_000,
+        "a" + " " * 1_500 + "b",
+        "| a" + " " * 10_000 + "b",
     ):
+        start = time.process_time()
         assert dissect(text, ENGLISH).joined([s.text for s in dissect(text, ENGLISH).segments]) == text
+        assert time.process_time() - start < 1, text[:10]
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "target", "translations", "expected"),
+    [
+        ("今天很好。我们走吧！", "zho_Hans", "eng_Latn", ["Today is good.", "Let us go!"], "Today is good. Let us go!"),
+        ("今天很好。\n我们走吧！", "zho_Hans", "eng_Latn", ["Today is good.", "Go!"], "Today is good.\nGo!"),
+        ("今天很好。我们走吧！", "zho_Hans", "jpn_Jpan", ["良い日だ。", "行こう！"], "良い日だ。行こう！"),
+        ("今天很好。我们走吧！", "zho_Hans", "tha_Thai", ["วันนี้ดี", "ไปกัน"], "วันนี้ดี ไปกัน"),
+        ("Today is good. Let us go!", "eng_Latn", "zho_Hans", ["今天很好。", "我们走吧！"], "今天很好。我们走吧！"),
+        ("Today is good. Let us go!", "eng_Latn", "tha_Thai", ["วันนี้ดี", "ไปกัน"], "วันนี้ดี ไปกัน"),
+        ("  Good.\n - Go! Now!", "eng_Latn", "zho_Hans", ["好。", "走！", "现在！"], "  好。\n - 走！现在！"),
+    ],
+)
+def test_sentences_stand_apart_as_they_do_in_the_target(text, source, target, translations, expected):
+    source, target = resolve(source), resolve(target)
+    assert dissect(text, source).joined(translations, source, target) == expected

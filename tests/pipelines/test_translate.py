@@ -252,6 +252,46 @@ def test_poor_translations_are_turned_away_with_their_scores(recorded, tmp_path)
     assert run(folder, tmp_path / "all", translator=spec).rows_out == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("```python\nprint('Good day')\n```", True),
+        ("\n~~~\nGood day\n~~~\n\n42\n", True),
+        ("42", True),
+        ("It is so.", True),
+        ('{"answer": "Good day"}', False),
+        ("```\nGood day, this block has no end.", False),
+        ("`good_day`", False),
+        ("<pre>Good day</pre>", False),
+    ],
+)
+def test_an_answer_that_stays_as_it_is_tells_no_language(answer, kept):
+    (made,), _ = make(lambda line: Translated("Bien."), row(("user", "What is it?"), ("assistant", answer)))
+    if kept:
+        assert made.language == "spa_Latn"
+    else:
+        assert made.reason == "no_translator" and made.detail == "nothing in its answer is language to be translated"
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
+def test_a_row_with_an_empty_turn_is_turned_away(role):
+    turns = [(one, " \n" if one == role else "Good day") for one in ("system", "user", "tool", "assistant")]
+    (made,), engine = make(lambda line: Translated("Bien."), row(*turns))
+    assert (made.reason, made.detail) == ("not_translated", f"an empty {role} turn") and engine.lines == []
+
+
+def test_sentences_of_a_turn_stand_apart():
+    one = row(("user", "今天很好。我们走吧！"), ("assistant", "好。"), language="zho_Hans")
+    (made,), _ = make(lambda line: Translated("Bien."), one)
+    assert made.messages[0].content == "Bien. Bien."
+
+
+def test_roles_that_cannot_be_are_told():
+    for roles, told in ((("user", "human"), "'human': expected some of"), (("user",), "without assistant")):
+        with pytest.raises(ConfigError, match=told):
+            TranslateConfig(roles=roles)
+
+
 class Engine:
     """Gives what its test wants: faults that no real engine can be made to have."""
 
