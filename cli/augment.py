@@ -115,6 +115,7 @@ def translate(
         resolved = dataclasses.replace(resolved, translator=translator)
     if to:
         resolved = dataclasses.replace(resolved, to=tuple(to.split(",")))
+    limits = Budget.parse(budget)
     if plan:
         from pipelines.estimate_derived import of_translate
 
@@ -124,7 +125,7 @@ def translate(
         input,
         resolved,
         out,
-        budget=Budget.parse(budget),
+        budget=limits,
         fresh=fresh,
         beam_args=context.args,
         progress=Progress.on_stderr(),

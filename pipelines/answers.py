@@ -15,7 +15,7 @@ from collection.refusals import find_refusal
 from collection.reject import Reason
 from pipelines.methods import Method, Select
 from pipelines.remote import Answer
-from pipelines.remote.answer import COMPLETE, LENGTH
+from pipelines.remote.answer import LENGTH, WHOLE
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class AnswerConfig:
 
 # What servers say where a model's maker did not let it answer.
 _FILTERED: Final = ("content_filter", "filtered", "safety", "error_toxic")
-_ENDED: Final = (COMPLETE, "unknown", "eos", "eos_token")
 
 
 def wanted(select: Select) -> frozenset[str]:
@@ -109,7 +108,7 @@ def _ending_fault(answer: Answer) -> Fault | None:
         return Fault(Reason.CUT_ANSWER, f"after {answer.output_tokens} tokens" if answer.output_tokens else "")
     if answer.finish_reason in _FILTERED:
         return Fault(Reason.REFUSAL, f"finish_reason {answer.finish_reason}")
-    if answer.finish_reason not in _ENDED:
+    if answer.finish_reason not in WHOLE:
         return Fault(Reason.MALFORMED_ANSWER, f"finish_reason {answer.finish_reason}")
     return None
 

@@ -9,6 +9,7 @@ Run as `python -m pipelines.sandbox`: a line of JSON in (templates and limits fi
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import select
@@ -122,8 +123,27 @@ _START_SECONDS = 60.0
 _READY = b'"ready"\n'
 
 
+def as_json(value: Any, option: int = 0) -> bytes:
+    """A row of task data as JSON; whatever JSON does not know becomes text."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS | option)
+    except TypeError:  # a number of more than 64 bits
+        return json.dumps(_with_short_numbers(value), default=str, sort_keys=True, ensure_ascii=False).encode(
+            "utf-8", "replace"
+        )
+
+
+def _with_short_numbers(value: Any) -> Any:
+    """The same with numbers of more than 64 bits as text, digit by digit."""
+    if isinstance(value, Mapping):
+        return {str(name): _with_short_numbers(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_short_numbers(one) for one in value]
+    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
+
+
 def _line(value: Any) -> bytes:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE)
+    return as_json(value) + b"\n"
 
 
 def _read_line(pipe: IO[bytes], seconds: float) -> bytes:

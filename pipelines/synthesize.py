@@ -122,6 +122,8 @@ def _check_numbers(config: SynthesizeConfig, method: Method, asked: Sequence[Gen
     if not method.several:
         if len(asked) > 1:
             raise ConfigError(f"method {config.method} asks one generator, and {len(asked)} were given")
+        if config.judge.spec:
+            raise ConfigError(f"method {config.method} has one answer: a judge has nothing to choose from")
         return
     least = 3 if config.scorer == "consensus" else 2
     if not least <= len(asked) <= arbitrate.MOST:

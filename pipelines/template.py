@@ -35,7 +35,7 @@ from pipelines import readers, runner
 from pipelines.readers import Row, Slice, location, raw_text
 from pipelines.refine import RefineConfig, Refiner, detector_of, wanted_languages
 from pipelines.runner import Phase, RunConfig
-from pipelines.sandbox import Job, Limits, Sandbox
+from pipelines.sandbox import Job, Limits, Sandbox, as_json
 from pipelines.shards import Piece, Plan, ShardTask, plan
 from pipelines.sources.source import Parsed, ParseFault, split_in_path
 from pipelines.task_data import TaskData, language_of, rows_of, subsets_in
@@ -321,7 +321,7 @@ def _rendered(
 
 def _row_id(template: Template | None, row: Row) -> str:
     """32 hex digits for a row of task data: what is made of it falls into one split, whatever the template."""
-    values = orjson.dumps(row.data, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    values = as_json(row.data, orjson.OPT_SORT_KEYS)
     return xxhash.xxh3_128_hexdigest(f"{template.dataset if template else ''}\x1f".encode() + values)
 
 

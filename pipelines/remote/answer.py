@@ -13,6 +13,8 @@ from glotmill.errors import ConfigError, GlotmillError
 
 COMPLETE: Final = "complete"
 LENGTH: Final = "length"  # cut at the limit of tokens
+# What servers say of an answer that is whole.
+WHOLE: Final = (COMPLETE, "unknown", "eos", "eos_token")
 
 
 _TAKEN: Final = frozenset(

@@ -28,7 +28,7 @@ from pipelines.remote import (
     Session,
     make_client,
 )
-from pipelines.remote.answer import LENGTH
+from pipelines.remote.answer import LENGTH, WHOLE
 from pipelines.remote.clients.client import need
 from pipelines.remote.config import checked_url
 from pipelines.translators.config import EngineConfig, HttpConfig
@@ -82,6 +82,8 @@ class Chat:
             return _unanswered(failure)
         if answer.finish_reason == LENGTH:
             return Untranslated(Reason.NOT_TRANSLATED, f"cut at {self._config.max_tokens} tokens")
+        if answer.finish_reason not in WHOLE:
+            return Untranslated(Reason.NOT_TRANSLATED, f"ended by the server: {answer.finish_reason}")
         text = " ".join(answer.text.split("\n")).strip()
         return Translated(text) if text else Untranslated(Reason.NOT_TRANSLATED, "an empty answer")
 

@@ -8,15 +8,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from collection import store
+from collection.languages import resolve
 from collection.translation_quality import TranslationQualityConfig
 from collection.validate import problems
 from glotmill.errors import ConfigError, UserError
 from pipelines.estimate_derived import of_translate
-from pipelines.remote import Account, Budget, RemoteConfig
+from pipelines.remote import Account, Answer, Budget, RemoteConfig, RemoteJob, Session
 from pipelines.remote.config import Prices
+from pipelines.remote.session import Remote
 from pipelines.runner import RunConfig
 from pipelines.translate import TranslateConfig, translate
 from pipelines.translators.config import HttpConfig
+from pipelines.translators.http import Chat
+from pipelines.translators.translator import Translated
 
 KEEP_ALL = TranslationQualityConfig(min_score=0, detector="none")
 ROWS = [
@@ -225,3 +229,13 @@ def test_a_server_that_is_none_is_told(teacher, stage_of, tmp_path):
     with pytest.raises(UserError, match="/languages"):
         run(stage_of(ROWS), tmp_path / "out", "http://127.0.0.1:9")
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_what_a_server_did_not_let_its_model_finish_is_no_translation(teacher, tmp_path, monkeypatch):
+    english, spanish = resolve("eng_Latn"), resolve("spa_Latn")
+    with Session(RemoteJob.of(RemoteConfig(), Budget(), tmp_path)) as session:
+        chat = Chat(teacher.url_of("openai"), HttpConfig(kind="openai", model="m"), session)
+        for reason, whole in (("complete", True), ("content_filter", False), ("length", False), ("error", False)):
+            monkeypatch.setattr(Remote, "ask", lambda self, request, reason=reason: Answer("Hola.", reason))
+            [outcome] = chat.translate(["Hello."], english, spanish)
+            assert isinstance(outcome, Translated) == whole

@@ -1,11 +1,12 @@
 """Templates come from strangers: what one does costs its own row, whatever it is."""
 
+import json
 import time
 
 import pytest
 
 from collection.templates import Template
-from pipelines.sandbox import Job, Limits, Sandbox
+from pipelines.sandbox import Job, Limits, Sandbox, as_json
 
 
 def template(jinja, number=0, **more):
@@ -78,3 +79,9 @@ def test_columns_of_any_kind_can_be_shown(render):
 
     rows = [{"text": datetime.date(2024, 2, 29), "n": {1: "one"}, "l": [1.5, None, True]}]
     assert render("{{ text }} {{ l[0] }} ||| {{ l[2] }}", rows=rows) == [[["2024-02-29 1.5", "True"]]]
+
+
+def test_numbers_of_more_than_64_bits_and_half_characters_are_text():
+    found = json.loads(as_json({"n": [12345678901234567890123, 2**63], 1: "a\ud800", "b": True}))
+    assert found == {"n": ["12345678901234567890123", 2**63], "1": "a?", "b": True}
+    assert as_json({"b": 1, "a": 2}) == b'{"b":1,"a":2}'

@@ -409,6 +409,11 @@ def test_pieces_of_no_rows_are_an_error(made, stage_of):
         made([stage_of(rows_of(1))], "distill-safety", rows_a_piece=0)
 
 
+def test_a_judge_with_nothing_to_choose_from_is_an_error(made, teacher, stage_of):
+    with pytest.raises(ConfigError, match="nothing to choose from"):
+        made([stage_of(rows_of(1))], "regenerate", judge={"spec": f"http:{teacher.url}/v1", "model": "m"})
+
+
 def test_an_input_given_twice_is_an_error(made, stage_of):
     given = stage_of(rows_of(1))
     with pytest.raises(ConfigError, match="was given twice"):
