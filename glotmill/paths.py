@@ -12,7 +12,6 @@ import functools
 import os
 import re
 import shutil
-import stat
 import tempfile
 import threading
 from collections import OrderedDict
@@ -95,11 +94,6 @@ def readable(path: Path) -> Iterator[Any]:
         return
     with path.open("rb") as file:
         yield file
-
-
-def is_regular(path: Path) -> bool:
-    """Whether a path is a file that has an end; FileNotFoundError where there is nothing."""
-    return stat.S_ISREG(path.stat().st_mode)
 
 
 def files_below(folder: Path) -> list[Path]:
