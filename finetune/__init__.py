@@ -1,0 +1,1 @@
+"""The model: an mT5-style encoder-decoder in Flax, its training on a mesh, checkpoints, decoding."""

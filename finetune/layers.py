@@ -1,0 +1,210 @@
+"""The layers of T5 in Flax Linen, with T5X's names for parameters and logical axes.
+
+Every kernel is a matrix, [in, out], heads and their width joined. Mask and relative positions are added to the
+attention scores as one bias, B or 1 x H or 1 x Q x K.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from finetune.architecture import Architecture, Execution
+
+Array = jax.Array
+# Added to the scores of positions that may not be seen. Not infinity: a row with no position to see must not be NaN.
+HIDDEN: Final = -1e10
+_NORMAL: Final = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+_TRUNCATED: Final = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
+
+
+class KeyValues(NamedTuple):
+    """Keys and values of one attention, [B, K, H, A] each."""
+
+    key: Array
+    value: Array
+
+
+def parameter(
+    module: nn.Module, name: str, initializer: nn.initializers.Initializer, shape: Sequence[int], axes: Sequence[str]
+) -> Array:
+    """A float32 parameter whose axes have names, from which its place on the mesh and its optimizer's rule follow."""
+    made: Array = module.param(name, nn.with_logical_partitioning(initializer, tuple(axes)), tuple(shape), jnp.float32)
+    return made
+
+
+class Dense(nn.Module):
+    """x @ kernel, without a bias; with the low-rank addition of LoRA where it is asked for."""
+
+    features: int
+    axes: tuple[str, str]
+    initializer: nn.initializers.Initializer = _NORMAL
+    dtype: Any = jnp.float32
+    lora_rank: int = 0
+    lora_scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = x.astype(self.dtype)
+        width = x.shape[-1]
+        kernel = parameter(self, "kernel", self.initializer, (width, self.features), self.axes)
+        y = x @ kernel.astype(self.dtype)
+        if self.lora_rank:
+            down = parameter(self, "lora_down", _NORMAL, (width, self.lora_rank), (self.axes[0], "lora_rank"))
+            zeros = nn.initializers.zeros
+            up = parameter(self, "lora_up", zeros, (self.lora_rank, self.features), ("lora_rank", self.axes[1]))
+            y = y + (x @ down.astype(self.dtype)) @ up.astype(self.dtype) * self.lora_scale
+        return y
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) x scale, in float32, as T5's layer norm: no mean, no bias."""
+
+    epsilon: float = 1e-6
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        scale = parameter(self, "scale", nn.initializers.ones, (x.shape[-1],), ("embed",))
+        x = x.astype(jnp.float32)
+        mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+        return (x * jax.lax.rsqrt(mean_square + self.epsilon) * scale).astype(self.dtype)
+
+
+class Dropout(nn.Module):
+    """Dropout with one mask for all positions of an axis, T5X's form: less to draw, less to keep."""
+
+    rate: float
+    shared_axis: int = -2
+
+    @nn.compact
+    def __call__(self, x: Array, *, deterministic: bool) -> Array:
+        if deterministic or not self.rate:
+            return x
+        shape = list(x.shape)
+        shape[self.shared_axis] = 1
+        keep = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, shape)
+        return jnp.where(keep, x / (1 - self.rate), jnp.zeros_like(x))
+
+
+def buckets_of(distances: np.ndarray, *, causal: bool, buckets: int, max_distance: int) -> np.ndarray:
+    """The bucket of each distance key - query, int32 (Raffel et al. 2020, section 2.1).
+
+    Half of the buckets stand for one distance each, the others widen as the logarithm, up to `max_distance`. Where
+    it is not causal, half of all are for keys that come later; where it is, those share the bucket of distance 0.
+    """
+    later = np.zeros_like(distances)
+    if causal:
+        distances = np.maximum(-distances, 0)
+    else:
+        buckets //= 2
+        later = (distances > 0) * buckets
+        distances = np.abs(distances)
+    exact = buckets // 2
+    ratio = np.log(np.maximum(distances, 1).astype(np.float32) / exact) / math.log(max_distance / exact)
+    wide = np.minimum(exact + (ratio * (buckets - exact)).astype(np.int32), buckets - 1)
+    return np.asarray(later + np.where(distances < exact, distances, wide), np.int32)
+
+
+class RelativePositions(nn.Module):
+    """The learned bias by distance, [1, H, Q, K]."""
+
+    config: Architecture
+    causal: bool
+
+    @nn.compact
+    def __call__(self, queries: int, keys: int) -> Array:
+        config = self.config
+        table_HxR = parameter(
+            self,
+            "rel_embedding",
+            nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
+            (config.heads, config.buckets),
+            ("heads", "relpos_buckets"),
+        )
+        distances = np.arange(queries + keys - 1) - (queries - 1)
+        buckets = buckets_of(distances, causal=self.causal, buckets=config.buckets, max_distance=config.max_distance)
+        return along_diagonals(table_HxR @ np.eye(config.buckets, dtype=np.float32)[buckets].T, queries)[None]
+
+
+def along_diagonals(values_HxS: Array, queries: int) -> Array:
+    """[H, Q, K] with values[:, k - q + Q - 1] at q, k; S is Q + K - 1.
+
+    A row repeated with one value more than is read of it moves on by one at each reading: no gather, whose gradient
+    would add up Q x K values one by one.
+    """
+    heads, span = values_HxS.shape
+    rows = jnp.broadcast_to(jnp.pad(values_HxS, ((0, 0), (0, 1)))[:, None], (heads, queries, span + 1))
+    return rows.reshape(heads, -1)[:, : queries * span].reshape(heads, queries, span)[:, :, queries - 1 :]
+
+
+class Attention(nn.Module):
+    """Multi-head attention, scores not scaled: 1/sqrt(A) is in the initial query kernel."""
+
+    config: Architecture
+    run: Execution
+    lora: tuple[int, float] = (0, 1.0)
+
+    def setup(self) -> None:
+        config, dtype = self.config, jnp.dtype(self.run.dtype)
+        rank, scale = self.lora
+        into = {"axes": ("embed", "joined_kv"), "dtype": dtype, "lora_rank": rank, "lora_scale": scale}
+        small = nn.initializers.variance_scaling(1.0 / config.head_width, "fan_in", "normal")
+        self.query = Dense(config.joined, initializer=small, **into)  # type: ignore[arg-type]
+        self.key = Dense(config.joined, **into)  # type: ignore[arg-type]
+        self.value = Dense(config.joined, **into)  # type: ignore[arg-type]
+        self.out = Dense(config.width, ("joined_kv", "embed"), dtype=dtype, lora_rank=rank, lora_scale=scale)
+        self.drop = Dropout(self.run.dropout)
+
+    def key_values(self, x_BxKxD: Array) -> KeyValues:
+        """What the queries will look at."""
+        return KeyValues(self._split(self.key(x_BxKxD)), self._split(self.value(x_BxKxD)))
+
+    def __call__(self, x_BxQxD: Array, seen: KeyValues, bias: Array | None, *, deterministic: bool) -> Array:
+        """[B, Q, D]: for each query the values, weighed by how well their keys fit."""
+        query_BxQxHxA = self._split(self.query(x_BxQxD))
+        scores_BxHxQxK = jnp.einsum("bqha,bkha->bhqk", query_BxQxHxA, seen.key).astype(jnp.float32)
+        if bias is not None:
+            scores_BxHxQxK = scores_BxHxQxK + bias
+        weights_BxHxQxK = jax.nn.softmax(scores_BxHxQxK).astype(seen.value.dtype)
+        weights_BxHxQxK = self.drop(weights_BxHxQxK, deterministic=deterministic)
+        mixed_BxQxHxA = jnp.einsum("bhqk,bkha->bqha", weights_BxHxQxK, seen.value)
+        return self.out(mixed_BxQxHxA.reshape(*x_BxQxD.shape[:-1], self.config.joined))
+
+    def _split(self, x_BxLxN: Array) -> Array:
+        x_BxLxHxA = x_BxLxN.reshape(*x_BxLxN.shape[:-1], self.config.heads, self.config.head_width)
+        return nn.with_logical_constraint(x_BxLxHxA, ("batch", "length", "heads", "kv"))
+
+
+class FeedForward(nn.Module):
+    """T5 1.1's gated feed-forward, or T5 1.0's plain one."""
+
+    config: Architecture
+    run: Execution
+    lora: tuple[int, float] = (0, 1.0)
+
+    @nn.compact
+    def __call__(self, x_BxLxD: Array, *, deterministic: bool) -> Array:
+        config, dtype = self.config, jnp.dtype(self.run.dtype)
+        rank, scale = self.lora
+
+        def dense(name: str, features: int, axes: tuple[str, str]) -> Dense:
+            return Dense(features, axes, _TRUNCATED, dtype, rank, scale, name=name)
+
+        def activate(x: Array) -> Array:
+            return nn.relu(x) if config.activation == "relu" else nn.gelu(x, approximate=True)
+
+        if config.gated:
+            gate = activate(dense("wi_0", config.feed_forward, ("embed", "mlp"))(x_BxLxD))
+            inner_BxLxF = gate * dense("wi_1", config.feed_forward, ("embed", "mlp"))(x_BxLxD)
+        else:
+            inner_BxLxF = activate(dense("wi", config.feed_forward, ("embed", "mlp"))(x_BxLxD))
+        inner_BxLxF = Dropout(self.run.dropout)(inner_BxLxF, deterministic=deterministic)
+        inner_BxLxF = nn.with_logical_constraint(inner_BxLxF, ("batch", "length", "mlp"))
+        return dense("wo", config.width, ("mlp", "embed"))(inner_BxLxF)
