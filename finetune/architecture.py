@@ -41,8 +41,8 @@ class Architecture:
                 raise ConfigError(f"model.{field.name} is {value}: expected 1 or more")
         if self.buckets % 4 or self.max_distance <= self.buckets // 2:
             raise ConfigError(
-                f"model.buckets is {self.buckets} and model.max_distance {self.max_distance}: expected a multiple of 4, "
-                "and a distance of more than half of it"
+                f"model.buckets is {self.buckets} and model.max_distance {self.max_distance}: "
+                "expected a multiple of 4, and a distance of more than half of it"
             )
 
     @property
@@ -66,6 +66,34 @@ class Execution:
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}: expected 0 or more, and less than 1")
+
+
+_KERNELS: Final = ("query", "key", "value", "out", "wi", "wi_0", "wi_1", "wo")
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank additions to kernels, trained while all else stays as it is (Hu et al. 2021)."""
+
+    rank: int = 0  # 0: none; all parameters are trained
+    alpha: float = 16.0  # the addition is scaled by alpha / rank
+    targets: tuple[str, ...] = ("query", "key", "value", "out", "wi_0", "wi_1", "wo")  # names of kernels
+
+    def __post_init__(self) -> None:
+        if self.rank < 0:
+            raise ConfigError(f"lora.rank is {self.rank}: expected 0 (no LoRA) or more")
+        for name in self.targets:
+            if name not in _KERNELS:
+                raise UnknownNameError("kernel in lora.targets", name, _KERNELS)
+        if self.rank and not self.targets:
+            raise ConfigError("lora.targets is empty: with lora.rank there is nothing to train")
+
+    def rank_of(self, kernel: str) -> int:
+        return self.rank if kernel in self.targets else 0
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank if self.rank else 0.0
 
 
 def _size(width: int, heads: int, head_width: int, feed_forward: int, layers: int) -> Architecture:

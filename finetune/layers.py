@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from finetune.architecture import Architecture, Execution
+from finetune.architecture import Architecture, Execution, LoraConfig
 
 Array = jax.Array
 # Added to the scores of positions that may not be seen. Not infinity: a row with no position to see must not be NaN.
@@ -46,8 +46,8 @@ class Dense(nn.Module):
     axes: tuple[str, str]
     initializer: nn.initializers.Initializer = _NORMAL
     dtype: Any = jnp.float32
-    lora_rank: int = 0
-    lora_scale: float = 1.0
+    rank: int = 0  # of LoRA's addition
+    scale: float = 1.0  # of it
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -55,11 +55,11 @@ class Dense(nn.Module):
         width = x.shape[-1]
         kernel = parameter(self, "kernel", self.initializer, (width, self.features), self.axes)
         y = x @ kernel.astype(self.dtype)
-        if self.lora_rank:
-            down = parameter(self, "lora_down", _NORMAL, (width, self.lora_rank), (self.axes[0], "lora_rank"))
+        if self.rank:
+            down = parameter(self, "lora_down", _NORMAL, (width, self.rank), (self.axes[0], "lora_rank"))
             zeros = nn.initializers.zeros
-            up = parameter(self, "lora_up", zeros, (self.lora_rank, self.features), ("lora_rank", self.axes[1]))
-            y = y + (x @ down.astype(self.dtype)) @ up.astype(self.dtype) * self.lora_scale
+            up = parameter(self, "lora_up", zeros, (self.rank, self.features), ("lora_rank", self.axes[1]))
+            y = y + (x @ down.astype(self.dtype)) @ up.astype(self.dtype) * self.scale
         return y
 
 
@@ -149,17 +149,15 @@ class Attention(nn.Module):
 
     config: Architecture
     run: Execution
-    lora: tuple[int, float] = (0, 1.0)
+    lora: LoraConfig = LoraConfig()
 
     def setup(self) -> None:
-        config, dtype = self.config, jnp.dtype(self.run.dtype)
-        rank, scale = self.lora
-        into = {"axes": ("embed", "joined_kv"), "dtype": dtype, "lora_rank": rank, "lora_scale": scale}
+        config = self.config
         small = nn.initializers.variance_scaling(1.0 / config.head_width, "fan_in", "normal")
-        self.query = Dense(config.joined, initializer=small, **into)  # type: ignore[arg-type]
-        self.key = Dense(config.joined, **into)  # type: ignore[arg-type]
-        self.value = Dense(config.joined, **into)  # type: ignore[arg-type]
-        self.out = Dense(config.width, ("joined_kv", "embed"), dtype=dtype, lora_rank=rank, lora_scale=scale)
+        self.query = self._dense("query", ("embed", "joined_kv"), config.joined, small)
+        self.key = self._dense("key", ("embed", "joined_kv"), config.joined)
+        self.value = self._dense("value", ("embed", "joined_kv"), config.joined)
+        self.out = self._dense("out", ("joined_kv", "embed"), config.width)
         self.drop = Dropout(self.run.dropout)
 
     def key_values(self, x_BxKxD: Array) -> KeyValues:
@@ -177,6 +175,11 @@ class Attention(nn.Module):
         mixed_BxQxHxA = jnp.einsum("bhqk,bkha->bqha", weights_BxHxQxK, seen.value)
         return self.out(mixed_BxQxHxA.reshape(*x_BxQxD.shape[:-1], self.config.joined))
 
+    def _dense(
+        self, name: str, axes: tuple[str, str], features: int, initializer: nn.initializers.Initializer = _NORMAL
+    ) -> Dense:
+        return Dense(features, axes, initializer, self.run.dtype, self.lora.rank_of(name), self.lora.scale)
+
     def _split(self, x_BxLxN: Array) -> Array:
         x_BxLxHxA = x_BxLxN.reshape(*x_BxLxN.shape[:-1], self.config.heads, self.config.head_width)
         return nn.with_logical_constraint(x_BxLxHxA, ("batch", "length", "heads", "kv"))
@@ -187,15 +190,15 @@ class FeedForward(nn.Module):
 
     config: Architecture
     run: Execution
-    lora: tuple[int, float] = (0, 1.0)
+    lora: LoraConfig = LoraConfig()
 
     @nn.compact
     def __call__(self, x_BxLxD: Array, *, deterministic: bool) -> Array:
-        config, dtype = self.config, jnp.dtype(self.run.dtype)
-        rank, scale = self.lora
+        config = self.config
 
         def dense(name: str, features: int, axes: tuple[str, str]) -> Dense:
-            return Dense(features, axes, _TRUNCATED, dtype, rank, scale, name=name)
+            rank, scale = self.lora.rank_of(name), self.lora.scale
+            return Dense(features, axes, _TRUNCATED, self.run.dtype, rank, scale, name=name)
 
         def activate(x: Array) -> Array:
             return nn.relu(x) if config.activation == "relu" else nn.gelu(x, approximate=True)

@@ -15,11 +15,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from finetune.architecture import Architecture, Execution
+from finetune.architecture import Architecture, Execution, LoraConfig
 from finetune.layers import (
     HIDDEN,
     Attention,
-    Dense,
     Dropout,
     FeedForward,
     KeyValues,
@@ -30,7 +29,7 @@ from finetune.layers import (
 
 Array = jax.Array
 LAYER_AXIS: Final = "layers"
-_ACTIVATION: Final = ("batch", "length", "embed")
+_ACTIVATION: Final = ("batch", "length", "activation_embed")
 
 
 class Embedder(nn.Module):
@@ -43,6 +42,8 @@ class Embedder(nn.Module):
     def __call__(self, ids_BxL: Array) -> Array:
         shape = (self.config.vocabulary, self.config.width)
         table_VxD = parameter(self, "embedding", nn.initializers.normal(1.0), shape, ("vocab", "embed"))
+        # Whole rows: a lookup in a table split along its width would first gather all of it, everywhere.
+        table_VxD = nn.with_logical_constraint(table_VxD, ("vocab", "activation_embed"))
         x_BxLxD = jnp.take(table_VxD, ids_BxL, axis=0).astype(self.run.dtype)
         return nn.with_logical_constraint(x_BxLxD, _ACTIVATION)
 
@@ -52,7 +53,7 @@ class EncoderLayer(nn.Module):
 
     config: Architecture
     run: Execution
-    lora: tuple[int, float] = (0, 1.0)
+    lora: LoraConfig = LoraConfig()
 
     @nn.compact
     def __call__(self, x_BxLxD: Array, bias: Array, deterministic: bool) -> tuple[Array, None]:
@@ -75,7 +76,7 @@ class DecoderLayer(nn.Module):
 
     config: Architecture
     run: Execution
-    lora: tuple[int, float] = (0, 1.0)
+    lora: LoraConfig = LoraConfig()
 
     def setup(self) -> None:
         config, run = self.config, self.run
@@ -159,7 +160,7 @@ class Encoder(nn.Module):
 
     config: Architecture
     run: Execution
-    lora: tuple[int, float] = (0, 1.0)
+    lora: LoraConfig = LoraConfig()
 
     @nn.compact
     def __call__(self, x_BxLxD: Array, mask: Array, deterministic: bool) -> Array:
@@ -187,7 +188,7 @@ class Decoder(nn.Module):
 
     config: Architecture
     run: Execution
-    lora: tuple[int, float] = (0, 1.0)
+    lora: LoraConfig = LoraConfig()
 
     def setup(self) -> None:
         config, run = self.config, self.run
@@ -259,7 +260,7 @@ class EncoderDecoder(nn.Module):
 
     config: Architecture
     run: Execution = Execution()
-    lora: tuple[int, float] = (0, 1.0)
+    lora: LoraConfig = LoraConfig()
 
     def setup(self) -> None:
         self.token_embedder = Embedder(self.config, self.run)
@@ -306,7 +307,7 @@ class EncoderDecoder(nn.Module):
         target_segments: Array | None = None,
         deterministic: bool = True,
     ) -> Array:
-        """[B, T, D], ready for the head (scaled, where the head is tied). It needs the ids that were encoded, or a mask."""
+        """[B, T, D], ready for the head. It needs the ids that were encoded, or a mask for them."""
         length = decoder_input_BxT.shape[1]
         mask = jnp.tril(jnp.ones((length, length), bool))[None, None]
         if target_segments is not None:
