@@ -1,0 +1,138 @@
+"""The sources of a run, opened: their stores, their indexes, the mixture of them, and what stands out about them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from finetune.conversation import Rendering
+from finetune.data_config import DataConfig, SourceConfig
+from finetune.example_index import ExampleIndex, Group, Purpose, Selection, Use
+from finetune.example_store import ExampleStore, shared_tokenizer
+from finetune.mixture import GroupName, Mixture
+from finetune.shuffle import key_of
+from finetune.spans import longest
+from finetune.vocabulary import Vocabulary
+from glotmill.errors import ConfigError, UnknownNameError
+from glotmill.paths import as_path
+from glotmill.progress import Progress
+
+# Part of the fingerprint: raised when the same configuration comes to give other examples.
+ORDER: Final = 1
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Everything that the examples of a run are taken from."""
+
+    config: DataConfig
+    vocabulary: Vocabulary
+    stores: Mapping[str, ExampleStore]  # by label of the source
+    indexes: Mapping[tuple[str, Use], ExampleIndex]
+
+    @classmethod
+    def open(cls, config: DataConfig, vocabulary: Vocabulary, progress: Progress | None = None) -> Corpus:
+        """Opens all sources, and lays out those that were not used before.
+
+        Raises:
+            ConfigError, UnknownNameError: the configuration asks for what is not there.
+            SourceError: a path holds no token shards.
+        """
+        if not config.sources:
+            raise ConfigError("data.sources is empty: expected at least one [[data.sources]] with a path")
+        cache = Path(config.cache) if config.cache else None
+        opened: dict[str, ExampleStore] = {}
+        stores: dict[str, ExampleStore] = {}
+        for source in config.sources:
+            if source.path not in opened:
+                opened[source.path] = ExampleStore.open(as_path(source.path), cache, progress)
+            stores[source.label] = opened[source.path]
+            _check_rows(source, stores[source.label])
+        shared_tokenizer(iter(stores.items()), vocabulary.sha256)
+        return cls(config, vocabulary, stores, dict(_indexes(config, vocabulary, stores)))
+
+    @cached_property
+    def rendering(self) -> Rendering:
+        return Rendering(self.vocabulary, self.config.inputs, self.config.targets)
+
+    @cached_property
+    def longest_text(self) -> int:
+        """Ids of the longest text that is corrupted in one piece."""
+        return longest(self.config.inputs, self.config.targets, self.config.spans, len(self.vocabulary.sentinels))
+
+    def groups(self, purpose: Purpose) -> Iterator[tuple[GroupName, Group]]:
+        """The groups of all sources for a purpose, whatever languages are asked for."""
+        for (label, use), index in self.indexes.items():
+            for group in index.groups:
+                if group.purpose == purpose:
+                    yield GroupName(label, group.dataset, group.language, use), group
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        return Mixture.of(self.config, {name: group.size for name, group in self.groups("train")})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hex digits: what decides which example comes when. Not the rows of a step, nor the number of hosts."""
+        config = dataclasses.asdict(self.config)
+        for name in ("sources", "rows", "prefetch", "cache", "validation"):
+            del config[name]
+        values = {
+            "order": ORDER,
+            "config": config,
+            "stores": {label: store.identity for label, store in self.stores.items()},
+            "sources": [source.label for source in self.config.sources],
+            "vocabulary": dataclasses.asdict(self.vocabulary),
+            "groups": [[*name, group.size] for name, group in self.groups("train")],
+            "shares": self.mixture.shares.tolist(),
+        }
+        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+        return f"{key_of('first', text):016x}{key_of('second', text):016x}"
+
+    def notes(self) -> list[str]:
+        """Sentences on what was left out."""
+        out = []
+        for (label, _), index in self.indexes.items():
+            out += [f"{label}: {count:,} {what} were left out" for what, count in index.left_out.items() if count]
+        return out
+
+
+def _check_rows(source: SourceConfig, store: ExampleStore) -> None:
+    there = {kind.source for kind in store.kinds}
+    for name in source.of:
+        if name not in there:
+            raise UnknownNameError(
+                f"source of data.sources {source.label!r}, key `of`",
+                name,
+                there,
+                f"there are {', '.join(sorted(there)[:9])}",
+            )
+
+
+def _indexes(
+    config: DataConfig, vocabulary: Vocabulary, stores: Mapping[str, ExampleStore]
+) -> Iterator[tuple[tuple[str, Use], ExampleIndex]]:
+    kinds = {kind for store in stores.values() for kind in store.kinds}
+    with_validation = {kind.language for kind in kinds if kind.split == "validation"}
+    without = tuple(sorted({kind.language for kind in kinds} - with_validation))
+    held = config.validation.hold_out
+    for source in config.sources:
+        share = config.spans_share(source)
+        uses: list[Use] = [*(["answers"] if share < 1 else []), *(["spans"] if share > 0 else [])]  # type: ignore[list-item]
+        for use in uses:
+            selection = Selection(
+                use,
+                source.of,
+                use == "spans" or config.all_turns,
+                longest(config.inputs, config.targets, config.spans, len(vocabulary.sentinels))
+                if use == "spans"
+                else 0,
+                held,
+                without if held else (),
+            )
+            yield (source.label, use), ExampleIndex.open(stores[source.label], selection)
