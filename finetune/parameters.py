@@ -1,0 +1,84 @@
+"""The parameters of an architecture by name: `encoder/layers_0/attention/query/kernel` and so on, always unstacked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from finetune.architecture import Architecture
+from finetune.model import EncoderDecoder
+from glotmill.errors import SourceError
+
+Shape = tuple[int, ...]
+PARTS: Final = ("embedding", "encoder", "decoder", "head")
+_NAMED: Final = 3
+
+
+@functools.lru_cache(maxsize=32)
+def shapes(architecture: Architecture) -> Mapping[str, Shape]:
+    """The shape of each parameter, in the order of the tree. Nothing is computed."""
+    ids = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    variables = jax.eval_shape(EncoderDecoder(architecture).init, jax.random.key(0), ids, ids)
+    return {name: tuple(leaf.shape) for name, leaf in flat(nn.meta.unbox(variables["params"])).items()}
+
+
+def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Each leaf of a tree of dicts by its path, with a slash between names."""
+    return dict(_leaves(tree, ""))
+
+
+def _leaves(tree: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, node in sorted(tree.items()):
+        if isinstance(node, Mapping):
+            yield from _leaves(node, f"{before}{name}/")
+        else:
+            yield before + name, node
+
+
+def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree of dicts that `flat` was given."""
+    tree: dict[str, Any] = {}
+    for path, leaf in leaves.items():
+        *folders, name = path.split("/")
+        branch = tree
+        for folder in folders:
+            branch = branch.setdefault(folder, {})
+        branch[name] = leaf
+    return tree
+
+
+def part_of(name: str) -> str:
+    """Which of PARTS a parameter belongs to."""
+    if name.startswith("token_embedder/"):
+        return "embedding"
+    return "head" if name.startswith("decoder/logits_dense/") else name.partition("/")[0]
+
+
+def check(found: Mapping[str, Shape], architecture: Architecture, where: str) -> None:
+    """SourceError, naming them, where parameters are missing, too many, or of another shape."""
+    expected = shapes(architecture)
+    if missing := [name for name in expected if name not in found]:
+        raise SourceError(
+            f"{where} lacks {listed(missing)}: expected the {len(expected)} parameters of its architecture"
+        )
+    if unknown := [name for name in found if name not in expected]:
+        raise SourceError(f"{where} holds {listed(unknown)}, which its architecture does not have")
+    for name, shape in expected.items():
+        if tuple(found[name]) != shape:
+            raise SourceError(f"{where}: {name} is {shown(found[name])}, and its architecture wants {shown(shape)}")
+
+
+def shown(shape: Shape) -> str:
+    """A shape as one reads it: 512 x 64."""
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def listed(names: list[str]) -> str:
+    """The first few of some names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
