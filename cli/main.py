@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import augment, collection, data, demo, languages, lid, synthesize, tokenizer
+from cli import augment, collection, data, demo, finetune, languages, lid, synthesize, tokenizer
 from glotmill import __version__
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("template", context_settings=data.PASS_ON)(augment.template)
 app.command("translate", context_settings=data.PASS_ON)(augment.translate)
 app.command("synthesize", context_settings=data.PASS_ON)(synthesize.synthesize)
 app.command("build", context_settings=data.PASS_ON)(data.build)
+app.command("finetune")(finetune.finetune)
 app.command("languages")(languages.languages)
 app.add_typer(collection.app, name="collection")
 app.add_typer(lid.app, name="lid")

@@ -54,18 +54,28 @@ class Architecture:
         return dataclasses.asdict(self)
 
 
+DTYPES: Final = ("float32", "bfloat16")
+
+
 @dataclass(frozen=True)
 class Execution:
     """How a model is computed. It changes speed, memory and rounding, and no weight's name or shape on disk."""
 
-    dtype: Literal["float32", "bfloat16"] = "float32"  # of activations; weights, norms, softmax and loss are float32
+    dtype: str = "float32"  # or bfloat16: of activations; weights, norms, softmax and loss are float32
     dropout: float = 0.0
     scan: bool = False  # one layer compiled once, run in a loop: deep models compile in seconds
     remat: Literal["none", "minimal", "full"] = "none"  # minimal keeps the outputs of matmuls, full those of layers
 
     def __post_init__(self) -> None:
+        if self.dtype in ("float16", "fp16", "half"):
+            raise ConfigError(
+                f"execution.dtype is {self.dtype}: T5's activations outgrow its range, and mT5 turns to NaN; "
+                "use bfloat16, or float32"
+            )
+        if self.dtype not in DTYPES:
+            raise UnknownNameError("value of execution.dtype", self.dtype, DTYPES)
         if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout is {self.dropout}: expected 0 or more, and less than 1")
+            raise ConfigError(f"execution.dropout is {self.dropout}: expected 0 or more, and less than 1")
 
 
 _KERNELS: Final = ("query", "key", "value", "out", "wi", "wi_0", "wi_1", "wo")
@@ -116,6 +126,14 @@ SIZES: Final = {
     "large": _size(1024, 16, 64, 2816, 24),
     "xl": _size(2048, 32, 64, 5120, 24),
     "xxl": _size(4096, 64, 64, 10240, 24),
+}
+
+
+# What sets the families apart. t5 is T5 1.0; T5 1.1 is mT5 with another vocabulary.
+FAMILIES: Final[dict[str, dict[str, Any]]] = {
+    "mt5": {},
+    "umt5": {"bias_per_layer": True},
+    "t5": {"tied": True, "gated": False, "activation": "relu"},
 }
 
 

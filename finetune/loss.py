@@ -84,6 +84,31 @@ def cross_entropy(
     return _sums(config, pieces(hidden_BxTxD), kernel_DxV, pieces(targets_BxT), pieces(weights_BxT))
 
 
+class PositionLosses(NamedTuple):
+    """Of every position, float32 [B, T]; padding included."""
+
+    cross_entropy: Array
+    correct: Array  # 1 where the likeliest piece is the target
+
+
+def position_losses(hidden_BxTxD: Array, kernel_DxV: Array, targets_BxT: Array) -> PositionLosses:
+    """The plain cross entropy of each position, without smoothing and z-loss. Not meant for gradients."""
+    piece = positions_at_once(*targets_BxT.shape, kernel_DxV.shape[1])
+    starts = range(0, targets_BxT.shape[1], piece)
+
+    def one(start: int) -> PositionLosses:
+        here = slice(start, start + piece)
+        logits = jnp.matmul(
+            hidden_BxTxD[:, here], kernel_DxV.astype(hidden_BxTxD.dtype), preferred_element_type=jnp.float32
+        )
+        of_target = jnp.take_along_axis(logits, targets_BxT[:, here, None], axis=-1)[..., 0]
+        correct = (of_target >= logits.max(-1)).astype(jnp.float32)
+        return PositionLosses(jax.nn.logsumexp(logits, axis=-1) - of_target, correct)
+
+    found = [one(start) for start in starts]
+    return PositionLosses(*(jnp.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)))
+
+
 def positions_at_once(rows: int, length: int, vocabulary: int) -> int:
     """Positions of each row whose logits are laid out at a time, in about equal pieces."""
     count = -(-rows * length * vocabulary * 4 // _PIECE_BYTES)

@@ -126,6 +126,7 @@ def batch_sharding(mesh: Mesh, config: MeshConfig) -> NamedSharding:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
+    """The place of an array that every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -150,11 +151,12 @@ def on_mesh(local: np.ndarray, rows: int, sharding: NamedSharding) -> jax.Array:
 def describe(mesh: Mesh) -> dict[str, Any]:
     """What a run's manifest says of the mesh."""
     device = mesh.devices.flat[0]
-    return {"shape": dict(mesh.shape), "devices": mesh.devices.size, "kind": device.device_kind, **_processes()}
-
-
-def _processes() -> dict[str, int]:
-    return {"processes": jax.process_count()}
+    return {
+        "shape": dict(mesh.shape),
+        "devices": mesh.devices.size,
+        "kind": device.device_kind,
+        "processes": jax.process_count(),
+    }
 
 
 def _shown(sizes: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from finetune import lora
 from finetune.features import Batch
-from finetune.loss import LossConfig, LossSums, cross_entropy, token_weights
+from finetune.loss import LossConfig, LossSums, cross_entropy, position_losses, token_weights
 from finetune.model import EncoderDecoder
 from finetune.optimizer import Optimizer
 from finetune.schedule import Schedule
@@ -131,7 +131,6 @@ class RowLosses(NamedTuple):
 
 def evaluate(model: EncoderDecoder, params: Any, batch: Batch) -> RowLosses:
     """The loss of each row, without smoothing and z-loss, so that runs with different losses can be compared."""
-    plain = LossConfig(per="token", z=0.0)
 
     def run(module: EncoderDecoder) -> RowLosses:
         encoded = module.encode(batch.encoder_input_tokens, segments=batch.encoder_segment_ids)
@@ -141,14 +140,9 @@ def evaluate(model: EncoderDecoder, params: Any, batch: Batch) -> RowLosses:
             input_segments=batch.encoder_segment_ids,
             target_segments=batch.decoder_segment_ids,
         )
-        kernel = module.head_kernel()
-
-        def one(row: tuple[Array, Array, Array]) -> LossSums:
-            hidden_TxD, targets_T, weights_T = row
-            return cross_entropy(hidden_TxD[None], kernel, targets_T[None], weights_T[None], plain)
-
-        sums = jax.lax.map(one, (hidden, batch.decoder_target_tokens, batch.decoder_loss_weights))
-        return RowLosses(sums.cross_entropy, batch.decoder_loss_weights.sum(-1), sums.correct)
+        counts = (batch.decoder_loss_weights > 0).astype(jnp.float32)
+        losses = position_losses(hidden, module.head_kernel(), batch.decoder_target_tokens)
+        return RowLosses((losses.cross_entropy * counts).sum(-1), counts.sum(-1), (losses.correct * counts).sum(-1))
 
     rows: RowLosses = model.apply({"params": params}, method=run)
     return rows

@@ -32,6 +32,15 @@ class Progress:
         if self._stream is not None:
             print(text, file=self._stream, flush=True)
 
+    def status(self, share: float, text: str) -> None:
+        """How far a job is that tells it itself: a bar that is drawn anew on a terminal, a line elsewhere."""
+        if self._stream is None:
+            return
+        if self._terminal:
+            print(f"\r{_bar(share)} {text}\x1b[K", end="" if share < 1 else "\n", file=self._stream, flush=True)
+        else:
+            print(text, file=self._stream, flush=True)
+
     @contextlib.contextmanager
     def watch(self, beats: Callable[[], Iterable[tuple[int, int]]], total: int) -> Iterator[None]:
         """While the block runs, shows the sum of `beats`: (rows, weight) of each piece of work, out of `total`."""
@@ -67,10 +76,9 @@ class Progress:
         rows, done = now[0] - first[0], now[1] - first[1]
         share = now[1] / total if total else 1.0
         left = (total - now[1]) / (done / seconds) if done > 0 else None
-        text = f"{now[0]:,} rows · {rows / seconds if seconds else 0:,.0f} rows/s · {share:.0%} · {_left(left)}"
+        text = f"{now[0]:,} rows · {rows / seconds if seconds else 0:,.0f} rows/s · {share:.0%} · {time_left(left)}"
         if self._terminal:
-            filled = round(24 * min(share, 1.0))
-            print(f"\r{'━' * filled}{'╌' * (24 - filled)} {text}\x1b[K", end="", file=self._stream, flush=True)
+            print(f"\r{_bar(share)} {text}\x1b[K", end="", file=self._stream, flush=True)
         else:
             print(text, file=self._stream, flush=True)
 
@@ -83,7 +91,13 @@ def _sum(beats: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return rows, weight
 
 
-def _left(seconds: float | None) -> str:
+def _bar(share: float) -> str:
+    filled = round(24 * min(share, 1.0))
+    return "━" * filled + "╌" * (24 - filled)
+
+
+def time_left(seconds: float | None) -> str:
+    """Hours, minutes or seconds, in words."""
     if seconds is None:
         return "time left unknown"
     minutes, rest = divmod(round(seconds), 60)

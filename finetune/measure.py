@@ -1,0 +1,113 @@
+"""What a model is worth while it is trained: its loss by language, on examples that it is not trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jax
+import numpy as np
+
+from collection.languages import table
+from finetune.partitioning import rows_of_process
+from finetune.step import TrainState
+from finetune.trainer import Trainer
+from finetune.validation import ValidationData
+
+COLUMNS: Final = ("step", "language", "resources", "examples", "tokens", "loss", "accuracy", "exact_match", "chrf")
+
+
+@dataclass(frozen=True)
+class LanguageScore:
+    """Of one language. `loss` is the mean cross entropy of a target token, in nats; shares are from 0 to 1."""
+
+    language: str
+    resources: str  # Aya's class, high, mid or low; other where it is not among Aya's languages
+    examples: int
+    tokens: int
+    loss: float
+    accuracy: float  # of tokens, each after the right ones
+    exact_match: float | None = None  # of whole answers that were generated
+    chrf: float | None = None  # of them, 0 to 100
+
+    def row(self) -> tuple[Any, ...]:
+        """A line of validation.csv, after the step."""
+        scores = ("" if value is None else repr(value) for value in dataclasses.astuple(self)[4:])
+        return (self.language, self.resources, self.examples, self.tokens, *scores)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All languages at one step. Means over languages count each language once."""
+
+    step: int
+    scores: tuple[LanguageScore, ...]
+
+    @property
+    def loss(self) -> float:
+        return statistics.fmean(score.loss for score in self.scores)
+
+    def by_resources(self) -> dict[str, float]:
+        """The mean loss of the languages of each class."""
+        groups: dict[str, list[float]] = defaultdict(list)
+        for score in self.scores:
+            groups[score.resources].append(score.loss)
+        return {name: statistics.fmean(losses) for name, losses in sorted(groups.items())}
+
+    def mean(self, name: str) -> float | None:
+        """The mean over the languages that have this score."""
+        values = [value for score in self.scores if (value := getattr(score, name)) is not None]
+        return statistics.fmean(values) if values else None
+
+    def worst(self, count: int) -> Sequence[LanguageScore]:
+        """The languages of the highest loss."""
+        return sorted(self.scores, key=lambda score: -score.loss)[:count]
+
+    def with_answers(self, answers: Mapping[str, tuple[float, float]]) -> Measured:
+        """The same, with exact match and chrF of the languages that answers were generated for."""
+        scores = (
+            dataclasses.replace(score, exact_match=answers[score.language][0], chrf=answers[score.language][1])
+            if score.language in answers
+            else score
+            for score in self.scores
+        )
+        return Measured(self.step, tuple(scores))
+
+    def to_json(self) -> dict[str, Any]:
+        found = {
+            "step": self.step,
+            "loss": self.loss,
+            "by_resources": self.by_resources(),
+            "exact_match": self.mean("exact_match"),
+            "chrf": self.mean("chrf"),
+            "languages": {score.language: round(score.loss, 4) for score in self.scores},
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def losses(trainer: Trainer, state: TrainState, data: ValidationData) -> Measured | None:
+    """The loss of each language, the same on every process; None where there is nothing to measure."""
+    if not len(data):
+        return None
+    rows = trainer.config.data.validation.rows or trainer.config.data.rows
+    own = slice(*rows_of_process(rows, trainer.rows))
+    sums = np.zeros((len(data.languages), 4))
+    for batch in data.batches():
+        local = jax.tree.map(lambda array: array[own], batch.features)
+        found = trainer.evaluate(state, trainer.put(local, rows))
+        of_rows = np.stack([np.ones(rows), *map(np.asarray, found)], axis=1) * batch.weight[:, None]
+        np.add.at(sums, batch.language, of_rows)
+    scores = [
+        LanguageScore(code, _resources(code), int(count), int(tokens), loss / max(tokens, 1), correct / max(tokens, 1))
+        for code, (count, loss, tokens, correct) in zip(data.languages, sums.tolist(), strict=True)
+    ]
+    return Measured(int(state.step), tuple(scores))
+
+
+def _resources(code: str) -> str:
+    known = table().get(code)
+    return (known.resource if known else None) or "other"
