@@ -25,10 +25,14 @@ _TRUNCATED: Final = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_n
 
 
 class KeyValues(NamedTuple):
-    """Keys and values of one attention, [B, K, H, A] each."""
+    """Keys and values of one attention, [B, K, H, A] each, or, `by_head`, [B, H, K, A]."""
 
     key: Array
     value: Array
+
+    def by_head(self) -> KeyValues:
+        """As decoding wants them: one query after another reads what belongs to a head in one stretch."""
+        return KeyValues(jnp.swapaxes(self.key, 1, 2), jnp.swapaxes(self.value, 1, 2))
 
 
 def parameter(
@@ -118,19 +122,25 @@ class RelativePositions(nn.Module):
     config: Architecture
     causal: bool
 
-    @nn.compact
-    def __call__(self, queries: int, keys: int) -> Array:
+    def setup(self) -> None:
         config = self.config
-        table_HxR = parameter(
+        self.table_HxR = parameter(
             self,
             "rel_embedding",
             nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
             (config.heads, config.buckets),
             ("heads", "relpos_buckets"),
         )
+
+    def __call__(self, queries: int, keys: int) -> Array:
+        return along_diagonals(self.by_distance(queries, keys), queries)[None]
+
+    def by_distance(self, queries: int, keys: int) -> Array:
+        """[H, S]: the bias of each distance key - query there is, from that of the last query to the first key on."""
+        config = self.config
         distances = np.arange(queries + keys - 1) - (queries - 1)
         buckets = buckets_of(distances, causal=self.causal, buckets=config.buckets, max_distance=config.max_distance)
-        return along_diagonals(table_HxR @ np.eye(config.buckets, dtype=np.float32)[buckets].T, queries)[None]
+        return self.table_HxR @ np.eye(config.buckets, dtype=np.float32)[buckets].T
 
 
 def along_diagonals(values_HxS: Array, queries: int) -> Array:
@@ -179,6 +189,18 @@ class Attention(nn.Module):
         self, name: str, axes: tuple[str, str], features: int, initializer: nn.initializers.Initializer = _NORMAL
     ) -> Dense:
         return Dense(features, axes, initializer, self.run.dtype, self.lora.rank_of(name), self.lora.scale)
+
+    def look(self, x_Rx1xD: Array, seen: KeyValues, bias: Array) -> Array:
+        """[R, 1, D]: attention of one query a row, in decoding. `seen` is by head; each of its B rows serves R / B.
+
+        `bias` is added to scores of B x H x R / B x K.
+        """
+        rows, heads, _, width = seen.key.shape
+        query_BxHxGxA = jnp.swapaxes(self.query(x_Rx1xD).reshape(rows, -1, heads, width), 1, 2)
+        scores_BxHxGxK = jnp.einsum("bhga,bhka->bhgk", query_BxHxGxA, seen.key).astype(jnp.float32) + bias
+        weights_BxHxGxK = jax.nn.softmax(scores_BxHxGxK).astype(seen.value.dtype)
+        mixed_BxHxGxA = jnp.einsum("bhgk,bhka->bhga", weights_BxHxGxK, seen.value)
+        return self.out(jnp.swapaxes(mixed_BxHxGxA, 1, 2).reshape(-1, 1, self.config.joined))
 
     def _split(self, x_BxLxN: Array) -> Array:
         x_BxLxHxA = x_BxLxN.reshape(*x_BxLxN.shape[:-1], self.config.heads, self.config.head_width)

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -30,6 +30,13 @@ from finetune.layers import (
 Array = jax.Array
 LAYER_AXIS: Final = "layers"
 _ACTIVATION: Final = ("batch", "length", "activation_embed")
+
+
+class StepInputs(NamedTuple):
+    """What is the same at every step of decoding, for each layer of the decoder."""
+
+    cross: list[KeyValues]  # of the encoded input, by head
+    biases: list[Array]  # the bias by distance, [H, 2T - 1]
 
 
 class Embedder(nn.Module):
@@ -105,17 +112,17 @@ class DecoderLayer(nn.Module):
         return self.encoder_decoder_attention.key_values(encoded_BxLxD)
 
     def step(
-        self, x_Bx1xD: Array, cache: KeyValues, cross: KeyValues, bias: Array, cross_bias: Array, place: Array
+        self, x_Rx1xD: Array, cache: KeyValues, cross: KeyValues, bias: Array, cross_bias: Array, place: Array
     ) -> tuple[Array, KeyValues]:
-        """One position, at `place`: what comes out, and the cache of [B, T, H, A] with its key and value in."""
-        if self.config.bias_per_layer:
-            length = cache.key.shape[1]
-            row = jax.lax.dynamic_slice_in_dim(self.relpos_bias(length, length), place, 1, axis=2)
-            bias = bias + row
-        normed = self.pre_self_attention_layer_norm(x_Bx1xD)
-        new = self.self_attention.key_values(normed)
-        cache = jax.tree.map(lambda old, one: jax.lax.dynamic_update_slice_in_dim(old, one, place, axis=1), cache, new)
-        return self._after_norm(x_Bx1xD, normed, cache, cross, bias, cross_bias, True), cache
+        """One position, at `place`: what comes out, and the cache, R x H x T x A, with its key and value in."""
+        normed = self.pre_self_attention_layer_norm(x_Rx1xD)
+        new = self.self_attention.key_values(normed).by_head()
+        cache = jax.tree.map(lambda old, one: jax.lax.dynamic_update_slice_in_dim(old, one, place, axis=2), cache, new)
+        x_Rx1xD = x_Rx1xD + self.self_attention.look(normed, cache, bias)
+        x_Rx1xD = x_Rx1xD + self.encoder_decoder_attention.look(
+            self.pre_cross_attention_layer_norm(x_Rx1xD), cross, cross_bias
+        )
+        return x_Rx1xD + self.mlp(self.pre_mlp_layer_norm(x_Rx1xD), deterministic=True), cache
 
     def _after_norm(
         self,
@@ -221,21 +228,24 @@ class Decoder(nn.Module):
                 x_BxTxD, _ = layer(x_BxTxD, encoded_BxLxD, bias, cross_bias, deterministic)
         return self.drop(self.decoder_norm(x_BxTxD), deterministic=deterministic)
 
-    def cross_key_values(self, encoded_BxLxD: Array) -> list[KeyValues]:
-        return [layer.cross_key_values(encoded_BxLxD) for layer in self.layers]
+    def step_inputs(self, encoded_BxLxD: Array, length: int) -> StepInputs:
+        if self.config.bias_per_layer:
+            biases = [layer.relpos_bias.by_distance(length, length) for layer in self.layers]
+        else:
+            biases = [self.relpos_bias.by_distance(length, length)] * self.config.decoder_layers
+        return StepInputs([layer.cross_key_values(encoded_BxLxD).by_head() for layer in self.layers], biases)
 
     def step(
-        self, x_Bx1xD: Array, cache: list[KeyValues], cross: list[KeyValues], cross_bias: Array, place: Array
+        self, x_Rx1xD: Array, cache: list[KeyValues], fixed: StepInputs, cross_bias: Array, place: Array
     ) -> tuple[Array, list[KeyValues]]:
-        length = cache[0].key.shape[1]
-        bias = jnp.where(jnp.arange(length) <= place, 0.0, HIDDEN)[None, None, None]
-        if not self.config.bias_per_layer:
-            bias = bias + jax.lax.dynamic_slice_in_dim(self.relpos_bias(length, length), place, 1, axis=2)
+        length = cache[0].key.shape[2]
+        hidden = jnp.where(jnp.arange(length) <= place, 0.0, HIDDEN)
         filled = []
-        for layer, old, fixed in zip(self.layers, cache, cross, strict=True):
-            x_Bx1xD, new = layer.step(x_Bx1xD, old, fixed, bias, cross_bias, place)
+        for layer, old, cross, bias_HxS in zip(self.layers, cache, fixed.cross, fixed.biases, strict=True):
+            bias_HxT = jax.lax.dynamic_slice_in_dim(bias_HxS, length - 1 - place, length, axis=1) + hidden
+            x_Rx1xD, new = layer.step(x_Rx1xD, old, cross, bias_HxT[None, :, None], cross_bias, place)
             filled.append(new)
-        return self.decoder_norm(x_Bx1xD), filled
+        return self.decoder_norm(x_Rx1xD), filled
 
 
 class Head(nn.Module):
@@ -335,20 +345,20 @@ class EncoderDecoder(nn.Module):
         kernel: Array = self.decoder.logits_dense()
         return kernel
 
-    def cross_key_values(self, encoded_BxLxD: Array) -> list[KeyValues]:
-        """For `step`: of every layer the keys and values of the encoded input."""
-        return self.decoder.cross_key_values(encoded_BxLxD)
+    def step_inputs(self, encoded_BxLxD: Array, length: int) -> StepInputs:
+        """What `step` needs and what stays the same at every step, for targets of `length` at most."""
+        return self.decoder.step_inputs(encoded_BxLxD, length)
 
     def step(
-        self, ids_B: Array, cache: list[KeyValues], cross: list[KeyValues], cross_bias: Array, place: Array
+        self, ids_R: Array, cache: list[KeyValues], fixed: StepInputs, cross_bias: Array, place: Array
     ) -> tuple[Array, list[KeyValues]]:
-        """Logits [B, V] of the position after `ids_B`, which stand at `place`, and the cache with them in.
+        """Logits [R, V] of the position after `ids_R`, which stand at `place`, and the cache with them in.
 
-        `cross_bias` is 0 where the input holds an id, and HIDDEN elsewhere: [B, 1, 1, L].
+        Each of the B inputs may serve several rows, one after another, as beams do. `cross_bias` is 0 where the input
+        holds an id, and HIDDEN elsewhere: [B, 1, 1, L].
         """
-        embedded = self.token_embedder(ids_B[:, None])
-        hidden_Bx1xD, cache = self.decoder.step(embedded, cache, cross, cross_bias, place)
-        return self.head(self._scaled(hidden_Bx1xD))[:, 0], cache
+        hidden_Rx1xD, cache = self.decoder.step(self.token_embedder(ids_R[:, None]), cache, fixed, cross_bias, place)
+        return self.head(self._scaled(hidden_Rx1xD))[:, 0], cache
 
     def _scaled(self, hidden: Array) -> Array:
         return hidden * jnp.asarray(self.config.width**-0.5, hidden.dtype) if self.config.tied else hidden
@@ -361,5 +371,5 @@ def same_segment(queries: Array, keys: Array) -> Array:
 
 def empty_cache(config: Architecture, rows: int, length: int, dtype: Any = jnp.float32) -> list[KeyValues]:
     """The cache of `step` before its first position, for targets of `length` at most."""
-    shape = (rows, length, config.heads, config.head_width)
+    shape = (rows, config.heads, length, config.head_width)
     return [KeyValues(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in range(config.decoder_layers)]

@@ -15,16 +15,16 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from finetune import parameters
-from finetune.architecture import Architecture
-from finetune.tokenizer_copy import TokenizerId, check_tokenizer, copy_tokenizer, identify
+from finetune import lora, parameters
+from finetune.architecture import Architecture, LoraConfig
+from finetune.tokenizer_copy import TokenizerId, check_tokenizer, copy_tokenizer, find_model, identify
 from glotmill import config, files
 from glotmill.errors import ConfigError, OutputError, SourceError, explain_os_error
 from glotmill.version import VERSION
@@ -36,6 +36,7 @@ CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best.json"
 T5X_STATE: Final = "t5x_state.msgpack"
 FORMAT: Final = 1
+NO_LORA: Final = LoraConfig()
 Step = int | Literal["best", "last"] | None
 _HUGGING_FACE: Final = "config.json"
 _FINISHED: Final = ("_METADATA", "manifest.ocdbt")
@@ -51,6 +52,7 @@ class About:
     architecture: Architecture
     tokenizer: TokenizerId | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    lora: LoraConfig = NO_LORA  # of a run that trains additions: they lie beside the kernels
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -58,6 +60,7 @@ class About:
             "glotmill": VERSION,
             "architecture": self.architecture.to_json(),
             "tokenizer": dataclasses.asdict(self.tokenizer) if self.tokenizer else None,
+            "lora": dataclasses.asdict(self.lora) if self.lora.rank else None,
             "provenance": dict(self.provenance),
         }
 
@@ -108,7 +111,11 @@ def save(
 
 
 def write_about(
-    folder: Path, architecture: Architecture, tokenizer: Path | None, provenance: Mapping[str, Any] | None = None
+    folder: Path,
+    architecture: Architecture,
+    tokenizer: Path | None,
+    provenance: Mapping[str, Any] | None = None,
+    additions: LoraConfig = NO_LORA,
 ) -> About:
     """Writes glotmill_model.json and tokenizer/ of a model folder, or of a run; SourceError where they do not fit."""
     identity = None
@@ -116,7 +123,7 @@ def write_about(
         identity = identify(tokenizer)
         check_tokenizer(identity, architecture, str(tokenizer))
         copy_tokenizer(tokenizer, folder / TOKENIZER)
-    about = About(architecture, identity, provenance or {})
+    about = About(architecture, identity, provenance or {}, additions)
     files.write_text(folder / ABOUT, json.dumps(about.to_json(), ensure_ascii=False, indent=2) + "\n")
     return about
 
@@ -160,7 +167,7 @@ def load(path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None =
             )
     elif about.tokenizer:
         raise SourceError(f"{path} lacks its tokenizer: expected the folder {TOKENIZER}/ in it")
-    params = _read_params(folder, about.architecture, shardings)
+    params = _read_params(folder, about, shardings)
     return Model(about.architecture, params, tokenizer, chosen, about)
 
 
@@ -180,9 +187,29 @@ def read_about(path: Path) -> About | None:
             )
         architecture = config.build(Architecture, values["architecture"])
         identity = values.get("tokenizer")
-        return About(architecture, TokenizerId(**identity) if identity else None, values.get("provenance") or {})
+        additions = config.build(LoraConfig, values.get("lora") or {})
+        known = TokenizerId(**identity) if identity else None
+        return About(architecture, known, values.get("provenance") or {}, additions)
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise SourceError(f"{path / ABOUT} cannot be read: {' '.join(str(error).split())}") from error
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is known of a checkpoint without a look at its weights."""
+
+    architecture: Architecture
+    tokenizer: Path | None
+
+
+def describe(path: Path) -> Described:
+    """Of whatever `load` takes; SourceError where it is none."""
+    about = read_about(path)
+    if about is not None:
+        return Described(about.architecture, path / TOKENIZER if (path / TOKENIZER).is_dir() else None)
+    from finetune import hugging_face
+
+    return Described(hugging_face.architecture_of(path), path if find_model(path) else None)
 
 
 def _hint(path: Path) -> str:
@@ -241,9 +268,9 @@ def _write_params(folder: Path, params: Mapping[str, Any]) -> None:
         checkpointer.save(folder.absolute(), params)
 
 
-def _read_params(folder: Path, architecture: Architecture, shardings: Mapping[str, Any] | None) -> dict[str, Any]:
+def _read_params(folder: Path, about: About, shardings: Mapping[str, Any] | None) -> dict[str, Any]:
     import jax
-    import orbax.checkpoint as orbax  # type: ignore[import-untyped]
+    import orbax.checkpoint as orbax
 
     damaged = f"the weights in {folder} are damaged or half-written"
     try:
@@ -252,22 +279,32 @@ def _read_params(folder: Path, architecture: Architecture, shardings: Mapping[st
             found = {name: tuple(leaf.shape) for name, leaf in parameters.flat(metadata).items()}
     except Exception as error:
         raise SourceError(f"{damaged}: {_first_line(error)}") from error
-    parameters.check(found, architecture, str(folder))
+    parameters.check(
+        {name: shape for name, shape in found.items() if not _is_addition(name)}, about.architecture, str(folder)
+    )
 
     def wanted(sharding: Any) -> Any:
         if sharding is None:
             return orbax.RestoreArgs(restore_type=np.ndarray, dtype=np.float32)
         return orbax.ArrayRestoreArgs(sharding=sharding, dtype=np.float32)
 
-    tree = parameters.nested(dict.fromkeys(found))
-    is_leaf: Callable[[Any], bool] = lambda node: node is None  # noqa: E731
-    arguments = jax.tree.map(wanted, shardings or tree, is_leaf=is_leaf)
+    # Additions are small: they need no place of their own before they are added in.
+    places = parameters.flat(shardings) if shardings else {}
+    arguments = parameters.nested({name: wanted(places.get(name)) for name in found})
     try:
         with orbax.PyTreeCheckpointer() as checkpointer:
             params: dict[str, Any] = checkpointer.restore(folder.absolute(), restore_args=arguments)
     except Exception as error:
         raise SourceError(f"{damaged}: {_first_line(error)}") from error
+    if about.lora.rank:
+        params = lora.added_in(params, about.lora.scale)
+        if shardings:
+            params = jax.device_put(params, dict(shardings))
     return params
+
+
+def _is_addition(name: str) -> bool:
+    return name.rpartition("/")[2] in (lora.DOWN, lora.UP)
 
 
 def _first_line(error: BaseException) -> str:
