@@ -54,7 +54,9 @@ class Corpus:
             stores[source.label] = opened[source.path]
             _check_rows(source, stores[source.label])
         shared_tokenizer(iter(stores.items()), vocabulary.sha256)
-        return cls(config, vocabulary, stores, dict(_indexes(config, vocabulary, stores)))
+        corpus = cls(config, vocabulary, stores, dict(_indexes(config, vocabulary, stores)))
+        corpus.mixture  # noqa: B018 - what is wrong with it is told now
+        return corpus
 
     @cached_property
     def rendering(self) -> Rendering:
@@ -106,12 +108,8 @@ def _check_rows(source: SourceConfig, store: ExampleStore) -> None:
     there = {kind.source for kind in store.kinds}
     for name in source.of:
         if name not in there:
-            raise UnknownNameError(
-                f"source of data.sources {source.label!r}, key `of`",
-                name,
-                there,
-                f"there are {', '.join(sorted(there)[:9])}",
-            )
+            advice = f"see `of` of data.sources {source.label!r}; there are {', '.join(sorted(there)[:9])}"
+            raise UnknownNameError("source", name, there, advice)
 
 
 def _indexes(

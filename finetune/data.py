@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -130,17 +131,21 @@ class TrainingData:
 
     def expected(self, steps: int) -> DataReport:
         """What so many steps will be made of, judged by the first block."""
-        block = self.blocks.plan(0)
+        block = self._first
         tally = Tally()
         tally.add(self.corpus, block, 0, block.rows)
         wanted = steps * self.corpus.config.rows / max(block.rows, 1)
         drawn = np.round(self.corpus.mixture.shares * len(block.turn) * wanted).astype(np.int64)
         return DataReport.of(self.corpus, tally.times(wanted), passes(self.corpus.mixture, drawn))
 
+    @cached_property
+    def _first(self) -> Block:
+        return self.blocks.plan(0)
+
     def notes(self, steps: int) -> list[str]:
         """Sentences on what a user would want to know before so many steps are run."""
         expected = self.expected(steps)
-        longest = self.blocks.plan(0).lengths
+        longest = self._first.lengths
         return [
             *self.corpus.notes(),
             *length_notes(self.corpus.config, expected, int(longest.inputs.max()), int(longest.targets.max())),

@@ -15,7 +15,7 @@ from finetune.corpus import Corpus
 from finetune.data_config import DataConfig
 from finetune.mixture import Mixture
 
-_NUMBERS: Final = ("rows", "examples", "inputs", "targets")
+_NUMBERS: Final = ("rows", "examples", "inputs", "targets", "fuller")
 
 
 @dataclass
@@ -26,16 +26,26 @@ class Tally:
     examples: int = 0
     inputs: int = 0  # ids
     targets: int = 0  # ids
+    fuller: float = 0.0  # rows, each as the share of its fuller side that is taken
     inputs_cut: Counter[str] = field(default_factory=Counter)
     targets_cut: Counter[str] = field(default_factory=Counter)
 
     def add(self, corpus: Corpus, block: Block, first: int, end: int) -> None:
         """Counts the rows `first` to `end` of a block."""
-        here = slice(block.row_starts[first], block.row_starts[end])
+        here = slice(int(block.row_starts[first]), int(block.row_starts[end]))
         self.rows += end - first
-        self.examples += here.stop - here.start
+        self.examples += int(here.stop - here.start)
         self.inputs += int(block.lengths.inputs[here].sum())
         self.targets += int(block.lengths.targets[here].sum())
+        row = np.repeat(np.arange(end - first), np.diff(block.row_starts[first : end + 1]))
+        sides = [
+            np.bincount(row, lengths[here], end - first) / most
+            for lengths, most in (
+                (block.lengths.inputs, corpus.config.inputs),
+                (block.lengths.targets, corpus.config.targets),
+            )
+        ]
+        self.fuller += float(np.maximum(*sides).sum())
         groups = block.group[here]
         for cut, counts in ((block.lengths.inputs_cut, self.inputs_cut), (block.lengths.targets_cut, self.targets_cut)):
             for group, count in zip(*np.unique(groups[cut[here]], return_counts=True), strict=True):
@@ -43,7 +53,7 @@ class Tally:
 
     def times(self, factor: float) -> Tally:
         """The counts of so many times as much."""
-        numbers = {name: round(getattr(self, name) * factor) for name in _NUMBERS}
+        numbers = {name: type(getattr(self, name))(getattr(self, name) * factor) for name in _NUMBERS}
         cuts = {
             name: Counter({code: round(count * factor) for code, count in getattr(self, name).items()})
             for name in ("inputs_cut", "targets_cut")
@@ -90,12 +100,14 @@ def passes(mixture: Mixture, drawn: npt.NDArray[np.int64]) -> tuple[Passes, ...]
 
 @dataclass(frozen=True)
 class DataReport:
-    """`input_fill` and `target_fill` are shares of the rows' ids that are not padding."""
+    """`input_fill` and `target_fill` are shares of the rows' ids that are not padding; `fill` is that of each row's
+    fuller side, in the mean."""
 
     rows: int
     examples: int
     input_fill: float
     target_fill: float
+    fill: float
     inputs_cut: Mapping[str, int]
     targets_cut: Mapping[str, int]
     passes: tuple[Passes, ...]
@@ -108,6 +120,7 @@ class DataReport:
             tally.examples,
             tally.inputs / (rows * corpus.config.inputs),
             tally.targets / (rows * corpus.config.targets),
+            tally.fuller / rows,
             dict(sorted(tally.inputs_cut.items())),
             dict(sorted(tally.targets_cut.items())),
             seen,

@@ -112,7 +112,7 @@ def _shares(source: SourceConfig, sizes: Mapping[GroupName, int], languages: Seq
     known = {name.dataset for name in sizes}
     for dataset in source.datasets:
         if dataset not in known:
-            raise UnknownNameError(f"data set of data.sources {source.label!r}", dataset, known)
+            raise UnknownNameError("data set", dataset, known, f"see datasets of data.sources {source.label!r}")
     if not by_dataset:
         what = f"in {', '.join(languages)}" if languages and sizes else "for training"
         raise ConfigError(f"data.sources {source.label!r} has no examples {what}: leave it out")

@@ -6,7 +6,7 @@ or Grain change theirs. Grain's `index_shuffle` does one index a call; here thou
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import xxhash
 
 Numbers = npt.NDArray[np.uint64]
 _ROUNDS: Final = 8
+_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 def key_of(*parts: object) -> int:
@@ -21,15 +22,17 @@ def key_of(*parts: object) -> int:
     return xxhash.xxh3_64_intdigest("\x1f".join(map(str, parts)).encode())
 
 
-def mix(numbers: npt.ArrayLike) -> Numbers:
-    """64 well mixed bits of each number: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
-    x: Any = np.asarray(numbers, np.uint64)
-    with np.errstate(over="ignore"):
-        x = x + np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        x = x ^ (x >> np.uint64(31))
-    return np.asarray(x, np.uint64)
+def mix(numbers: Numbers) -> Numbers:
+    """64 well mixed bits of each number of an array: a step of SplitMix64 (Steele, Lea and Flood 2014)."""
+    x = numbers + _GAMMA
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)), np.uint64)
+
+
+def chances(count: int, key: int) -> Numbers:
+    """So many random numbers of 64 bits: SplitMix64 from the state `key`."""
+    return mix(np.arange(count, dtype=np.uint64) * _GAMMA + np.uint64(key))
 
 
 def permuted(positions: npt.ArrayLike, sizes: npt.ArrayLike, keys: npt.ArrayLike) -> npt.NDArray[np.int64]:

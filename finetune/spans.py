@@ -11,6 +11,7 @@ unmasked.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from finetune.conversation import Lengths, Pair
 from finetune.data_config import SpansConfig
-from finetune.shuffle import mix
+from finetune.shuffle import chances
 from finetune.vocabulary import Vocabulary
 from glotmill.errors import ConfigError
 
@@ -76,30 +77,48 @@ def piece_bounds(lengths: npt.ArrayLike, numbers: npt.ArrayLike, most: int) -> t
 
 
 def corrupt(ids: npt.NDArray[Any], key: int, config: SpansConfig, vocabulary: Vocabulary) -> Pair:
-    """The pair of a text of 2 ids or more; which spans are masked is a function of the key."""
-    noise, spans = (int(number) for number in masked(len(ids), config))
-    kept = _segments(len(ids) - noise, spans, key)
-    hidden = _segments(noise, spans, key + 1)
-    ends = np.cumsum(np.stack([kept, hidden], axis=1).reshape(-1))  # of a kept stretch, of a hidden one, and so on
-    kind = np.zeros(len(ids), np.int64)
-    kind[ends[:-1]] = 1
-    is_hidden = np.cumsum(kind) % 2 == 1
-    sentinels = np.asarray(vocabulary.sentinels[:spans], np.int32)
+    """The pair of a text of 2 ids or more; which spans are masked is a function of the key, a number of 64 bits."""
+    noise, spans = _counts(len(ids), config)
+    chance = chances(len(ids), key)
+    kept = _ends(chance[noise:], spans)
+    hidden = _ends(chance[:noise], spans)
+    # Kept and hidden stretches take turns: the id after the n-th kept stretch begins the n-th span, and so on.
+    changes = np.zeros(len(ids) + 1, np.int8)
+    changes[kept[1:] + hidden[:-1]] = 1
+    changes[kept[1:] + hidden[1:]] = -1
+    is_hidden = np.cumsum(changes[:-1], dtype=np.int8).view(bool)
+    sentinels = vocabulary.sentinels[:spans]
     return Pair(
-        _with_sentinels(ids[~is_hidden], np.cumsum(kept), sentinels, vocabulary.eos),
-        _with_sentinels(ids[is_hidden], np.cumsum(hidden) - hidden, sentinels, vocabulary.eos),
+        _with_sentinels(ids[~is_hidden], kept[1:], sentinels, vocabulary.eos),
+        _with_sentinels(ids[is_hidden], hidden[:-1], sentinels, vocabulary.eos),
     )
 
 
-def _segments(total: int, count: int, key: int) -> npt.NDArray[np.int64]:
-    """`count` random lengths of at least one that add up to `total`: each way to cut is as likely as another."""
-    chance = mix(np.arange(total - 1, dtype=np.uint64) ^ mix(np.array([key & (1 << 64) - 1], np.uint64)))
-    cuts = np.sort(np.argsort(chance, kind="stable")[: count - 1]) + 1
-    return np.diff(np.concatenate([[0], cuts, [total]])).astype(np.int64)
+@functools.lru_cache(maxsize=8192)
+def _counts(length: int, config: SpansConfig) -> tuple[int, int]:
+    noise, spans = masked(length, config)
+    return int(noise), int(spans)
+
+
+def _ends(chance: npt.NDArray[np.uint64], count: int) -> npt.NDArray[np.int64]:
+    """[count + 1]: 0, and the ends of `count` random stretches that make up the whole, none of them empty.
+
+    Each way to cut is as likely as another: the cuts stand where the chances are smallest.
+    """
+    out = np.zeros(count + 1, np.int64)
+    out[1:-1] = np.sort(np.argsort(chance[1:])[: count - 1]) + 1
+    out[-1] = len(chance)
+    return out
 
 
 def _with_sentinels(
-    ids: npt.NDArray[Any], places: Sequence[int] | npt.NDArray[np.int64], sentinels: npt.NDArray[np.int32], eos: int
+    ids: npt.NDArray[Any], places: npt.NDArray[np.int64], sentinels: Sequence[int], eos: int
 ) -> npt.NDArray[np.int32]:
-    out = np.insert(ids.astype(np.int32), places, sentinels)
-    return np.append(out, np.int32(eos))
+    """The ids with a sentinel before each of the places, and eos."""
+    out = np.empty(len(ids) + len(sentinels) + 1, np.int32)
+    is_id = np.ones(len(out), bool)
+    marks = places + np.arange(len(sentinels))
+    is_id[marks] = is_id[-1] = False
+    out[marks], out[-1] = sentinels, eos
+    out[is_id] = ids
+    return out
