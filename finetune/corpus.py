@@ -19,7 +19,7 @@ from finetune.shuffle import key_of
 from finetune.spans import longest
 from finetune.vocabulary import Vocabulary
 from glotmill.errors import ConfigError, UnknownNameError
-from glotmill.paths import as_path
+from glotmill.paths import as_path, is_remote
 from glotmill.progress import Progress
 
 # Part of the fingerprint: raised when the same configuration comes to give other examples.
@@ -45,6 +45,8 @@ class Corpus:
         """
         if not config.sources:
             raise ConfigError("data.sources is empty: expected at least one [[data.sources]] with a path")
+        if is_remote(config.cache):
+            raise ConfigError(f"data.cache is {config.cache}: expected a folder of this machine, which can be mapped")
         cache = Path(config.cache) if config.cache else None
         opened: dict[str, ExampleStore] = {}
         stores: dict[str, ExampleStore] = {}

@@ -19,10 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from finetune.conversation import ASSISTANT
-from finetune.example_store import ExampleStore, Kind
+from finetune.example_store import ExampleStore, taking_turns
 from finetune.shuffle import key_of, mix
 from finetune.spans import SHORTEST, pieces
+from finetune.store_layout import Kind
 from glotmill import files
+from glotmill.errors import OutputError, explain_os_error
 
 FORMAT: Final = 1
 POINTER: Final = np.dtype([("turn", "<i8"), ("piece", "<i4")])
@@ -73,13 +75,31 @@ class ExampleIndex:
     def open(cls, store: ExampleStore, selection: Selection) -> ExampleIndex:
         """The index of a store, kept beside it and made where it is not there yet."""
         name = f"index-{key_of(FORMAT, json.dumps(dataclasses.asdict(selection), sort_keys=True)):016x}"
-        path, about = store.folder / f"{name}.bin", store.folder / f"{name}.json"
-        if not about.exists():
-            with files.appearing(path) as temporary:
-                groups, left_out = _make(temporary, store, selection)
-            files.write_text(about, json.dumps({"groups": groups, "left_out": left_out}, ensure_ascii=False))
-        values = json.loads(about.read_text("utf-8"))
-        return cls(path, tuple(Group(*group) for group in values["groups"]), values["left_out"])
+        path = store.folder / f"{name}.bin"
+        try:
+            with taking_turns(path):
+                return cls._read(path) or cls._write(path, store, selection)
+        except OSError as error:
+            raise OutputError(explain_os_error(error, f"cannot write the index of the examples to {path}")) from error
+
+    @classmethod
+    def _read(cls, path: Path) -> ExampleIndex | None:
+        """The index at a path; None where there is none, or not a whole one."""
+        try:
+            values = json.loads(path.with_suffix(".json").read_text("utf-8"))
+            found = cls(path, tuple(Group(*group) for group in values["groups"]), values["left_out"])
+            whole = path.stat().st_size == sum(group.size for group in found.groups) * POINTER.itemsize
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return found if whole else None
+
+    @classmethod
+    def _write(cls, path: Path, store: ExampleStore, selection: Selection) -> ExampleIndex:
+        with files.appearing(path) as temporary:
+            groups, left_out = _make(temporary, store, selection)
+        values = {"groups": groups, "left_out": left_out}
+        files.write_text(path.with_suffix(".json"), json.dumps(values, ensure_ascii=False))
+        return cls(path, tuple(groups), left_out)
 
 
 def _make(path: Path, store: ExampleStore, selection: Selection) -> tuple[list[Group], dict[str, int]]:

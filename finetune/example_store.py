@@ -14,14 +14,15 @@ A store is made once for each folder of shards, and known by the identity in tha
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +31,8 @@ import pyarrow.parquet as pq
 
 from collection import tokens
 from collection.manifest import Manifest
-from collection.record import ROLES
 from collection.store import batches, parts
+from finetune.store_layout import ARRAYS, ID_BYTES, Kind, Layout, dtype_of
 from glotmill import files
 from glotmill.errors import ConfigError, OutputError, SourceError, explain_os_error
 from glotmill.paths import is_remote, readable
@@ -39,27 +40,6 @@ from glotmill.progress import Progress
 
 FORMAT: Final = 1
 _ABOUT: Final = "about.json"
-_DTYPES: Final = {
-    "ids": "",  # by the size of the vocabulary
-    "turn_starts": "<i8",
-    "turn_roles": "u1",
-    "turn_rows": "<i8",
-    "row_turns": "<i8",
-    "row_kinds": "<u4",
-    "row_ids": "u1",
-}
-_KIND_COLUMNS: Final = ("source", "dataset", "language", "task", "split")
-_ID_BYTES: Final = 16
-
-
-class Kind(NamedTuple):
-    """What rows have in common."""
-
-    source: str
-    dataset: str
-    language: str
-    task: str
-    split: str
 
 
 @dataclass(frozen=True)
@@ -107,10 +87,10 @@ class ExampleStore:
 
     @cached_property
     def row_ids(self) -> npt.NDArray[np.uint8]:
-        return self._array("row_ids").reshape(-1, _ID_BYTES)
+        return self._array("row_ids").reshape(-1, ID_BYTES)
 
     def _array(self, name: str) -> npt.NDArray[Any]:
-        dtype = np.dtype(_DTYPES[name] or id_dtype(self.vocabulary))
+        dtype = dtype_of(name, self.vocabulary)
         if not self.sizes[name]:
             return np.empty(0, dtype)
         # As a plain array: every slice of a np.memmap is one again, which takes longer than the reading.
@@ -148,7 +128,9 @@ class ExampleStore:
             )
         folder = _home(shards, cache) / f"{shards.name}-{_identity(manifest)[:12]}"
         try:
-            return cls._read(folder, manifest) or cls._make(folder, shards, manifest, progress or Progress.silent())
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with taking_turns(folder):
+                return cls._read(folder, manifest) or cls._make(folder, shards, manifest, progress or Progress.silent())
         except OSError as error:
             raise OutputError(
                 f"{explain_os_error(error, f'cannot write the memory-mapped examples to {folder}')}; "
@@ -171,25 +153,24 @@ class ExampleStore:
             fits = (
                 about["format"] == FORMAT and store.identity == _identity(manifest) and store.rows == manifest.rows_out
             )
-            whole = all((folder / f"{name}.bin").stat().st_size == store._bytes(name) for name in _DTYPES)
+            whole = all((folder / f"{name}.bin").stat().st_size == store._bytes(name) for name in ARRAYS)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         return store if fits and whole else None
 
     def _bytes(self, name: str) -> int:
-        return self.sizes[name] * np.dtype(_DTYPES[name] or id_dtype(self.vocabulary)).itemsize
+        return self.sizes[name] * dtype_of(name, self.vocabulary).itemsize
 
     @classmethod
     def _make(cls, folder: Path, shards: Path, manifest: Manifest, progress: Progress) -> ExampleStore:
         """Lays the shards flat beside the store's place, and moves them there whole."""
         progress.note(f"laying out {manifest.rows_out:,} rows of {shards} in {folder}; this is done once")
-        folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.tmp")
         temporary.mkdir()
         try:
             with contextlib.ExitStack() as stack:
-                layout = _Layout(
-                    {name: stack.enter_context(open(temporary / f"{name}.bin", "wb")) for name in _DTYPES},
+                layout = Layout(
+                    {name: stack.enter_context(open(temporary / f"{name}.bin", "wb")) for name in ARRAYS},
                     manifest.config["vocabulary"],
                 )
                 with progress.watch(lambda: iter([(layout.rows, layout.rows)]), manifest.rows_out):
@@ -210,17 +191,15 @@ class ExampleStore:
                 "sizes": layout.sizes,
             }
             files.write_text(temporary / _ABOUT, json.dumps(about, ensure_ascii=False))
-            store = _move(temporary, folder, lambda: cls._read(folder, manifest))
+            shutil.rmtree(folder, ignore_errors=True)  # what stands there does not fit
+            with contextlib.suppress(OSError):  # a file system without locks, and another process was faster
+                temporary.rename(folder)
+            store = cls._read(folder, manifest)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         if store is None:
             raise OutputError(f"{folder} changed while it was made: run the same command again")
         return store
-
-
-def id_dtype(vocabulary: int) -> str:
-    """The smallest kind of number that holds every id."""
-    return "<u2" if vocabulary <= 1 << 16 else "<u4"
 
 
 def _home(shards: Path, cache: Path | None) -> Path:
@@ -251,102 +230,13 @@ def _columns(path: Path) -> list[str]:
     return [*needed, *(name for name in ("dataset", "task") if name in found)]
 
 
-def _move(temporary: Path, folder: Path, read: Any) -> ExampleStore | None:
-    """Puts a finished store in its place; where another process was faster, its store is as good."""
-    with contextlib.suppress(OSError):
-        temporary.rename(folder)
-    store: ExampleStore | None = read()
-    if store is None:  # what stands there does not fit
-        shutil.rmtree(folder, ignore_errors=True)
+@contextlib.contextmanager
+def taking_turns(path: Path) -> Iterator[None]:
+    """One process at a time; the others wait, and find what the first one made. Where files have no locks, all work."""
+    with open(path.with_name(f".{path.name}.lock"), "w") as handle:
         with contextlib.suppress(OSError):
-            temporary.rename(folder)
-        store = read()
-    return store
-
-
-class _Layout:
-    """Appends batches to the arrays of a store."""
-
-    def __init__(self, out: Mapping[str, BinaryIO], vocabulary: int) -> None:
-        self._out, self._vocabulary = out, vocabulary
-        self.rows = self.turns = self.tokens = 0
-        self.kinds: dict[Kind, int] = {}
-        for name in ("turn_starts", "row_turns"):
-            self._write(name, np.zeros(1))
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {
-            "ids": self.tokens,
-            "turn_starts": self.turns + 1,
-            "turn_roles": self.turns,
-            "turn_rows": self.turns,
-            "row_turns": self.rows + 1,
-            "row_kinds": self.rows,
-            "row_ids": self.rows * _ID_BYTES,
-        }
-
-    def add(self, batch: pa.RecordBatch, path: Path) -> None:
-        turns_of_row = batch.column("tokens").value_lengths().to_numpy(zero_copy_only=False)
-        turns = batch.column("tokens").flatten()
-        roles = batch.column("roles")
-        if not np.array_equal(turns_of_row, roles.value_lengths().to_numpy(zero_copy_only=False)):
-            raise SourceError(f"{path}: a row has not as many roles as turns: the shard is damaged")
-        ids = turns.flatten().to_numpy()
-        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self._vocabulary:
-            raise SourceError(
-                f"{path}: an id is not among the {self._vocabulary} of the tokenizer: the shard is damaged"
-            )
-        lengths = turns.value_lengths().to_numpy(zero_copy_only=False)
-        self._write("ids", ids)
-        self._write("turn_starts", self.tokens + np.cumsum(lengths, dtype=np.int64))
-        self._write("turn_roles", _codes(roles.flatten(), ROLES, path))
-        self._write("turn_rows", self.rows + np.repeat(np.arange(batch.num_rows), turns_of_row))
-        self._write("row_turns", self.turns + np.cumsum(turns_of_row, dtype=np.int64))
-        self._write("row_kinds", self._kinds(batch))
-        self._write("row_ids", _id_bytes(batch.column("id").to_pylist(), path))
-        self.rows, self.turns, self.tokens = self.rows + batch.num_rows, self.turns + len(turns), self.tokens + ids.size
-
-    def _write(self, name: str, values: npt.NDArray[Any]) -> None:
-        self._out[name].write(values.astype(_DTYPES[name] or id_dtype(self._vocabulary), copy=False).tobytes())
-
-    def _kinds(self, batch: pa.RecordBatch) -> npt.NDArray[np.uint32]:
-        """The number of each row's kind; new kinds are added to the table."""
-        names = [name for name in _KIND_COLUMNS if name in batch.schema.names]
-        columns = [batch.column(name).dictionary_encode() for name in names]
-        codes = np.stack([column.indices.to_numpy() for column in columns], axis=1)
-        found, inverse = np.unique(codes, axis=0, return_inverse=True)
-        table = np.empty(len(found), np.uint32)
-        for index, code in enumerate(found):
-            values = {
-                name: column.dictionary[int(number)].as_py()
-                for name, column, number in zip(names, columns, code, strict=True)
-            }
-            kind = Kind(*(values.get(name) or "" for name in _KIND_COLUMNS))
-            table[index] = self.kinds.setdefault(kind, len(self.kinds))
-        return table[inverse.reshape(-1)]
-
-
-def _codes(column: pa.Array, names: Sequence[str], path: Path) -> npt.NDArray[np.uint8]:
-    """The number of each value in `names`."""
-    encoded = column.dictionary_encode()
-    values = encoded.dictionary.to_pylist()
-    strange = [value for value in values if value not in names]
-    if strange:
-        raise SourceError(f"{path}: a turn has the role {strange[0]!r}; expected {', '.join(names)}")
-    table = np.array([names.index(value) for value in values], np.uint8)
-    codes: npt.NDArray[np.uint8] = table[encoded.indices.to_numpy()]
-    return codes
-
-
-def _id_bytes(ids: Sequence[str], path: Path) -> npt.NDArray[np.uint8]:
-    try:
-        found = bytes.fromhex("".join(ids))
-    except ValueError:
-        found = b""
-    if len(found) != len(ids) * _ID_BYTES:
-        raise SourceError(f"{path}: an id is not 32 hex digits: the shard is damaged")
-    return np.frombuffer(found, np.uint8)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def shared_tokenizer(stores: Iterator[tuple[str, ExampleStore]], sha256: str) -> None:

@@ -17,8 +17,8 @@ def shards(tmp_path):
 
     def write(name, rows, *, vocabulary=1000, sha256="tokenizer", identity="", parts=2, columns=("dataset", "task")):
         folder, tally = tmp_path / name, Tally()
-        extra = [pa.field(column, pa.string()) for column in columns if column not in tokens.SCHEMA.names]
-        schema = pa.schema([*tokens.SCHEMA, *extra])
+        base = [field for field in tokens.SCHEMA if field.name not in ("dataset", "task")]
+        schema = pa.schema([*base, *(pa.field(column, pa.string()) for column in columns)])
         lines = []
         for number, row in enumerate(rows):
             line = {
@@ -70,3 +70,35 @@ def plain():
         ]
 
     return rows
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A model as small as they come, with what tests need to feed it."""
+    from types import SimpleNamespace
+
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    from flax.linen import meta
+
+    from finetune.architecture import Architecture, Execution
+    from finetune.conversation import Pair
+    from finetune.model import EncoderDecoder
+
+    shape = Architecture(
+        vocabulary=128, width=16, heads=2, head_width=8, feed_forward=32, encoder_layers=2, decoder_layers=2
+    )
+
+    def model(architecture=shape, **run):
+        return EncoderDecoder(architecture, Execution(**run))
+
+    def params(module, seed=0):
+        ids = jnp.ones((1, 4), jnp.int32)
+        return meta.unbox(jax.jit(module.init)(jax.random.key(seed), ids, ids)["params"])
+
+    def pairs(*lengths, seed=0):
+        chance = np.random.default_rng(seed)
+        return [Pair(*(chance.integers(3, 128, size).astype(np.int32) for size in both)) for both in lengths]
+
+    return SimpleNamespace(shape=shape, model=model, params=params, pairs=pairs)

@@ -1,12 +1,14 @@
 """Token shards laid flat: every turn of every row, made once, and made again when the shards are others."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow.parquet as pq
 import pytest
 
 from collection.store import parts
-from finetune.example_store import ExampleStore, Kind, shared_tokenizer
+from finetune.example_store import ExampleStore, shared_tokenizer
+from finetune.store_layout import Kind
 from glotmill.errors import ConfigError, OutputError, SourceError
 
 ROWS = [
@@ -19,6 +21,10 @@ ROWS = [
     },
     *({"turns": [("user", [number, 10]), ("assistant", [number] * 3)], "source": "xp3x"} for number in range(50)),
 ]
+
+
+def visible(folder):
+    return [path.name for path in folder.iterdir() if not path.name.endswith(".lock")]
 
 
 def rows_of(store):
@@ -61,7 +67,7 @@ def test_a_damaged_store_is_made_again(shards):
     assert list(rows_of(ExampleStore.open(folder))) == want
     (store.folder / "about.json").write_text("{")
     assert list(rows_of(ExampleStore.open(folder))) == want
-    assert [path.name for path in store.folder.parent.iterdir()] == [store.folder.name]
+    assert visible(store.folder.parent) == [store.folder.name]
 
 
 def test_shards_without_data_set_and_task_can_be_read(shards):
@@ -95,7 +101,7 @@ def test_what_holds_no_tokens_is_refused(shards, tmp_path):
 def test_damaged_shards_are_refused_and_leave_nothing_behind(shards, tmp_path, row, message):
     with pytest.raises(SourceError, match=message):
         ExampleStore.open(shards("tokens", [*ROWS, row]))
-    assert list((tmp_path / "tokens.examples").iterdir()) == []
+    assert visible(tmp_path / "tokens.examples") == []
 
 
 def test_a_missing_shard_is_told(shards):
@@ -118,3 +124,13 @@ def test_a_cache_that_cannot_be_written_is_told_with_what_to_do(shards, tmp_path
         OutputError, match=r"cannot write the memory-mapped examples .* data.cache names another folder"
     ):
         ExampleStore.open(folder, tmp_path / "file")
+
+
+def test_processes_that_begin_together_make_one_store(shards, tmp_path):
+    folder = shards("tokens", ROWS)
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: ExampleStore.open(folder), range(4)))
+    assert len({store.folder for store in stores}) == 1 and visible(tmp_path / "tokens.examples") == [
+        stores[0].folder.name
+    ]
+    assert all(list(rows_of(store)) == list(rows_of(stores[0])) for store in stores)
