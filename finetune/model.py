@@ -240,9 +240,11 @@ class Decoder(nn.Module):
     ) -> tuple[Array, list[KeyValues]]:
         length = cache[0].key.shape[2]
         hidden = jnp.where(jnp.arange(length) <= place, 0.0, HIDDEN)
+        # The cache may be shorter than the longest target, which the biases are for.
+        longest = (fixed.biases[0].shape[1] + 1) // 2
         filled = []
         for layer, old, cross, bias_HxS in zip(self.layers, cache, fixed.cross, fixed.biases, strict=True):
-            bias_HxT = jax.lax.dynamic_slice_in_dim(bias_HxS, length - 1 - place, length, axis=1) + hidden
+            bias_HxT = jax.lax.dynamic_slice_in_dim(bias_HxS, longest - 1 - place, length, axis=1) + hidden
             x_Rx1xD, new = layer.step(x_Rx1xD, old, cross, bias_HxT[None, :, None], cross_bias, place)
             filled.append(new)
         return self.decoder_norm(x_Rx1xD), filled
