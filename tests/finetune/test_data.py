@@ -200,6 +200,9 @@ def test_going_on_with_other_data_is_an_error_unless_told(open_data):
     for values in ({"seed": 1}, {"inputs": 13}, {"languages": ("eng_Latn", "swh_Latn")}, {"spans": SpansConfig(0.5)}):
         with pytest.raises(SourceError, match="made with other training data"):
             open_data(**values).restore(state)
+    sources = open_data().corpus.config.sources
+    with pytest.raises(SourceError, match="made with other training data"):
+        open_data(sources=(dataclasses.replace(sources[0], weight=4), sources[1])).restore(state)
     changed = open_data(seed=1)
     changed.restore(state, changed=True)
     next(changed)

@@ -137,3 +137,10 @@ def test_a_block_is_a_function_of_its_number_and_the_seed():
     np.testing.assert_array_equal(first.item, again.item)
     other = Mixture(MANY.groups, MANY.sizes, MANY.shares, MANY.block, seed=1).draw(77)
     assert first.item.tolist() != other.item.tolist()
+
+
+def test_rare_groups_take_turns_so_that_blocks_are_of_about_one_size():
+    sizes = sizes_of(a={f"x{number}": {"swh": 50} for number in range(100)})
+    mixture = Mixture.of(of(source(), block=10), sizes)
+    drawn = [len(mixture.draw(block).group) for block in range(50)]
+    assert max(drawn) < 20 and min(drawn) > 3 and abs(sum(drawn) - 500) < 50
