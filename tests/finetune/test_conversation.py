@@ -1,11 +1,13 @@
 """Conversations become pairs: the form, what is cut, and lengths that are known beforehand."""
 
+import doctest
 import random
 
 import numpy as np
 import pytest
 
 from collection.record import ROLES
+from finetune import conversation
 from finetune.conversation import ASSISTANT, Rendering
 from finetune.example_store import ExampleStore
 from finetune.vocabulary import Vocabulary
@@ -88,3 +90,8 @@ def test_lengths_are_known_without_the_ids(shards, vocabulary):
         assert (len(pair.inputs), len(pair.targets)) == (lengths.inputs[index], lengths.targets[index])
         assert len(pair.inputs) <= 20 and pair.inputs[-1] == 1
         assert lengths.targets_cut[index] == (pair.targets[-1] != 1)
+
+
+def test_the_examples_in_its_text_are_true():
+    found = doctest.testmod(conversation)
+    assert found.attempted and not found.failed

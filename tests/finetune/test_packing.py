@@ -1,9 +1,12 @@
 """First fit on both sides."""
 
+import doctest
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finetune import packing
 from finetune.packing import first_fit
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 9)), max_size=60)
@@ -38,3 +41,8 @@ def test_rows_of_instruction_lengths_are_95_percent_full_on_their_fuller_side():
 def test_examples_as_long_as_a_row_have_one_each_and_none_is_no_row():
     assert first_fit([10, 10, 10], [1, 1, 1], 10, 7).tolist() == [0, 1, 2]
     assert first_fit([], [], 10, 7).tolist() == []
+
+
+def test_the_examples_in_its_text_are_true():
+    found = doctest.testmod(packing)
+    assert found.attempted and not found.failed

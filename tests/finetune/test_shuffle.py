@@ -1,8 +1,11 @@
 """Permutations without a state."""
 
+import doctest
+
 import numpy as np
 import pytest
 
+from finetune import shuffle
 from finetune.shuffle import key_of, order, permuted
 
 
@@ -35,3 +38,8 @@ def test_positions_far_beyond_memory():
 def test_the_order_is_the_same_on_every_machine_and_in_every_version():
     assert order(8, 7).tolist() == [7, 4, 6, 2, 5, 1, 0, 3]
     assert key_of("swh_Latn", 3) == key_of("swh_Latn", 3) != key_of("swh_Latn3")
+
+
+def test_the_examples_in_its_text_are_true():
+    found = doctest.testmod(shuffle)
+    assert found.attempted and not found.failed
