@@ -112,35 +112,38 @@ class Decoder:
         self._advance = jax.jit(self._advanced, donate_argnames="state")
         self._grow = jax.jit(_grown, static_argnames="length")
 
-    def __call__(self, params: Any, input_BxL: Any, rows_B: Any = None, limit: int | None = None) -> Decoded:
-        """The answers to a batch of ids, int32, 0 where there is nothing; a row without any is left alone.
+    def __call__(
+        self, params: Any, input_BxL: Any, rows_B: Any = None, limit: int | None = None, mask_BxL: Any = None
+    ) -> Decoded:
+        """The answers to a batch of ids, int32; a row without any is left alone.
 
-        `rows_B` are numbers that seed each row's draws (else 0, 1, ...); `limit` asks for less than `max_tokens`.
+        `rows_B` are numbers that seed each row's draws (else 0, 1, ...); `limit` asks for less than `max_tokens`;
+        `mask_BxL` is true where there is an id (else: where it is not 0).
         """
-        *_, state = self._states(params, input_BxL, rows_B, limit, None)
-        return self._told(state, (np.asarray(input_BxL) > 0).any(-1))
+        mask_BxL = np.asarray(input_BxL) > 0 if mask_BxL is None else np.asarray(mask_BxL, bool)
+        rows_B = np.arange(len(mask_BxL)) if rows_B is None else np.asarray(rows_B)
+        *_, state = self._states(params, input_BxL, mask_BxL, rows_B, limit, None)
+        return self._told(state, mask_BxL.any(-1))
 
     def stream(self, params: Any, input_1xL: Any, row: int = 0, limit: int | None = None) -> Iterator[int]:
         """The ids of the one answer, each as soon as it is there, the end included. Beams have none until the end."""
-        told = 0
-        for state in self._states(params, input_1xL, np.array([row]), limit, 1 if self._decoding.beams == 1 else None):
-            if self._decoding.beams > 1:
-                continue
-            decoded = self._told(state, np.array([True]))
-            length = int(decoded.lengths_B[0])
-            yield from (int(number) for number in decoded.ids_BxT[0, told:length])
-            told = length
-        if self._decoding.beams > 1:
-            decoded = self._told(state, np.array([True]))
-            yield from (int(number) for number in decoded.ids_BxT[0, : decoded.lengths_B[0]])
+        pace, told, only = 1 if self._decoding.beams == 1 else None, 0, np.array([True])
+        for state in self._states(params, input_1xL, np.asarray(input_1xL) > 0, np.array([row]), limit, pace):
+            if pace:
+                decoded = self._told(state, only)
+                yield from map(int, decoded.ids_BxT[0, told : decoded.lengths_B[0]])
+                told = int(decoded.lengths_B[0])
+        if not pace:
+            decoded = self._told(state, only)
+            yield from map(int, decoded.ids_BxT[0, : decoded.lengths_B[0]])
 
-    def _states(self, params: Any, input_BxL: Any, rows_B: Any, limit: int | None, pace: int | None) -> Iterator[State]:
+    def _states(
+        self, params: Any, input_BxL: Any, mask_BxL: Any, rows_B: Any, limit: int | None, pace: int | None
+    ) -> Iterator[State]:
         """The states after each loop: of `pace` steps, or as long as the cache reaches."""
         most = min(limit or self._decoding.max_tokens, self._decoding.max_tokens)
         length = min(_FIRST, self._decoding.max_tokens)
-        input_BxL = jnp.asarray(input_BxL, jnp.int32)
-        rows_B = jnp.arange(input_BxL.shape[0]) if rows_B is None else jnp.asarray(rows_B)
-        inputs, state = self._begin(params, input_BxL, rows_B, jnp.int32(most))
+        inputs, state = self._begin(params, jnp.asarray(input_BxL, jnp.int32), mask_BxL, rows_B, jnp.int32(most))
         place = 0
         while True:
             if place == length:
@@ -155,11 +158,14 @@ class Decoder:
     def _apply(self, params: Any, method: str, *arguments: Any) -> Any:
         return self._model.apply({"params": params}, *arguments, method=method)
 
-    def _begun(self, params: Any, input_BxL: Array, rows_B: Array, limit: Array) -> tuple[Inputs, State]:
+    def _begun(
+        self, params: Any, input_BxL: Array, mask_BxL: Array, rows_B: Array, limit: Array
+    ) -> tuple[Inputs, State]:
         decoding, rows = self._decoding, input_BxL.shape[0]
-        filled_B = (input_BxL > 0).any(-1)
-        fixed = self._apply(params, "step_inputs", self._apply(params, "encode", input_BxL), decoding.max_tokens)
-        cross_bias = jnp.where(input_BxL > 0, 0.0, HIDDEN)[:, None, None, :]
+        filled_B = mask_BxL.any(-1)
+        encoded_BxLxD = self._apply(params, "encode", input_BxL, mask_BxL[:, None, None, :])
+        fixed = self._apply(params, "step_inputs", encoded_BxLxD, decoding.max_tokens)
+        cross_bias = jnp.where(mask_BxL, 0.0, HIDDEN)[:, None, None, :]
         keys_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(decoding.seed), rows_B)
         length = min(_FIRST, decoding.max_tokens)
         cache = empty_cache(self._architecture, rows * decoding.beams, length, jnp.dtype(self._run.dtype))
@@ -194,7 +200,8 @@ class Decoder:
     def _done(self, search: Rows | Beams) -> Array:
         if isinstance(search, Rows):
             return search.done_B
-        return beam_search.is_done(search, self._decoding.early_stopping)
+        done_B: Array = beam_search.is_done(search, self._decoding.early_stopping)
+        return done_B
 
     def _chosen(self, search: Rows, logits_BxV: Array, keys_B: Array, place: Array) -> Rows:
         decoding = self._decoding
@@ -226,7 +233,8 @@ class Decoder:
 def _column(search: Rows | Beams, place: Array) -> Array:
     """[R]: the ids at a place, of running beams or of rows."""
     ids = search.running_BxKxT if isinstance(search, Beams) else search.ids_BxT
-    return jax.lax.dynamic_index_in_dim(ids, place, axis=-1, keepdims=False).reshape(-1)
+    column: Array = jax.lax.dynamic_index_in_dim(ids, place, axis=-1, keepdims=False)
+    return column.reshape(-1)
 
 
 def _grown(state: State, length: int) -> State:
