@@ -6,13 +6,14 @@ import dataclasses
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import jax
 import numpy as np
 
 from collection.languages import table
+from finetune.answers import Answer, score_by
 from finetune.partitioning import rows_of_process
 from finetune.step import TrainState
 from finetune.trainer import Trainer
@@ -46,6 +47,7 @@ class Measured:
 
     step: int
     scores: tuple[LanguageScore, ...]
+    by_task: Mapping[str, tuple[float, int]] = field(default_factory=dict)  # exact match, and of how many answers
 
     @property
     def loss(self) -> float:
@@ -67,15 +69,17 @@ class Measured:
         """The languages of the highest loss."""
         return sorted(self.scores, key=lambda score: -score.loss)[:count]
 
-    def with_answers(self, answers: Mapping[str, tuple[float, float]]) -> Measured:
-        """The same, with exact match and chrF of the languages that answers were generated for."""
+    def with_answers(self, answers: Sequence[Answer]) -> Measured:
+        """The same, with what answers are worth that were generated: exact match and chrF by language and task."""
+        by_language = score_by(answers, lambda answer: answer.language)
         scores = (
-            dataclasses.replace(score, exact_match=answers[score.language][0], chrf=answers[score.language][1])
-            if score.language in answers
+            dataclasses.replace(score, exact_match=found.exact_match, chrf=found.chrf)
+            if (found := by_language.get(score.language))
             else score
             for score in self.scores
         )
-        return Measured(self.step, tuple(scores))
+        tasks = score_by(answers, lambda answer: answer.kind)
+        return Measured(self.step, tuple(scores), {name: (one.exact_match, one.answers) for name, one in tasks.items()})
 
     def to_json(self) -> dict[str, Any]:
         found = {
@@ -84,6 +88,8 @@ class Measured:
             "by_resources": self.by_resources(),
             "exact_match": self.mean("exact_match"),
             "chrf": self.mean("chrf"),
+            "by_task": {task: {"exact_match": exact, "answers": count} for task, (exact, count) in self.by_task.items()}
+            or None,
             "languages": {score.language: round(score.loss, 4) for score in self.scores},
         }
         return {name: value for name, value in found.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Training: from a configuration to a run folder with a model in it, to the bit the same however often it is stopped."""
+"""Training: from a configuration to a run folder with a model in it, the same to the bit however often it stops."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 
 from finetune import model_folder
+from finetune.answers import Answer, Answering, write_samples
 from finetune.architecture import Architecture
 from finetune.checkpoint import Checkpoints
 from finetune.config import FinetuneConfig, ModelConfig
@@ -96,6 +97,7 @@ class _Run:
         part, parts = first // (end - first), rows // (end - first)
         self.data = TrainingData.open(config.data, start.tokenizer, process=part, processes=parts, progress=progress)
         self.validation = ValidationData(self.data.corpus)
+        self._answering = Answering(self.trainer, start.tokenizer)
         self.notes = [*self.data.notes(config.steps), *self.validation.notes()]
         for note in self.notes:
             progress.note(f"note: {note}")
@@ -127,7 +129,8 @@ class _Run:
         journal = Journal(
             self.folder.path, start, total, log.every_steps, log.tensorboard, self._speed(), self.progress
         )
-        journal.open_validation(self.folder.path, COLUMNS, start)
+        # A run that is complete is measured again, for whoever asks: its old lines of that step go.
+        journal.open_validation(self.folder.path, COLUMNS, start - (start == total))
         try:
             with StopRequests() as stop:
                 step = self._steps(state, start, journal, stop)
@@ -163,6 +166,8 @@ class _Run:
         total, when, evaluate = self.config.steps, self.config.checkpoints, self.config.evaluate
         saved_at, step = time.monotonic(), start
         self.data_report = self.data.report()
+        if start == total:
+            self._measure(state, total, journal)
         for step in range(start + 1, total + 1):
             batch = self.trainer.put(next(self.data), self.config.data.rows)
             state, metrics = self.trainer.step(state, batch)
@@ -203,8 +208,12 @@ class _Run:
         self.best = self.measured.loss
         return self.config.checkpoints.best
 
-    def _answers(self, state: TrainState, step: int) -> dict[str, tuple[float, float]]:
-        return {}
+    def _answers(self, state: TrainState, step: int) -> Sequence[Answer]:
+        """Answers to some validation examples of each language; the first process writes them down."""
+        answers = self._answering(state, self.validation.examples(self.config.evaluate.generate))
+        if jax.process_index() == 0:
+            write_samples(self.folder.path, step, answers)
+        return answers
 
     def _save(self, state: TrainState, step: int) -> None:
         self.checkpoints.save(step, self.trainer.to_disk(state), {"data": self.data.state(), "best": self.best})
