@@ -31,13 +31,7 @@ def languages() -> list[Language]:
 
 def facts(language: Language, english_name: str) -> Iterator[Fact]:
     """All facts that CLDR has for a language; none where it has no data of its own for it."""
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        locale = Locale.parse(_LOCALES.get(language.code, language.tag.replace("-", "_")))
-    except (UnknownLocaleError, ValueError):
-        return
-    if language.code in _BORROWED:
+    if (locale := _locale(language)) is None:
         return
     chance = random.Random(language.code)
     for template, make in _TEMPLATES.items():
@@ -49,13 +43,7 @@ def facts(language: Language, english_name: str) -> Iterator[Fact]:
 
 def parallel(language: Language) -> dict[str, str]:
     """The same lines in every language, by a key: names of countries, ten a line, and of the months and days."""
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        locale = Locale.parse(_LOCALES.get(language.code, language.tag.replace("-", "_")))
-    except (UnknownLocaleError, ValueError):
-        return {}
-    if language.code in _BORROWED:
+    if (locale := _locale(language)) is None:
         return {}
     lines = {"months": _month_names(locale), "days": _day_names(locale)}
     codes = sorted(code for code in _english().territories if len(code) == 2 and code.isalpha())
@@ -65,6 +53,25 @@ def parallel(language: Language) -> dict[str, str]:
             lines[f"countries-{codes[start]}"] = names
     joined = {key: ", ".join(names) for key, names in lines.items()}
     return {key: text for key, text in joined.items() if language.script.count(text)}
+
+
+def calendar(language: Language) -> list[str]:
+    """The names of the months and days that are written in the language's own script."""
+    if (locale := _locale(language)) is None:
+        return []
+    return [name for name in (*_month_names(locale), *_day_names(locale)) if language.script.count(name)]
+
+
+def _locale(language: Language) -> Any:
+    """CLDR's data; None where it has none of the language's own."""
+    from babel import Locale, UnknownLocaleError
+
+    if language.code in _BORROWED:
+        return None
+    try:
+        return Locale.parse(_LOCALES.get(language.code, language.tag.replace("-", "_")))
+    except (UnknownLocaleError, ValueError):
+        return None
 
 
 _KEY: Final = re.compile(r"\b(?:length|mass|duration|volume)-")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collection.languages import Language, resolve
-from pipelines.sample import facts, faults
+from pipelines.sample import exercises, facts, faults
 
 
 def write_sample(folder: Path) -> dict[str, Path]:
@@ -102,7 +102,7 @@ def _write_aya(folder: Path, rows: Sequence[tuple[Language, str, str]]) -> None:
 
 
 def _write_aya_collection(folder: Path) -> None:
-    """A folder for each language's English name; month and day names again, as a translated data set."""
+    """A folder for each language's English name: month and day names again, as a translated data set, and exercises."""
     number = 0
     for language in facts.languages():
         rows = []
@@ -124,6 +124,8 @@ def _write_aya_collection(folder: Path) -> None:
                     "split": "train",
                 }
             )
+        rows += exercises.rows(language, number + 1)
+        number += len(exercises.exercises(language))
         if rows:
             name = "".join(character if character.isalnum() else "_" for character in language.name.lower()).strip("_")
             _write_lines(folder / name / "train.jsonl", rows)
