@@ -110,9 +110,9 @@ def position_losses(hidden_BxTxD: Array, kernel_DxV: Array, targets_BxT: Array) 
 
 
 def positions_at_once(rows: int, length: int, vocabulary: int) -> int:
-    """Positions of each row whose logits are laid out at a time, in about equal pieces."""
+    """Positions of each row whose logits are laid out at a time."""
     count = -(-rows * length * vocabulary * 4 // _PIECE_BYTES)
-    return -(-length // min(count, length))
+    return max(1, length // count)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

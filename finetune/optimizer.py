@@ -66,7 +66,7 @@ class Optimizer:
 
     def update(self, gradients: Any, state: Any, params: Any, rate: jax.Array) -> tuple[Any, Any, jax.Array]:
         """New parameters, new state, and the norm of all gradients before clipping."""
-        norm = optax.global_norm(gradients)
+        norm = optax.tree.norm(gradients)
         if self.config.clip:
             by = jnp.minimum(1.0, self.config.clip / jnp.maximum(norm, 1e-16))
             gradients = jax.tree.map(lambda gradient: gradient * by, gradients)

@@ -1,10 +1,16 @@
 """Token shards of a few made-up rows, without a tokenizer."""
 
 import hashlib
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+# Tests compile far longer than they compute.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, Tally
@@ -75,6 +81,7 @@ def plain():
 @pytest.fixture(scope="session")
 def tiny():
     """A model as small as they come, with what tests need to feed it."""
+    from functools import partial
     from types import SimpleNamespace
 
     import jax
@@ -101,4 +108,86 @@ def tiny():
         chance = np.random.default_rng(seed)
         return [Pair(*(chance.integers(3, 128, size).astype(np.int32) for size in both)) for both in lengths]
 
-    return SimpleNamespace(shape=shape, model=model, params=params, pairs=pairs)
+    def logits(module, params, *arrays, **keywords):
+        return np.asarray(jax.jit(partial(module.apply, **keywords))({"params": params}, *arrays))
+
+    return SimpleNamespace(shape=shape, model=model, params=params, pairs=pairs, logits=logits)
+
+
+@pytest.fixture(scope="session")
+def small_tokenizer(tmp_path_factory):
+    """A SentencePiece model of 300 pieces in the folder's form, trained in a blink."""
+    import sentencepiece
+
+    from finetune.tokenizer_copy import copy_tokenizer
+
+    folder = tmp_path_factory.mktemp("spm")
+    words = "habari nzuri wiki siku moja mbili tatu привет мир неделя день 你好 世界 一天".split()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(words)] * 4),
+        model_prefix=str(folder / "tokenizer"),
+        vocab_size=300,
+        model_type="bpe",
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    copy_tokenizer(folder / "tokenizer.model", folder / "folder")
+    return folder / "folder"
+
+
+@pytest.fixture
+def configured(shards, small_tokenizer, tmp_path):
+    """A configuration that trains a tiny model in a blink, on two languages; sections may be changed."""
+    from finetune.config import FinetuneConfig
+    from finetune.tokenizer_copy import identify
+    from glotmill.config import build
+
+    identity = identify(small_tokenizer)
+    rows = [
+        {
+            "turns": [("user", [40 + n % 7, 50 + n % 5]), ("assistant", [60 + n % 5, 40 + n % 7])],
+            "language": ("swh_Latn", "kir_Cyrl")[n % 2],
+            "split": "validation" if n % 10 == 9 else "train",
+        }
+        for n in range(200)
+    ]
+    tokens = shards("tokens", rows, vocabulary=identity.pieces, sha256=identity.sha256)
+
+    def make(**changes):
+        values = {
+            "steps": 6,
+            "model": {
+                "tokenizer": str(small_tokenizer),
+                "size": "tiny",
+                "shape": {
+                    "width": 16,
+                    "heads": 2,
+                    "head_width": 8,
+                    "feed_forward": 32,
+                    "encoder_layers": 1,
+                    "decoder_layers": 1,
+                },
+            },
+            "data": {
+                "inputs": 16,
+                "targets": 8,
+                "rows": 8,
+                "block": 64,
+                "sources": [{"path": str(tokens)}],
+                "validation": {"examples": 4},
+            },
+            "optimizer": {"schedule": {"base": 0.01}},
+            "checkpoints": {"every_steps": 2, "every_minutes": 0},
+            "evaluate": {"every_steps": 4},
+            "log": {"every_steps": 1, "peak_tflops": 1.0},
+        }
+        for key, value in changes.items():
+            values[key] = {**values[key], **value} if isinstance(values.get(key), dict) else value
+        return build(FinetuneConfig, values)
+
+    return make
