@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from cli import augment, collection, data, demo, finetune, languages, lid, synthesize, tokenizer
+from cli import (
+    augment,
+    checkpoint,
+    collection,
+    data,
+    demo,
+    finetune,
+    generate,
+    languages,
+    lid,
+    synthesize,
+    tokenizer,
+)
 from glotmill import __version__
 
 app = typer.Typer(
@@ -24,10 +36,12 @@ app.command("translate", context_settings=data.PASS_ON)(augment.translate)
 app.command("synthesize", context_settings=data.PASS_ON)(synthesize.synthesize)
 app.command("build", context_settings=data.PASS_ON)(data.build)
 app.command("finetune")(finetune.finetune)
+app.command("generate")(generate.generate)
 app.command("languages")(languages.languages)
 app.add_typer(collection.app, name="collection")
 app.add_typer(lid.app, name="lid")
 app.add_typer(tokenizer.app, name="tokenizer")
+app.add_typer(checkpoint.app, name="checkpoint")
 
 
 def _version(asked: bool) -> None:

@@ -95,6 +95,10 @@ class Tensors:
             raise SourceError(f"{self.folder}: {name} holds {piece.get_dtype()}: expected floating-point numbers")
         return tuple(piece.get_shape())
 
+    def dtypes(self) -> set[str]:
+        """As safetensors calls them: F32, BF16."""
+        return {str(file.get_slice(name).get_dtype()) for name, file in self._files.items()}
+
     def read(self, name: str) -> np.ndarray:
         """In float32."""
         return np.asarray(self._files[name].get_tensor(name), np.float32)
@@ -144,6 +148,13 @@ def load(folder: Path, *, shardings: Mapping[str, Any] | None = None) -> Model:
     if tokenizer:
         check_tokenizer(identify(tokenizer), architecture, str(tokenizer))
     return Model(architecture, parameters.nested(leaves), tokenizer)
+
+
+def architecture_of(folder: Path) -> Architecture:
+    """The architecture of such a folder, without a look at most of its weights."""
+    config = read_config(folder)
+    with ExitStack() as stack:
+        return _plan(config, Tensors(folder, stack))[0]
 
 
 def _placed(leaf: np.ndarray, sharding: Any) -> Any:

@@ -67,7 +67,7 @@ class About:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that was read. `tokenizer` is a folder that `Tokenizer.load` takes."""
+    """A model that was read. `tokenizer` is what `Tokenizer.load` takes: a folder, or a model file."""
 
     architecture: Architecture
     params: dict[str, Any]  # of numpy arrays, or of jax.Arrays where shardings were given
@@ -155,7 +155,7 @@ def load(path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None =
         if step is not None:
             raise SourceError(f"{path} is a folder of Hugging Face, and has no steps: leave out --step")
         return hugging_face.load(path, shardings=shardings)
-    folder, chosen = _params_folder(path, step)
+    folder, chosen = find_params(path, step)
     tokenizer = path / TOKENIZER if (path / TOKENIZER).is_dir() else None
     if tokenizer:
         identity = identify(tokenizer)
@@ -209,7 +209,7 @@ def describe(path: Path) -> Described:
         return Described(about.architecture, path / TOKENIZER if (path / TOKENIZER).is_dir() else None)
     from finetune import hugging_face
 
-    return Described(hugging_face.architecture_of(path), path if find_model(path) else None)
+    return Described(hugging_face.architecture_of(path), find_model(path))
 
 
 def _hint(path: Path) -> str:
@@ -232,8 +232,8 @@ def _is_finished(params: Path) -> bool:
     return all((params / name).is_file() for name in _FINISHED)
 
 
-def _params_folder(path: Path, step: Step) -> tuple[Path, int | None]:
-    """Where the weights are, and of which step they are."""
+def find_params(path: Path, step: Step) -> tuple[Path, int | None]:
+    """The folder of the weights of a model folder or a run, and which step they are of."""
     if not (path / CHECKPOINTS).is_dir():
         if step is not None:
             raise SourceError(f"{path} is a model, not a run of training, and has no steps: leave out --step")
@@ -298,8 +298,7 @@ def _read_params(folder: Path, about: About, shardings: Mapping[str, Any] | None
         raise SourceError(f"{damaged}: {_first_line(error)}") from error
     if about.lora.rank:
         params = lora.added_in(params, about.lora.scale)
-        if shardings:
-            params = jax.device_put(params, dict(shardings))
+        params = jax.device_put(params, dict(shardings)) if shardings else jax.tree.map(np.asarray, params)
     return params
 
 

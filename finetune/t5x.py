@@ -43,7 +43,8 @@ class Checkpoint:
     params: dict[str, Any]
     step: int
     state: bytes | None
-    stacked: bool
+    dtypes: tuple[str, ...]  # of the weights, as they were
+    stacked: bool  # whether all layers of a side were in one leaf
 
 
 def find(path: Path) -> Path:
@@ -97,10 +98,11 @@ def load(path: Path, *, keep_state: bool = True) -> Checkpoint:
         }
         kept = serialization.msgpack_serialize(rest, in_place=True)
     leaves = {name: np.asarray(leaf) for name, leaf in parameters.flat(target).items()}
+    dtypes = tuple(sorted({leaf.dtype.name for leaf in leaves.values()}))
     leaves = {name: np.asarray(leaf, np.float32) for name, leaf in _unstacked(leaves, file)}
     architecture = _architecture(leaves, file)
     parameters.check({name: leaf.shape for name, leaf in leaves.items()}, architecture, str(file))
-    return Checkpoint(architecture, parameters.nested(leaves), step, kept, stacked)
+    return Checkpoint(architecture, parameters.nested(leaves), step, kept, dtypes, stacked)
 
 
 def _restore(file: Path) -> dict[str, Any]:
