@@ -125,6 +125,9 @@ def read_config(folder: Path) -> Config:
         except UnknownNameError as error:
             raise SourceError(f"{path}: {error}") from None
     filled = {**_DEFAULTS, **(_LATER if kind != "t5" else {}), **values}
+    for name, default in _DEFAULTS.items():
+        if type(default) is int and not name.endswith("_id") and type(filled[name]) is not int:
+            raise SourceError(f"{path}: {name} is {filled[name]!r}: expected a whole number")
     _check_ids(path, filled)
     return Config(path, filled)
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from finetune import lora, parameters
 from finetune.architecture import Architecture, LoraConfig
+from finetune.orbax_arrays import Arrays, is_finished
 from finetune.tokenizer_copy import TokenizerId, check_tokenizer, copy_tokenizer, find_model, identify
 from glotmill import config, files
 from glotmill.errors import ConfigError, OutputError, SourceError, explain_os_error
@@ -39,7 +40,6 @@ FORMAT: Final = 1
 NO_LORA: Final = LoraConfig()
 Step = int | Literal["best", "last"] | None
 _HUGGING_FACE: Final = "config.json"
-_FINISHED: Final = ("_METADATA", "manifest.ocdbt")
 _EXPECTED: Final = (
     "expected a folder that `glotmill checkpoint import` or `glotmill finetune` wrote, or one of Hugging Face"
 )
@@ -225,11 +225,7 @@ def steps(run: Path) -> list[int]:
     """The finished checkpoints of a run of training, oldest first."""
     folder = run / CHECKPOINTS
     found = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
-    return sorted(int(path.name) for path in found if _is_finished(path / PARAMS))
-
-
-def _is_finished(params: Path) -> bool:
-    return all((params / name).is_file() for name in _FINISHED)
+    return sorted(int(path.name) for path in found if is_finished(path / PARAMS))
 
 
 def find_params(path: Path, step: Step) -> tuple[Path, int | None]:
@@ -237,7 +233,7 @@ def find_params(path: Path, step: Step) -> tuple[Path, int | None]:
     if not (path / CHECKPOINTS).is_dir():
         if step is not None:
             raise SourceError(f"{path} is a model, not a run of training, and has no steps: leave out --step")
-        if not _is_finished(path / PARAMS):
+        if not is_finished(path / PARAMS):
             raise SourceError(f"{path / PARAMS} is not there or not whole: import the model again")
         return path / PARAMS, None
     there = steps(path)
@@ -269,34 +265,15 @@ def _write_params(folder: Path, params: Mapping[str, Any]) -> None:
 
 
 def _read_params(folder: Path, about: About, shardings: Mapping[str, Any] | None) -> dict[str, Any]:
-    import jax
-    import orbax.checkpoint as orbax
-
-    damaged = f"the weights in {folder} are damaged or half-written"
-    try:
-        with orbax.PyTreeCheckpointer() as checkpointer:
-            metadata = checkpointer.metadata(folder.absolute()).item_metadata.tree
-            found = {name: tuple(leaf.shape) for name, leaf in parameters.flat(metadata).items()}
-    except Exception as error:
-        raise SourceError(f"{damaged}: {_first_line(error)}") from error
-    parameters.check(
-        {name: shape for name, shape in found.items() if not _is_addition(name)}, about.architecture, str(folder)
-    )
-
-    def wanted(sharding: Any) -> Any:
-        if sharding is None:
-            return orbax.RestoreArgs(restore_type=np.ndarray, dtype=np.float32)
-        return orbax.ArrayRestoreArgs(sharding=sharding, dtype=np.float32)
-
+    arrays = Arrays(folder)
+    own = {name: shape for name, shape in arrays.shapes.items() if not _is_addition(name)}
+    parameters.check(own, about.architecture, str(folder))
     # Additions are small: they need no place of their own before they are added in.
     places = parameters.flat(shardings) if shardings else {}
-    arguments = parameters.nested({name: wanted(places.get(name)) for name in found})
-    try:
-        with orbax.PyTreeCheckpointer() as checkpointer:
-            params: dict[str, Any] = checkpointer.restore(folder.absolute(), restore_args=arguments)
-    except Exception as error:
-        raise SourceError(f"{damaged}: {_first_line(error)}") from error
+    params = parameters.nested({name: arrays.read(name, places.get(name)) for name in arrays.shapes})
     if about.lora.rank:
+        import jax
+
         params = lora.added_in(params, about.lora.scale)
         params = jax.device_put(params, dict(shardings)) if shardings else jax.tree.map(np.asarray, params)
     return params
@@ -304,8 +281,3 @@ def _read_params(folder: Path, about: About, shardings: Mapping[str, Any] | None
 
 def _is_addition(name: str) -> bool:
     return name.rpartition("/")[2] in (lora.DOWN, lora.UP)
-
-
-def _first_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:200] + "..."
