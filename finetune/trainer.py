@@ -68,7 +68,7 @@ class Trainer:
 
     @cached_property
     def _shapes(self) -> Any:
-        return nn.meta.unbox(_boxed(self.model))
+        return _unboxed(_boxed(self.model))
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -106,7 +106,7 @@ class Trainer:
 
     def _random(self) -> Any:
         key = jax.random.key(self.config.seed)
-        return nn.meta.unbox(self._on_disk.model.init(key, _ids(), _ids())["params"])
+        return _unboxed(self._on_disk.model.init(key, _ids(), _ids())["params"])
 
     def _state(self, params: Mapping[str, Any]) -> TrainState:
         if self.config.execution.scan:
@@ -197,6 +197,15 @@ def _ids() -> jax.Array:
 def _boxed(model: EncoderDecoder) -> Any:
     """Shapes of all parameters, with the names of their axes."""
     return jax.eval_shape(lambda: model.init(jax.random.key(0), _ids(), _ids()))["params"]
+
+
+def _unboxed(params: Any) -> Any:
+    """Parameters without the names of their axes. Flax's own `unbox` would also place them, which shapes cannot be."""
+
+    def is_box(node: Any) -> bool:
+        return isinstance(node, nn.meta.AxisMetadata)
+
+    return jax.tree.map(lambda node: node.value if is_box(node) else node, params, is_leaf=is_box)  # type: ignore[attr-defined]
 
 
 def _each_tree(function: Callable[[Mapping[str, Any]], dict[str, Any]], node: Any) -> Any:

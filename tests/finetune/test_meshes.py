@@ -39,7 +39,7 @@ def test_another_mesh_with_microbatches_takes_the_same_steps():
     case = "2x2x2,microbatches=2"
     found = curves(case)
     _same(found, [case])
-    assert found[case]["sharded"] > found[case]["arrays"] / 2 > found[ONE]["sharded"]
+    assert found[ONE]["sharded"] == 0 < 30 < found[case]["sharded"]
 
 
 @pytest.mark.slow
