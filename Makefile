@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint lock bench-data bench-tokenizer bench-translate bench-remote clean help
+.PHONY: demo test test-slow lint lock bench-data bench-tokenizer bench-translate bench-remote bench-train clean help
 
 help:
 	@echo "make demo        the main job on the built-in sample"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-tokenizer  fairness of tokenizers by rule, speed of encoding as a share of the library's"
 	@echo "make bench-translate  speed of translation, and how well its quality is estimated"
 	@echo "make bench-remote  requests a second of synthesis, as a share of concurrency / latency"
+	@echo "make bench-train  speed of training and decoding, beside Hugging Face's where torch and transformers are installed"
 	@echo "make lock        requirements.lock anew, from pyproject.toml"
 	@echo "make clean       remove what these made"
 
@@ -53,6 +54,10 @@ bench-translate: $(VENV)/.ready
 
 bench-remote: $(VENV)/.ready
 	$(BIN)/python benchmarks/synthesize.py $(ARGS)
+
+bench-train: $(VENV)/.ready
+	$(BIN)/python benchmarks/training.py $(ARGS)
+	$(BIN)/python benchmarks/loader.py
 
 lock:
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock

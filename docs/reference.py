@@ -15,6 +15,7 @@ import typer
 
 from cli.main import app
 from collection.reject import REASONS
+from finetune.config import FinetuneConfig
 from pipelines.build import BuildConfig
 from pipelines.ingest import IngestConfig
 from pipelines.sources import SOURCES
@@ -97,6 +98,7 @@ def configuration() -> Iterator[str]:
         ("build", BuildConfig),
         ("tokenizer train", TokenizerConfig),
         ("tokenizer encode", EncodeConfig),
+        ("finetune", FinetuneConfig),
     ):
         yield f"## glotmill {command}\n"
         yield "| key | default | meaning |"
@@ -118,9 +120,18 @@ def _keys(config: Any, path: str) -> Iterator[str]:
                 continue
             yield from _keys(kind, f"{path}{field.name}.")
             continue
+        if comments.get(field.name) is None and (of := _list_of(kind)):
+            yield from _keys(of, f"{path}{field.name}[].")
+            continue
         value = field.default if field.default is not dataclasses.MISSING else ""
         shown = "" if value in ("", ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
         yield f"| `{path}{field.name}` | {shown} | {comments.get(field.name, '')} |"
+
+
+def _list_of(kind: Any) -> Any:
+    """The dataclass that a list of sections is made of, None where it is none."""
+    inner = typing.get_args(kind)[:1]
+    return inner[0] if typing.get_origin(kind) is tuple and dataclasses.is_dataclass(inner[0]) else None
 
 
 def _comments(config: Any) -> dict[str, str]:

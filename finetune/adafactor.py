@@ -10,7 +10,7 @@ axes count as one, and a stack of layers gets for every layer what that layer wo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import jax
@@ -30,15 +30,15 @@ _LARGEST_UPDATE: Final = 1.0
 class Slots(NamedTuple):
     """What is kept of one parameter: `row` and `column`, or `full`; the others hold a 0."""
 
-    row: jax.Array
-    column: jax.Array
-    full: jax.Array
+    row: Any
+    column: Any
+    full: Any
 
 
 class AdafactorState(NamedTuple):
     """The step, and the slots of every parameter."""
 
-    count: jax.Array
+    count: Any
     slots: Any
 
 
@@ -50,8 +50,9 @@ class Factoring(NamedTuple):
     stacked: tuple[int, ...]
 
     @classmethod
-    def of(cls, shape: Sequence[int], names: Sequence[str | None]) -> Factoring:
+    def of(cls, shape: Sequence[int], names: Iterable[Any]) -> Factoring:
         """The roles of the axes of a parameter; row and column are empty where it is not factored."""
+        names = list(names)
         stacked = tuple(axis for axis, name in enumerate(names) if name in STACKED)
         row = tuple(axis for axis, name in enumerate(names) if name in ROW)
         column = tuple(axis for axis, name in enumerate(names) if name in COLUMN)
@@ -96,10 +97,11 @@ def _is_pair(node: Any) -> bool:
 
 def _map(function: Any, first: Any, axes: Any, *rest: Any) -> Any:
     """`function` of every parameter and what belongs to it. Specs and slots are nodes of a tree to JAX, here leaves."""
-    leaves, form = jax.tree.flatten(first)
+    leaves = jax.tree.leaves(first)
     specs = jax.tree.leaves(axes, is_leaf=lambda node: isinstance(node, PartitionSpec))
     others = [jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, Slots)) for tree in rest]
-    return form.unflatten([function(*one) for one in zip(leaves, specs, *others, strict=True)])
+    found = [function(*one) for one in zip(leaves, specs, *others, strict=True)]
+    return jax.tree.unflatten(jax.tree.structure(first), found)
 
 
 def _start(parameter: jax.Array, names: PartitionSpec) -> Slots:

@@ -130,7 +130,8 @@ class FinetuneConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}: expected 1 or more")
         if self.data.rows % self.microbatches:
             raise ConfigError(
-                f"data.rows is {self.data.rows}, which {self.microbatches} microbatches cannot share: expected a multiple"
+                f"data.rows is {self.data.rows}, which {self.microbatches} microbatches cannot share: "
+                "expected a multiple of them"
             )
 
 

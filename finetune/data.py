@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import grain  # type: ignore[import-untyped]
+import grain
 import numpy as np
-from grain.experimental import ThreadPrefetchIterDataset  # type: ignore[import-untyped]
+from grain.experimental import ThreadPrefetchIterDataset
 
 from finetune.blocks import Block, Blocks
 from finetune.conversation import Pair
@@ -153,7 +153,7 @@ class TrainingData:
         ]
 
 
-class _Stream(grain.IterDataset[Batch]):  # type: ignore[misc]
+class _Stream(grain.IterDataset[Batch]):
     """The rows of one process, as Grain iterates over them."""
 
     def __init__(self, blocks: Blocks, process: int, processes: int) -> None:
@@ -164,7 +164,7 @@ class _Stream(grain.IterDataset[Batch]):  # type: ignore[misc]
         return _StreamIterator(*self._arguments)
 
 
-class _StreamIterator(grain.DatasetIterator[Batch]):  # type: ignore[misc]
+class _StreamIterator(grain.DatasetIterator[Batch]):
     def __init__(self, blocks: Blocks, process: int, processes: int) -> None:
         super().__init__()
         self._blocks = blocks

@@ -22,19 +22,20 @@ import numpy.typing as npt
 from finetune.conversation import Pair
 
 Array = npt.NDArray[np.int32]
+Values = Any  # of numpy where they are made, of JAX in a step
 
 
 class Batch(NamedTuple):
     """Arrays [rows, inputs] of the encoder and [rows, targets] of the decoder; int32, the weights float32."""
 
-    encoder_input_tokens: Array
-    decoder_target_tokens: Array
-    decoder_input_tokens: Array
-    decoder_loss_weights: npt.NDArray[np.float32]
-    encoder_segment_ids: Array
-    decoder_segment_ids: Array
-    encoder_positions: Array
-    decoder_positions: Array
+    encoder_input_tokens: Values
+    decoder_target_tokens: Values
+    decoder_input_tokens: Values
+    decoder_loss_weights: Values
+    encoder_segment_ids: Values
+    decoder_segment_ids: Values
+    encoder_positions: Values
+    decoder_positions: Values
 
     @property
     def rows(self) -> int:

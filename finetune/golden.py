@@ -22,7 +22,7 @@ from finetune.architecture import Execution
 from finetune.decode import Decoder, Decoding, ready
 from finetune.model import EncoderDecoder
 from glotmill.errors import ConfigError, SourceError
-from tokenizer.vocabulary import PAD
+from tokenizer.vocabulary import EOS, PAD
 
 FILE: Final = "golden.npz"
 _NEEDED: Final = ("input_ids", "attention_mask", "labels", "encoder_hidden", "logits", "loss", "greedy", "beam4")
@@ -149,9 +149,15 @@ def _array(name: str, ours: np.ndarray, theirs: np.ndarray, scale: float, allowe
 
 
 def _ids(name: str, ours: np.ndarray, theirs: np.ndarray) -> Comparison:
-    """Places that differ; what is missing at the end of either is padding."""
+    """Places that differ, up to the end of each row."""
     length = max(ours.shape[1], theirs.shape[1])
-    ours, theirs = (np.pad(ids, ((0, 0), (0, length - ids.shape[1]))) for ids in (ours, theirs))
+    ours, theirs = (np.pad(_ended(ids), ((0, 0), (0, length - ids.shape[1]))) for ids in (ours, theirs))
     differing = int((ours != theirs).sum())
     rows = int((ours != theirs).any(-1).sum())
     return Comparison(name, float(differing), 0.0, f"{theirs.size} ids, {rows} of {len(theirs)} rows differ")
+
+
+def _ended(ids: np.ndarray) -> np.ndarray:
+    """Ids with padding after the first end: transformers fills rows of beams up with ends."""
+    after = np.cumsum(ids == EOS, axis=1) - (ids == EOS) > 0
+    return np.where(after, PAD, ids)

@@ -71,9 +71,9 @@ def cross_entropy(
 
     Gradients flow from `total` alone, to `hidden` and `kernel`.
     """
-    length = targets_BxT.shape[1]
+    rows, length = targets_BxT.shape
     if piece is None:
-        piece = positions_at_once(*targets_BxT.shape, kernel_DxV.shape[1])
+        piece = positions_at_once(rows, length, kernel_DxV.shape[1])
     count = -(-length // piece)
     pad = count * piece - length
 
@@ -93,8 +93,9 @@ class PositionLosses(NamedTuple):
 
 def position_losses(hidden_BxTxD: Array, kernel_DxV: Array, targets_BxT: Array) -> PositionLosses:
     """The plain cross entropy of each position, without smoothing and z-loss. Not meant for gradients."""
-    piece = positions_at_once(*targets_BxT.shape, kernel_DxV.shape[1])
-    starts = range(0, targets_BxT.shape[1], piece)
+    rows, length = targets_BxT.shape
+    piece = positions_at_once(rows, length, kernel_DxV.shape[1])
+    starts = range(0, length, piece)
 
     def one(start: int) -> PositionLosses:
         here = slice(start, start + piece)

@@ -258,7 +258,7 @@ def _best(run: Path) -> int | None:
 
 
 def _write_params(folder: Path, params: Mapping[str, Any]) -> None:
-    import orbax.checkpoint as orbax  # type: ignore[import-untyped]
+    import orbax.checkpoint as orbax
 
     with orbax.StandardCheckpointer() as checkpointer:
         checkpointer.save(folder.absolute(), params)

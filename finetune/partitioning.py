@@ -141,7 +141,7 @@ def on_mesh(local: np.ndarray, rows: int, sharding: NamedSharding) -> jax.Array:
     """A global array of `rows` rows, of which `local` holds those of this process."""
     first, _ = rows_of_process(rows, sharding)
 
-    def piece(place: tuple[slice, ...]) -> np.ndarray:
+    def piece(place: Any) -> np.ndarray:
         start, stop, _ = place[0].indices(rows)
         return local[(slice(start - first, stop - first), *place[1:])]
 

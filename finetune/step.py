@@ -21,22 +21,22 @@ Array = jax.Array
 class TrainState(NamedTuple):
     """Everything that a step changes, and the parameters that stay."""
 
-    step: Array  # int32: steps that were made
+    step: Any  # int32: steps that were made
     trained: Any
     fixed: Any
     optimizer: Any
 
 
 class StepMetrics(NamedTuple):
-    """Of one step, float32: means over the whole batch, on all devices and microbatches."""
+    """Of one step, over all devices and microbatches; float32, and floats once they are fetched."""
 
-    loss: Array  # cross entropy per target or per token, as the configuration says; z-loss apart
-    z_loss: Array
-    accuracy: Array  # of tokens
-    tokens: Array  # targets that count
-    sequences: Array
-    gradient_norm: Array  # before clipping
-    rate: Array
+    loss: Any  # cross entropy per target or per token, as the configuration says; z-loss apart
+    z_loss: Any
+    accuracy: Any  # of tokens
+    tokens: Any  # targets that count
+    sequences: Any
+    gradient_norm: Any  # before clipping
+    rate: Any
 
 
 @dataclass(frozen=True, eq=False)

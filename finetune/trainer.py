@@ -205,7 +205,7 @@ def _unboxed(params: Any) -> Any:
     def is_box(node: Any) -> bool:
         return isinstance(node, nn.meta.AxisMetadata)
 
-    return jax.tree.map(lambda node: node.value if is_box(node) else node, params, is_leaf=is_box)  # type: ignore[attr-defined]
+    return jax.tree.map(lambda node: node.value if is_box(node) else node, params, is_leaf=is_box)
 
 
 def _each_tree(function: Callable[[Mapping[str, Any]], dict[str, Any]], node: Any) -> Any:
