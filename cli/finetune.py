@@ -31,7 +31,7 @@ def finetune(
     [dim]glotmill finetune configs/mt5-base-gpu.toml --set optimizer.schedule.base=3e-4 --set steps=2000[/dim]
 
     A run that was stopped or killed is taken up by the same command, to the bit. Asked to stop (SIGTERM, Ctrl-C) it
-    finishes its step, saves, and ends with status 75. docs/training.md tells more, and how to run it on several machines.
+    finishes its step, saves, and ends with status 75. docs/training.md tells more.
     """
     from finetune.config import FinetuneConfig
     from finetune.stopping import STOPPED

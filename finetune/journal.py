@@ -60,7 +60,7 @@ class Table:
             writer.writerow(columns)
             writer.writerows(lines)
         os.replace(temporary, path)
-        self._file = path.open("a", encoding="utf-8", newline="")  # noqa: SIM115 - closed by close
+        self._file = path.open("a", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
 
     def add(self, values: Sequence[Any]) -> None:

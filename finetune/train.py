@@ -245,9 +245,14 @@ def start_of(model: ModelConfig) -> Start:
             raise ConfigError("model.tokenizer is empty: a new model needs one, of `glotmill tokenizer train`")
         return Start(None, as_path(model.tokenizer))
     described = model_folder.describe(as_path(model.init))
-    tokenizer = as_path(model.tokenizer) if model.tokenizer else described.tokenizer
+    own, tokenizer = described.tokenizer, as_path(model.tokenizer) if model.tokenizer else described.tokenizer
     if tokenizer is None:
         raise ConfigError(f"{model.init} has no tokenizer with it: say model.tokenizer")
+    if own and identify(own).sha256 != identify(tokenizer).sha256:
+        raise ConfigError(
+            f"model.tokenizer {tokenizer} is not the one that {model.init} was trained with: "
+            "its ids mean other pieces. Leave model.tokenizer out"
+        )
     return Start(described.architecture, tokenizer)
 
 

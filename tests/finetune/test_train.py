@@ -160,6 +160,21 @@ def test_a_tokenizer_that_does_not_fit_the_checkpoint_is_told(configured, tmp_pa
         train(config, tmp_path / "other")
 
 
+def test_another_tokenizer_of_the_same_size_is_told(configured, tmp_path, small_tokenizer):
+    import shutil
+
+    from tokenizer import model_file
+
+    train(configured(steps=1), tmp_path / "run")
+    shutil.copytree(small_tokenizer, tmp_path / "other")
+    model = model_file.read(small_tokenizer / "tokenizer.model")
+    model.pieces[-1].score -= 1
+    (tmp_path / "other/tokenizer.model").write_bytes(model.SerializeToString())
+    config = configured(model={"init": str(tmp_path / "run"), "tokenizer": str(tmp_path / "other")})
+    with pytest.raises(ConfigError, match=r"is not the one that .* was trained with"):
+        train(config, tmp_path / "second")
+
+
 def test_a_misspelt_key_names_the_nearest(configured):
     with pytest.raises(ConfigError, match=r"optimizer\.schedule\.warmup_steps"):
         build(FinetuneConfig, {"optimizer": {"schedule": {"warmup_step": 3}}})
