@@ -36,6 +36,18 @@ def test_a_weight_that_is_off_is_seen(copied):
     assert wide["logits"] and wide["loss"]
 
 
+def test_ids_count_up_to_the_end_of_an_answer(copied):
+    """transformers pads greedy answers with 0, and those of beams with 1."""
+    golden = dict(np.load(copied / "golden.npz"))
+    row, place = np.argwhere(golden["greedy"] == 1)[0]
+    golden["greedy"][row, place + 1 :] = 1
+    np.savez(copied / "golden.npz", **golden)
+    assert all(one.holds for one in check(copied))
+    golden["greedy"][row, place] = 7
+    np.savez(copied / "golden.npz", **golden)
+    assert [one.name for one in check(copied) if not one.holds] == ["greedy"]
+
+
 def test_what_does_not_fit_is_told(copied):
     with pytest.raises(ConfigError, match="the tolerance of loss is -1"):
         Tolerance(loss=-1)
