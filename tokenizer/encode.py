@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from collection import tokens
@@ -39,9 +40,12 @@ from tokenizer import model_file
 from tokenizer.vocabulary import Tokenizer
 
 CODE: Final = ("glotmill", "collection", "tokenizer")
-_COLUMNS: Final = ["id", "language", "source", "messages"]
+_COPIED: Final = ["id", "language", "source", "dataset", "task"]
 _TASK_BYTES: Final = 64 << 20
+# A batch that is encoded has so many rows at most, and so many bytes of text, or one row.
 _ROWS: Final = 2_000
+_BATCH_BYTES: Final = 8 << 20
+_MOST_IDS: Final = (1 << 31) - 1
 # Starting a process costs half a CPU-second: below this, some seconds of work, one process is as good.
 _ONE_PROCESS: Final = 32 << 20
 
@@ -196,7 +200,7 @@ def _as_worker(parent: int) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _processor(model: str) -> Any:
-    return Tokenizer(Path(model)).processor
+    return Tokenizer(Path(model)).text_processor
 
 
 def _encode(task: Task, model: str, place: Workplace) -> None:
@@ -229,7 +233,7 @@ def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
     options = {
         "compression": "zstd",
         "compression_level": 1,
-        "use_dictionary": ["language", "source", "split", "roles.list.element"],
+        "use_dictionary": ["language", "source", "dataset", "task", "split", "roles.list.element"],
         "column_encoding": {"tokens.list.element.list.element": "BYTE_STREAM_SPLIT"},
         "write_page_checksum": True,
     }
@@ -241,28 +245,47 @@ def _batches(task: Task) -> Iterator[tuple[str, pa.RecordBatch]]:
     for one in task.stretches:
         try:
             with pq.ParquetFile(one.path, page_checksum_verification=True) as file:
-                groups = range(one.first, one.last + 1)
-                for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups, columns=_COLUMNS):
-                    yield one.split, batch
+                for group in range(one.first, one.last + 1):
+                    data = file.metadata.row_group(group)
+                    rows = _BATCH_BYTES * data.num_rows // max(data.total_byte_size, 1)
+                    size = min(max(rows, 1), _ROWS)
+                    for batch in file.iter_batches(size, row_groups=[group], columns=[*_COPIED, "messages"]):
+                        for piece in _by_size(batch):
+                            yield one.split, piece
         except (OSError, pa.ArrowInvalid) as error:
             raise SourceError(f"{one.path} cannot be read: {error}") from error
 
 
+def _by_size(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch, or stretches of it with no more text than a batch is to have: rows are not all alike."""
+    messages = batch.column("messages")
+    lengths = pc.binary_length(messages.flatten().field("content")).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(np.append(0, lengths.astype(np.int64)))[messages.offsets.to_numpy() - messages.offsets[0].as_py()]
+    first = 0
+    while first < batch.num_rows:
+        fitting = int(np.searchsorted(ends, ends[first] + _BATCH_BYTES, "right")) - 1
+        last = max(first + 1, fitting)
+        yield batch.slice(first, last - first)
+        first = last
+
+
 def to_tokens(batch: pa.RecordBatch, split: str, processor: Any) -> pa.RecordBatch:
-    """The records of a batch as rows of token shards."""
+    """The records of a batch as rows of token shards; SourceError where a column of Arrow cannot hold their ids."""
     messages = batch.column("messages")
     turns = messages.flatten()
     encoded = processor.encode_as_numpy(turns.field("content").to_pylist())
-    ends = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, encoded), np.int32, len(encoded)), out=ends[1:])
+    ends = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=ends[1:])
+    if ends[-1] > _MOST_IDS:
+        raise SourceError(
+            f"record {batch.column('id')[0].as_py()} has {ends[-1]} tokens: expected fewer than {_MOST_IDS + 1}"
+        )
     ids = np.concatenate(encoded) if encoded else np.empty(0, np.int32)
     first = messages.offsets[0].as_py()
     offsets = pa.array(messages.offsets.to_numpy() - first, pa.int32())
-    by_turn = pa.ListArray.from_arrays(pa.array(ends), pa.array(ids))
+    by_turn = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(ids))
     columns = [
-        batch.column("id"),
-        batch.column("language"),
-        batch.column("source"),
+        *map(batch.column, _COPIED),
         pa.repeat(split, batch.num_rows),
         pa.ListArray.from_arrays(offsets, turns.field("role")),
         pa.ListArray.from_arrays(offsets, by_turn),

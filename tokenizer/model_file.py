@@ -113,6 +113,15 @@ def read(path: Path) -> Any:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def without_symbols(model: Any) -> Any:
+    """The same model with the same ids, but that strings such as `<extra_id_0>` in a text are text: no symbol is found."""
+    other = copy(model)
+    for piece in other.pieces:
+        if piece.type == USER_DEFINED:
+            piece.type = UNUSED
+    return other
+
+
 def processor(model: Any) -> Any:
     """A SentencePieceProcessor of the model."""
     return sentencepiece().SentencePieceProcessor(model_proto=model.SerializeToString(deterministic=True))

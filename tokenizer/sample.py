@@ -7,9 +7,10 @@ lines written out again and again, our own trainer multiplies.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import xxhash
@@ -19,7 +20,8 @@ from glotmill.errors import ConfigError, SourceError
 from tokenizer import density
 from tokenizer.texts import Found, Heard, Source
 
-_SPAN: Final = 1 << 64
+# A language whose distinct lines are less than this share of what was asked of it is told of.
+_SHORT: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,15 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class Sample:
-    """Distinct lines of each language, in the order of their hashes, and the share of the whole that each counts."""
+    """Distinct lines of each language, in the order of their hashes, and the share of the whole that each counts.
+
+    `asked` is how many bytes were to be taken of each language: those that repeat their lines have less.
+    """
 
     lines: Mapping[str, Sequence[str]]
     mass: Mapping[str, float]
     found: Found
+    asked: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def languages(self) -> list[str]:
@@ -57,12 +63,18 @@ class Sample:
         total = sum(map(_size, self.lines.values()))
         return {code: self.mass[code] * total / _size(self.lines[code]) for code in self.languages}
 
+    @property
+    def short(self) -> list[str]:
+        """Languages whose lines repeat so often that the distinct ones are far less than what was asked."""
+        return [code for code in self.languages if _size(self.lines[code]) < _SHORT * self.asked.get(code, 0)]
+
     def manifest(self) -> dict[str, dict[str, Any]]:
         """What was there of each language, and what was taken, for the tokenizer's manifest."""
         return {
             code: {
                 "bytes": self.found.bytes[code],
                 "unreadable_lines": self.found.unreadable[code],
+                "asked_bytes": round(self.asked.get(code, 0)),
                 "sampled_lines": len(self.lines.get(code, ())),
                 "sampled_bytes": _size(self.lines.get(code, ())),
                 "share": round(self.mass.get(code, 0.0), 6),
@@ -80,30 +92,47 @@ def draw(sources: Sequence[Source], config: SampleConfig, heard: Heard) -> Sampl
     if not sum(found.bytes.values()):
         raise SourceError("there is no text to train on: all files are empty")
     budget = text_budget(found.bytes, config)
-    # A few more than the budget are taken, since lines differ in length, then as many as fit, in the order of hashes.
-    below = {code: min(_SPAN, int(_SPAN * 1.2 * budget[code] / size)) for code, size in found.bytes.items() if size}
-    taken: dict[str, dict[int, str]] = {}
+    taken: dict[str, _Lowest] = {}
     for source in sources:
         for language, line in source.lines(found, config.prompts):
-            rank = xxhash.xxh3_64_intdigest(line.encode(), config.seed)
-            if rank < below[language]:
-                taken.setdefault(language, {})[rank] = line
+            if language not in taken:
+                taken[language] = _Lowest(budget[language])
+            taken[language].add(xxhash.xxh3_64_intdigest(line.encode(), config.seed), line)
         heard(1, source.path.stat().st_size)
-    lines = {code: _first(ranked, budget[code]) for code, ranked in sorted(taken.items())}
+    lines = {code: one.lines() for code, one in sorted(taken.items())}
     if not lines:
         raise SourceError("there is no text to train on: no line of any file could be read as UTF-8 text")
-    return Sample(lines, mass({code: found.bytes[code] for code in lines}, lines, config), found)
+    return Sample(lines, mass({code: found.bytes[code] for code in lines}, lines, config), found, budget)
 
 
-def _first(ranked: Mapping[int, str], budget: float) -> list[str]:
-    kept: list[str] = []
-    size = 0
-    for rank in sorted(ranked):
-        size += len(ranked[rank].encode())
-        if kept and size > budget:
-            break
-        kept.append(ranked[rank])
-    return kept
+class _Lowest:
+    """Of all distinct lines that are added, those of the lowest ranks that fit into a budget of bytes, at least one.
+
+    No more than these and one beyond are held, however many are added, and in whatever order.
+    """
+
+    def __init__(self, budget: float) -> None:
+        self._budget = budget
+        self._held: dict[int, str] = {}
+        self._ranks: list[int] = []  # a heap, the highest first: negative
+        self._size = 0
+
+    def add(self, rank: int, line: str) -> None:
+        if rank in self._held or (self._size >= self._budget and rank > -self._ranks[0]):
+            return
+        self._held[rank] = line
+        heapq.heappush(self._ranks, -rank)
+        self._size += len(line.encode())
+        while self._size - (last := len(self._held[-self._ranks[0]].encode())) >= self._budget:
+            del self._held[-heapq.heappop(self._ranks)]
+            self._size -= last
+
+    def lines(self) -> list[str]:
+        """In the order of their ranks."""
+        kept = [self._held[rank] for rank in sorted(self._held)]
+        if self._size > self._budget and len(kept) > 1:
+            kept.pop()
+        return kept
 
 
 def _size(lines: Sequence[str]) -> int:

@@ -368,6 +368,11 @@ def _warnings(sample: Sample, kept: Coverage) -> list[str]:
             told.append(f"{code} has no text: it will be written in bytes and other languages' pieces")
         if bad := sample.found.unreadable[code]:
             told.append(f"{bad} lines of {code} are not UTF-8 and were left out")
+    if short := sample.short:
+        named = ", ".join(short[:5]) + (f" and {len(short) - 5} more" if len(short) > 5 else "")
+        told.append(
+            f"lines repeat: the distinct ones of {named} are less than half of the text that was to be taken of them"
+        )
     told += [
         f"{share:.1%} of the text of {code} has pieces; the characters {kept.left_out[code][:20]!r} are left to bytes"
         for code, share in kept.by_language.items()

@@ -103,7 +103,11 @@ def lay_out(model: Any, config: VocabularyConfig) -> Any:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A SentencePiece model: `encode` gives ids, without special ones; `decode` the normalised text."""
+    """A SentencePiece model: ids of texts, without special ones, and texts of ids.
+
+    `encode` finds symbols such as `<|user|>` or `<extra_id_0>` in a text, as the library and tokenizer.json do: for
+    text that we put together. `encode_text` finds none: for what others wrote, where they are no more than letters.
+    """
 
     path: Path
 
@@ -125,13 +129,23 @@ class Tokenizer:
         """The library's own object."""
         return model_file.sentencepiece().SentencePieceProcessor(model_file=str(self.path))
 
+    @functools.cached_property
+    def text_processor(self) -> Any:
+        """The library's object that finds no symbols."""
+        return model_file.processor(model_file.without_symbols(model_file.read(self.path)))
+
     @property
     def size(self) -> int:
         return int(self.processor.get_piece_size())
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text."""
+        """The ids of each text; symbols in it are one id each."""
         ids: list[list[int]] = self.processor.encode(list(texts), num_threads=1)
+        return ids
+
+    def encode_text(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, none of them a symbol's."""
+        ids: list[list[int]] = self.text_processor.encode(list(texts), num_threads=1)
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:

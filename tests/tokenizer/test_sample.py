@@ -3,12 +3,14 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collection.manifest import KEPT, Input, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
 from glotmill.errors import ConfigError, SourceError
-from tokenizer.sample import SampleConfig, draw, mass, text_budget, unimax
+from tokenizer.sample import SampleConfig, _Lowest, draw, mass, text_budget, unimax
 from tokenizer.texts import LINE, cut, sources
 
 SIZES = {"eng_Latn": 1_000_000, "swh_Latn": 10_000, "khm_Khmr": 100, "tha_Thai": 100}
@@ -77,6 +79,36 @@ def test_the_sample_does_not_depend_on_the_order_of_shards(tmp_path):
     other = draw(sources([tmp_path / "1"], None), SampleConfig(bytes=2_000, seed=1), nothing)
     assert other.lines != drawn[0].lines
     assert not [line for found in drawn[0].lines.values() for line in found if line.startswith("Say")]
+
+
+def test_lines_that_repeat_leave_the_sample_as_full_as_others_would(tmp_path):
+    lines = [f"habari ya siku {number}" for number in range(400)]
+    (tmp_path / "swh_Latn.txt").write_text("".join(line + "\n" for line in lines * 50), "utf-8")
+    boiler = ["Haki zote zimehifadhiwa."] * 20_000
+    (tmp_path / "zul_Latn.txt").write_text("".join(line + "\n" for line in [*boiler, "sawubona", *boiler]), "utf-8")
+    drawn = draw(sources([], tmp_path), SampleConfig(bytes=10_000), nothing)
+    assert 4_900 < sum(len(line.encode()) for line in drawn.lines["swh_Latn"]) <= 5_000
+    assert set(drawn.lines["swh_Latn"]) < set(lines)
+    assert set(drawn.lines["zul_Latn"]) == {"Haki zote zimehifadhiwa.", "sawubona"}
+    assert drawn.short == ["zul_Latn"]
+    assert drawn.manifest()["zul_Latn"]["asked_bytes"] == 5_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9))), st.integers(1, 60), st.randoms())
+def test_what_is_held_are_the_lowest_that_fit_whatever_the_order(ranked, budget, order):
+    lines = {rank: f"{rank:02d}" * size for rank, size in dict(ranked).items()}
+    wanted, size = [], 0
+    for rank in sorted(lines):
+        size += len(lines[rank])
+        if wanted and size > budget:
+            break
+        wanted.append(lines[rank])
+    added = list(lines.items()) * 2
+    order.shuffle(added)
+    lowest = _Lowest(budget)
+    for rank, line in added:
+        lowest.add(rank, line)
+    assert lowest.lines() == wanted
 
 
 def test_prompts_are_read_where_they_are_wanted(tmp_path):

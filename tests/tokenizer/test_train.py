@@ -94,6 +94,7 @@ def test_bad_text_is_warned_of_and_trained_on(texts, tmp_path):
     assert any("fin_Latn has no text" in warning for warning in told)
     assert any("1 lines of swh_Latn are not UTF-8" in warning for warning in told)
     assert any("of the text is eng_Latn" in warning for warning in told)
+    assert any(warning.startswith("lines repeat: the distinct ones of eng_Latn are less") for warning in told)
     tokenizer = Tokenizer.load(tmp_path / "t")
     thai = (folder / "tha_Thai.txt").read_text("utf-8").splitlines()[0]
     assert max(tokenizer.encode([thai])[0]) > 260
