@@ -114,7 +114,7 @@ def read(path: Path) -> Any:
 
 
 def without_symbols(model: Any) -> Any:
-    """The same model with the same ids, but that strings such as `<extra_id_0>` in a text are text: no symbol is found."""
+    """The same pieces with the same ids, but that no symbol is found: `<extra_id_0>` in a text is text."""
     other = copy(model)
     for piece in other.pieces:
         if piece.type == USER_DEFINED:
