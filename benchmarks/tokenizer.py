@@ -1,7 +1,7 @@
 """Fairness of tokenizers by the rule of their sample, and the speed of encoding as a share of the bare library's.
 
     python benchmarks/tokenizer.py fairness [--shared DIR] [--work DIR] [--sizes 32000,64000] [--write PAGE]
-    python benchmarks/tokenizer.py speed    [--shared DIR] [--work DIR] [--rows 400000] [--repeat 5]
+    python benchmarks/tokenizer.py speed    [--shared DIR] [--work DIR] [--rows 400000] [--repeat 5] [--processes 2]
     python benchmarks/tokenizer.py density  [--shared DIR]          writes tokenizer/density.tsv anew
 
 SIB-200 (`data/sib200` below DIR) is the text: of its 701 training sentences, parallel in 205 varieties, those with a
@@ -51,14 +51,20 @@ sentencepiece.SentencePieceTrainer.train(
 print(json.dumps({}))
 """
 BARE = """
-import json, os, sys, time
+import json, multiprocessing, sys, time
 import sentencepiece
-model = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
-texts = open(sys.argv[2], encoding="utf-8").read().split("\\n")
-begun, tokens = time.process_time(), 0
-for start in range(0, len(texts), 4000):
-    tokens += sum(map(len, model.encode(texts[start:start + 4000], num_threads=int(sys.argv[3]))))
-print(json.dumps({"tokens": tokens, "cpu": time.process_time() - begun}))
+
+def count(part):
+    model = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
+    texts = open(sys.argv[2], encoding="utf-8").read().split("\\n")[part::int(sys.argv[3])]
+    begun, tokens = time.process_time(), 0
+    for start in range(0, len(texts), 4000):
+        tokens += sum(map(len, model.encode(texts[start:start + 4000], num_threads=1)))
+    return tokens, time.process_time() - begun
+
+with multiprocessing.get_context("fork").Pool(int(sys.argv[3])) as pool:
+    counted = pool.map(count, range(int(sys.argv[3])), chunksize=1)
+print(json.dumps({"tokens": sum(one for one, _ in counted), "cpu": sum(one for _, one in counted)}))
 """
 
 
@@ -75,6 +81,7 @@ def main() -> None:
     arguments.add_argument("--write", type=Path, help="the page whose table is to be replaced")
     arguments.add_argument("--rows", type=int, default=400_000)
     arguments.add_argument("--repeat", type=int, default=5)
+    arguments.add_argument("--processes", type=int, default=2, help="of speed: those of ours, and of the library alone")
     given = arguments.parse_args()
     sib = given.shared / "data" / "sib200" / "annotated"
     if not sib.exists():
@@ -85,7 +92,7 @@ def main() -> None:
         if given.job == "density":
             density(sib)
         elif given.job == "speed":
-            speed(sib, work, given.rows, given.repeat)
+            speed(sib, work, given.rows, given.repeat, given.processes)
         else:
             sizes = [int(size) for size in given.sizes.split(",")]
             fairness(sib, work, sizes, given.corpora.split(","), given.rules, given.write)
@@ -232,29 +239,31 @@ def _balancing(sib: Path, work: Path) -> Path:
     return folder
 
 
-def speed(sib: Path, work: Path, rows: int, repeat: int) -> None:
+def speed(sib: Path, work: Path, rows: int, repeat: int, processes: int) -> None:
     """The whole of `glotmill tokenizer encode`, start-up included, against the bare calls of the library on the same
-    texts, in turns: tokens a CPU-second."""
+    texts in as many processes at once, in turns: tokens a CPU-second."""
     # Compiled modules belong to a normal installation; without them every start pays for compiling.
     places = [str(ROOT / name) for name in ("cli", "collection", "glotmill", "tokenizer")]
     places += [path for path in sys.path if path.endswith("site-packages")]
     subprocess.run([sys.executable, "-m", "compileall", "-q", *places], check=False, stdout=subprocess.DEVNULL)
     collection, plain, tokenizer = _collection(sib, work, rows)
+    library = [sys.executable, "-c", BARE, str(tokenizer / "tokenizer.model"), str(plain), str(processes)]
     shares, ours, theirs = [], [], []
     for _ in range(repeat):
-        bare = measure.run([sys.executable, "-c", BARE, str(tokenizer / "tokenizer.model"), str(plain), "1"]).result
+        bare = measure.run(library).result
         out = work / "tokens"
         shutil.rmtree(out, ignore_errors=True)
         command = ["tokenizer", "encode", "--tokenizer", str(tokenizer), "--collection", str(collection)]
-        run = measure.run([*GLOTMILL, *command, "--out", str(out), "--set", "workers=2", "--json"])
+        run = measure.run([*GLOTMILL, *command, "--out", str(out), "--set", f"workers={processes}", "--json"])
         tokens = json.loads((out / "stats.json").read_text())["tokens"]
         theirs.append(bare["tokens"] / bare["cpu"])
         ours.append((tokens / run.cpu, run.wall, run.peak))
         shares.append(ours[-1][0] / theirs[-1])
+        print(f"{ours[-1][0]:,.0f} of {theirs[-1]:,.0f}: {shares[-1]:.3f}, load {os.getloadavg()[0]:.1f}", flush=True)
     print(
         f"{time.strftime('%Y-%m-%d')}: {statistics.median(one for one, _, _ in ours):,.0f} tokens per CPU-second, "
         f"the library alone {statistics.median(theirs):,.0f}; share {statistics.median(shares):.3f} "
-        f"({min(shares):.3f} to {max(shares):.3f}); {rows:,} rows, {tokens:,} tokens, "
+        f"({min(shares):.3f} to {max(shares):.3f}); {processes} processes, {rows:,} rows, {tokens:,} tokens, "
         f"{statistics.median(wall for _, wall, _ in ours):.1f} s, {max(peak for _, _, peak in ours)} MiB"
     )
 
