@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import measure
@@ -123,13 +124,13 @@ def density(sib: Path) -> None:
 def fairness(sib: Path, work: Path, sizes: list[int], corpora: list[str], rules: list[str], page: Path | None) -> None:
     """A table of all rules, on both corpora, at all sizes."""
     texts = sentences(sib)
-    _write_held_out(texts, work / "held-out")
+    _write_parallel(texts, work / "held-out", held_out)
     rows = []
     for corpus in corpora:
         folder = _corpus(texts, work, corpus)
         for size in sizes:
             for rule in rules:
-                rows.append(_judged(folder, corpus, size, rule, work, sib))
+                rows.append(_judged(folder, corpus, size, rule, work, texts))
                 print(rows[-1], flush=True)
     lines = [
         "| corpus | pieces | rule | mean parity | worst | worst three | tokens a sentence | English | bytes | CPU-s |",
@@ -143,13 +144,13 @@ def fairness(sib: Path, work: Path, sizes: list[int], corpora: list[str], rules:
         page.write_text(re.sub(r"<!-- fairness -->.*?<!-- end -->", lambda _: table, text, flags=re.DOTALL), "utf-8")
 
 
-def _write_held_out(texts: dict[str, dict[str, str]], folder: Path) -> None:
+def _write_parallel(texts: dict[str, dict[str, str]], folder: Path, wanted: Callable[[str], bool]) -> None:
     for code, found in texts.items():
         (folder / code).mkdir(parents=True, exist_ok=True)
         with open(folder / code / "test.tsv", "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter="\t")
             writer.writerow(("index_id", "text"))
-            writer.writerows((key, text) for key, text in sorted(found.items()) if held_out(key))
+            writer.writerows((key, text) for key, text in sorted(found.items()) if wanted(key))
 
 
 def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
@@ -192,7 +193,7 @@ def _rows(trained: dict[str, list[str]]) -> dict[str, int]:
     return found | {ENGLISH: round(whole * 0.2)}
 
 
-def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, sib: Path) -> str:
+def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, texts: dict[str, dict[str, str]]) -> str:
     name = re.sub(r"\W+", "-", f"{corpus}-{size}-{rule}").strip("-")
     out, cost = work / "tokenizers" / name, work / "tokenizers" / f"{name}.json"
     model = out / "tokenizer.model"
@@ -204,7 +205,7 @@ def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, sib: Pa
             done = measure.run([sys.executable, "-c", PLAIN, str(folder / "shuffled"), prefix, str(size)])
         else:
             sets = [word for one in RULES[rule] for word in ("--set", one)]
-            more = ["--parallel", str(_balancing(sib, work))] if "parallel" in rule else []
+            more = ["--parallel", str(_balancing(texts, work))] if "parallel" in rule else []
             command = [
                 "tokenizer",
                 "train",
@@ -230,12 +231,10 @@ def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, sib: Pa
     )
 
 
-def _balancing(sib: Path, work: Path) -> Path:
-    """Parallel sentences to balance by: SIB-200's own dev split, which is neither trained on nor reported on."""
+def _balancing(texts: dict[str, dict[str, str]], work: Path) -> Path:
+    """Parallel sentences to balance by: a tenth of the ids, among those that are trained on and not reported on."""
     folder = work / "balancing"
-    for path in sib.glob("*/dev.tsv"):
-        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / path.parent.name / "dev.tsv")
+    _write_parallel(texts, folder, lambda key: zlib.crc32(key.encode()) % 10 == 1)
     return folder
 
 

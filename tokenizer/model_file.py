@@ -127,6 +127,15 @@ def processor(model: Any) -> Any:
     return sentencepiece().SentencePieceProcessor(model_proto=model.SerializeToString(deterministic=True))
 
 
+def verbatim(model: Any) -> Any:
+    """A processor that takes text as it is: words come normalised, and pieces are no text."""
+    plain = copy(model)
+    plain.normalizer_spec.precompiled_charsmap = b""
+    plain.normalizer_spec.add_dummy_prefix = False
+    plain.normalizer_spec.remove_extra_whitespaces = False
+    return processor(plain)
+
+
 def sentencepiece() -> Any:
     """The library, or MissingDependencyError."""
     try:
