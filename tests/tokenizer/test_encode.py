@@ -75,6 +75,10 @@ def test_every_message_of_every_record_stands_in_the_shards(trained, collection,
     assert manifest.notes == [f"{stats['tokens']:,} tokens"]
     assert list(problems(tmp_path / "t")) == []
     assert not (tmp_path / "t/.work").exists()
+    group = pq.read_metadata(store.parts(tmp_path / "t")[0]).row_group(0)
+    columns = [group.column(index) for index in range(group.num_columns)]
+    packed = {column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings}
+    assert {"language", "source", "dataset", "task", "split"} <= packed
 
 
 @pytest.mark.parametrize("kind", ["trained", "bpe"])
