@@ -219,7 +219,7 @@ def _unigram(
     if wanted < letters:
         raise _too_small(config, letters)
     if wanted > len(normal):
-        raise _too_large(config, len(normal))
+        raise _too_large(config, len(normal), letters)
     size = wanted + len(model.pieces) - len(normal)
     whole = unigram.words(sample.lines, model_file.processor(model))
     base = sample.weights()
@@ -280,7 +280,9 @@ def _large(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, 
         except spm.TooSmall as error:  # it counts the characters that are to be left to bytes, too
             arguments["vocab_size"] = error.needed + wanted
         except spm.TooLarge as error:
-            raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259) from None
+            raise _too_large(
+                config, error.possible - len(config.vocabulary.symbols) - 259, len(kept.characters)
+            ) from None
 
 
 def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, steps: _Steps) -> Any:
@@ -304,7 +306,7 @@ def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, st
     except spm.TooSmall as error:
         raise _too_small(config, error.needed - len(config.vocabulary.symbols) - 259) from None
     except spm.TooLarge as error:
-        raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259) from None
+        raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259, len(kept.characters)) from None
 
 
 def _teller(steps: _Steps) -> Callable[[float], None]:
@@ -339,8 +341,13 @@ def _arguments(config: TokenizerConfig, sample: Sample, work: Path, lines: Any) 
     }
 
 
-def _too_large(config: TokenizerConfig, pieces: int) -> ConfigError:
+def _too_large(config: TokenizerConfig, pieces: int, letters: int) -> ConfigError:
     possible = (pieces + config.vocabulary.fixed) // MULTIPLE * MULTIPLE
+    if possible < letters + config.vocabulary.fixed:
+        return ConfigError(
+            f"this text is too little for any tokenizer: it has {pieces} pieces, {letters} characters among them, "
+            f"and no multiple of {MULTIPLE} holds the characters and is filled by the pieces; expected more text"
+        )
     return ConfigError(
         f"--vocab-size {config.vocabulary.size} is more than this text has pieces for: "
         f"the largest possible is {possible}"

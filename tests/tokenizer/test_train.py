@@ -87,6 +87,16 @@ def test_impossible_sizes_name_the_nearest_possible_one(texts, tmp_path, kind):
             train(config(texts, vocabulary={"size": possible + step, "type": kind}, **rule), tmp_path / "other")
 
 
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_text_that_is_too_little_for_any_size_is_told(tmp_path, kind):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text/eng_Latn.txt").write_text("ab ab ba\n")
+    for size in (128, 512, 8000):
+        with pytest.raises(ConfigError, match=r"too little for any tokenizer|is too small: .* need 512"):
+            rule = {"sample": {"rule": "unimax"}, "vocabulary": {"size": size, "type": kind}}
+            train(config(tmp_path / "text", **rule), tmp_path / "t")
+
+
 def test_bad_text_is_warned_of_and_trained_on(texts, tmp_path):
     folder = copied(texts, tmp_path / "text")
     with open(folder / "swh_Latn.txt", "ab") as file:
