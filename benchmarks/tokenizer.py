@@ -5,9 +5,10 @@
     python benchmarks/tokenizer.py density  [--shared DIR]          writes tokenizer/density.tsv anew
 
 SIB-200 (`data/sib200` below DIR) is the text: of its 701 training sentences, parallel in 205 varieties, those with a
-fifth of the ids are held out for the report. Two corpora are made of the rest: one with every sentence once, and one as
-unbalanced as real collections are, English 20%, the smallest languages one row in a thousand, rows drawn again and
-again from the same sentences. Finished tokenizers are kept in --work and not made again.
+fifth of the ids are held out for the report. Three corpora are made of the rest: `balanced` has every sentence once;
+`unbalanced` is it as real collections are, English 20%, the smallest languages one row in a thousand, rows drawn again
+and again from the same sentences; `scarce` has no sentence twice, all of English and a twentieth of the smallest.
+Finished tokenizers are kept in --work and not made again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ import measure
 ROOT = Path(__file__).resolve().parents[1]
 GLOTMILL = [str(Path(sys.executable).with_name("glotmill"))]
 ENGLISH = "eng_Latn"
+# The power of the rank at which the last of 204 varieties has a twentieth.
+_SCARCE = 0.563
 # The rules side by side; the first is the library alone, on the shuffled lines.
 RULES: dict[str, list[str]] = {
     "SentencePiece alone": [],
@@ -77,7 +80,7 @@ def main() -> None:
     )
     arguments.add_argument("--work", type=Path, help="where corpora and tokenizers are kept; else a temporary folder")
     arguments.add_argument("--sizes", default="32000,64000")
-    arguments.add_argument("--corpora", default="balanced,unbalanced")
+    arguments.add_argument("--corpora", default="balanced,unbalanced,scarce")
     arguments.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="RULE")
     arguments.add_argument("--write", type=Path, help="the page whose table is to be replaced")
     arguments.add_argument("--rows", type=int, default=400_000)
@@ -161,7 +164,11 @@ def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
     trained = {
         code: [text for key, text in sorted(found.items()) if not held_out(key)] for code, found in texts.items()
     }
-    rows = _rows(trained) if name == "unbalanced" else {code: len(lines) for code, lines in trained.items()}
+    rows = {code: len(lines) for code, lines in trained.items()}
+    if name == "unbalanced":
+        rows = _rows(trained)
+    elif name == "scarce":
+        rows |= {code: round(rows[code] * rank**-_SCARCE) for rank, code in enumerate(_ranked(trained), 1)}
     (folder / "text").mkdir(parents=True, exist_ok=True)
     everything = []
     for code, lines in trained.items():
@@ -175,13 +182,7 @@ def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
 
 def _rows(trained: dict[str, list[str]]) -> dict[str, int]:
     """Rows of each variety: English 20%, the others by a power law of their rank down to one in a thousand."""
-    from collection.languages import find
-
-    classes = {"high": 0, "mid": 1, "low": 2}
-    ranked = sorted(
-        (code for code in trained if code != ENGLISH),
-        key=lambda code: (classes.get(language.resource if (language := find(code)) else None, 3), code),
-    )
+    ranked = _ranked(trained)
     low, high = 0.0, 3.0
     for _ in range(60):
         power = (low + high) / 2
@@ -191,6 +192,17 @@ def _rows(trained: dict[str, list[str]]) -> dict[str, int]:
     whole = len(trained[ranked[-1]]) / 0.001
     found = {code: round(whole * 0.8 * share / sum(shares)) for code, share in zip(ranked, shares, strict=True)}
     return found | {ENGLISH: round(whole * 0.2)}
+
+
+def _ranked(trained: dict[str, list[str]]) -> list[str]:
+    """All but English, those with most resources first."""
+    from collection.languages import find
+
+    classes = {"high": 0, "mid": 1, "low": 2}
+    return sorted(
+        (code for code in trained if code != ENGLISH),
+        key=lambda code: (classes.get(language.resource if (language := find(code)) else None, 3), code),
+    )
 
 
 def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, texts: dict[str, dict[str, str]]) -> str:

@@ -173,7 +173,7 @@ def mass(sizes: Mapping[str, int], lines: Mapping[str, Sequence[str]], config: S
     return {code: one / whole for code, one in raw.items()}
 
 
-_ENOUGH: Final = 20_000
+_ENOUGH: Final = 5_000
 
 
 def _shares(sizes: Mapping[str, int], config: SampleConfig) -> dict[str, float]:
