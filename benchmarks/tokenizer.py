@@ -1,13 +1,14 @@
 """Fairness of tokenizers by the rule of their sample, and the speed of encoding as a share of the bare library's.
 
     python benchmarks/tokenizer.py fairness [--shared DIR] [--work DIR] [--sizes 32000,64000] [--write PAGE]
-    python benchmarks/tokenizer.py speed    [--shared DIR] [--work DIR] [--rows 400000] [--repeat 5]
+    python benchmarks/tokenizer.py speed    [--shared DIR] [--work DIR] [--rows 400000] [--repeat 5] [--processes 2]
     python benchmarks/tokenizer.py density  [--shared DIR]          writes tokenizer/density.tsv anew
 
 SIB-200 (`data/sib200` below DIR) is the text: of its 701 training sentences, parallel in 205 varieties, those with a
-fifth of the ids are held out for the report. Two corpora are made of the rest: one with every sentence once, and one as
-unbalanced as real collections are, English 20%, the smallest languages one row in a thousand, rows drawn again and
-again from the same sentences. Finished tokenizers are kept in --work and not made again.
+fifth of the ids are held out for the report. Three corpora are made of the rest: `balanced` has every sentence once;
+`unbalanced` is it as real collections are, English 20%, the smallest languages one row in a thousand, rows drawn again
+and again from the same sentences; `scarce` has no sentence twice, all of English and a twentieth of the smallest.
+Finished tokenizers are kept in --work and not made again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import measure
@@ -32,6 +34,8 @@ import measure
 ROOT = Path(__file__).resolve().parents[1]
 GLOTMILL = [str(Path(sys.executable).with_name("glotmill"))]
 ENGLISH = "eng_Latn"
+# The power of the rank at which the last of 204 varieties has a twentieth.
+_SCARCE = 0.563
 # The rules side by side; the first is the library alone, on the shuffled lines.
 RULES: dict[str, list[str]] = {
     "SentencePiece alone": [],
@@ -51,14 +55,20 @@ sentencepiece.SentencePieceTrainer.train(
 print(json.dumps({}))
 """
 BARE = """
-import json, os, sys, time
+import json, multiprocessing, sys, time
 import sentencepiece
-model = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
-texts = open(sys.argv[2], encoding="utf-8").read().split("\\n")
-begun, tokens = time.process_time(), 0
-for start in range(0, len(texts), 4000):
-    tokens += sum(map(len, model.encode(texts[start:start + 4000], num_threads=int(sys.argv[3]))))
-print(json.dumps({"tokens": tokens, "cpu": time.process_time() - begun}))
+
+def count(part):
+    model = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
+    texts = open(sys.argv[2], encoding="utf-8").read().split("\\n")[part::int(sys.argv[3])]
+    begun, tokens = time.process_time(), 0
+    for start in range(0, len(texts), 4000):
+        tokens += sum(map(len, model.encode(texts[start:start + 4000], num_threads=1)))
+    return tokens, time.process_time() - begun
+
+with multiprocessing.get_context("fork").Pool(int(sys.argv[3])) as pool:
+    counted = pool.map(count, range(int(sys.argv[3])), chunksize=1)
+print(json.dumps({"tokens": sum(one for one, _ in counted), "cpu": sum(one for _, one in counted)}))
 """
 
 
@@ -70,11 +80,12 @@ def main() -> None:
     )
     arguments.add_argument("--work", type=Path, help="where corpora and tokenizers are kept; else a temporary folder")
     arguments.add_argument("--sizes", default="32000,64000")
-    arguments.add_argument("--corpora", default="balanced,unbalanced")
+    arguments.add_argument("--corpora", default="balanced,unbalanced,scarce")
     arguments.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="RULE")
     arguments.add_argument("--write", type=Path, help="the page whose table is to be replaced")
     arguments.add_argument("--rows", type=int, default=400_000)
     arguments.add_argument("--repeat", type=int, default=5)
+    arguments.add_argument("--processes", type=int, default=2, help="of speed: those of ours, and of the library alone")
     given = arguments.parse_args()
     sib = given.shared / "data" / "sib200" / "annotated"
     if not sib.exists():
@@ -85,7 +96,7 @@ def main() -> None:
         if given.job == "density":
             density(sib)
         elif given.job == "speed":
-            speed(sib, work, given.rows, given.repeat)
+            speed(sib, work, given.rows, given.repeat, given.processes)
         else:
             sizes = [int(size) for size in given.sizes.split(",")]
             fairness(sib, work, sizes, given.corpora.split(","), given.rules, given.write)
@@ -116,13 +127,13 @@ def density(sib: Path) -> None:
 def fairness(sib: Path, work: Path, sizes: list[int], corpora: list[str], rules: list[str], page: Path | None) -> None:
     """A table of all rules, on both corpora, at all sizes."""
     texts = sentences(sib)
-    _write_held_out(texts, work / "held-out")
+    _write_parallel(texts, work / "held-out", held_out)
     rows = []
     for corpus in corpora:
         folder = _corpus(texts, work, corpus)
-        for size in sizes:
+        for size in sizes[:1] if corpus == "scarce" else sizes:  # it has too little text for more
             for rule in rules:
-                rows.append(_judged(folder, corpus, size, rule, work, sib))
+                rows.append(_judged(folder, corpus, size, rule, work, texts))
                 print(rows[-1], flush=True)
     lines = [
         "| corpus | pieces | rule | mean parity | worst | worst three | tokens a sentence | English | bytes | CPU-s |",
@@ -136,13 +147,13 @@ def fairness(sib: Path, work: Path, sizes: list[int], corpora: list[str], rules:
         page.write_text(re.sub(r"<!-- fairness -->.*?<!-- end -->", lambda _: table, text, flags=re.DOTALL), "utf-8")
 
 
-def _write_held_out(texts: dict[str, dict[str, str]], folder: Path) -> None:
+def _write_parallel(texts: dict[str, dict[str, str]], folder: Path, wanted: Callable[[str], bool]) -> None:
     for code, found in texts.items():
         (folder / code).mkdir(parents=True, exist_ok=True)
         with open(folder / code / "test.tsv", "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter="\t")
             writer.writerow(("index_id", "text"))
-            writer.writerows((key, text) for key, text in sorted(found.items()) if held_out(key))
+            writer.writerows((key, text) for key, text in sorted(found.items()) if wanted(key))
 
 
 def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
@@ -153,7 +164,11 @@ def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
     trained = {
         code: [text for key, text in sorted(found.items()) if not held_out(key)] for code, found in texts.items()
     }
-    rows = _rows(trained) if name == "unbalanced" else {code: len(lines) for code, lines in trained.items()}
+    rows = {code: len(lines) for code, lines in trained.items()}
+    if name == "unbalanced":
+        rows = _rows(trained)
+    elif name == "scarce":
+        rows |= {code: round(rows[code] * rank**-_SCARCE) for rank, code in enumerate(_ranked(trained), 1)}
     (folder / "text").mkdir(parents=True, exist_ok=True)
     everything = []
     for code, lines in trained.items():
@@ -167,13 +182,7 @@ def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
 
 def _rows(trained: dict[str, list[str]]) -> dict[str, int]:
     """Rows of each variety: English 20%, the others by a power law of their rank down to one in a thousand."""
-    from collection.languages import find
-
-    classes = {"high": 0, "mid": 1, "low": 2}
-    ranked = sorted(
-        (code for code in trained if code != ENGLISH),
-        key=lambda code: (classes.get(language.resource if (language := find(code)) else None, 3), code),
-    )
+    ranked = _ranked(trained)
     low, high = 0.0, 3.0
     for _ in range(60):
         power = (low + high) / 2
@@ -185,7 +194,18 @@ def _rows(trained: dict[str, list[str]]) -> dict[str, int]:
     return found | {ENGLISH: round(whole * 0.2)}
 
 
-def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, sib: Path) -> str:
+def _ranked(trained: dict[str, list[str]]) -> list[str]:
+    """All but English, those with most resources first."""
+    from collection.languages import find
+
+    classes = {"high": 0, "mid": 1, "low": 2}
+    return sorted(
+        (code for code in trained if code != ENGLISH),
+        key=lambda code: (classes.get(language.resource if (language := find(code)) else None, 3), code),
+    )
+
+
+def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, texts: dict[str, dict[str, str]]) -> str:
     name = re.sub(r"\W+", "-", f"{corpus}-{size}-{rule}").strip("-")
     out, cost = work / "tokenizers" / name, work / "tokenizers" / f"{name}.json"
     model = out / "tokenizer.model"
@@ -197,7 +217,7 @@ def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, sib: Pa
             done = measure.run([sys.executable, "-c", PLAIN, str(folder / "shuffled"), prefix, str(size)])
         else:
             sets = [word for one in RULES[rule] for word in ("--set", one)]
-            more = ["--parallel", str(_balancing(sib, work))] if "parallel" in rule else []
+            more = ["--parallel", str(_balancing(texts, work))] if "parallel" in rule else []
             command = [
                 "tokenizer",
                 "train",
@@ -223,38 +243,38 @@ def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, sib: Pa
     )
 
 
-def _balancing(sib: Path, work: Path) -> Path:
-    """Parallel sentences to balance by: SIB-200's own dev split, which is neither trained on nor reported on."""
+def _balancing(texts: dict[str, dict[str, str]], work: Path) -> Path:
+    """Parallel sentences to balance by: a tenth of the ids, among those that are trained on and not reported on."""
     folder = work / "balancing"
-    for path in sib.glob("*/dev.tsv"):
-        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / path.parent.name / "dev.tsv")
+    _write_parallel(texts, folder, lambda key: zlib.crc32(key.encode()) % 10 == 1)
     return folder
 
 
-def speed(sib: Path, work: Path, rows: int, repeat: int) -> None:
+def speed(sib: Path, work: Path, rows: int, repeat: int, processes: int) -> None:
     """The whole of `glotmill tokenizer encode`, start-up included, against the bare calls of the library on the same
-    texts, in turns: tokens a CPU-second."""
+    texts in as many processes at once, in turns: tokens a CPU-second."""
     # Compiled modules belong to a normal installation; without them every start pays for compiling.
     places = [str(ROOT / name) for name in ("cli", "collection", "glotmill", "tokenizer")]
     places += [path for path in sys.path if path.endswith("site-packages")]
     subprocess.run([sys.executable, "-m", "compileall", "-q", *places], check=False, stdout=subprocess.DEVNULL)
     collection, plain, tokenizer = _collection(sib, work, rows)
+    library = [sys.executable, "-c", BARE, str(tokenizer / "tokenizer.model"), str(plain), str(processes)]
     shares, ours, theirs = [], [], []
     for _ in range(repeat):
-        bare = measure.run([sys.executable, "-c", BARE, str(tokenizer / "tokenizer.model"), str(plain), "1"]).result
+        bare = measure.run(library).result
         out = work / "tokens"
         shutil.rmtree(out, ignore_errors=True)
         command = ["tokenizer", "encode", "--tokenizer", str(tokenizer), "--collection", str(collection)]
-        run = measure.run([*GLOTMILL, *command, "--out", str(out), "--set", "workers=2", "--json"])
+        run = measure.run([*GLOTMILL, *command, "--out", str(out), "--set", f"workers={processes}", "--json"])
         tokens = json.loads((out / "stats.json").read_text())["tokens"]
         theirs.append(bare["tokens"] / bare["cpu"])
         ours.append((tokens / run.cpu, run.wall, run.peak))
         shares.append(ours[-1][0] / theirs[-1])
+        print(f"{ours[-1][0]:,.0f} of {theirs[-1]:,.0f}: {shares[-1]:.3f}, load {os.getloadavg()[0]:.1f}", flush=True)
     print(
         f"{time.strftime('%Y-%m-%d')}: {statistics.median(one for one, _, _ in ours):,.0f} tokens per CPU-second, "
         f"the library alone {statistics.median(theirs):,.0f}; share {statistics.median(shares):.3f} "
-        f"({min(shares):.3f} to {max(shares):.3f}); {rows:,} rows, {tokens:,} tokens, "
+        f"({min(shares):.3f} to {max(shares):.3f}); {processes} processes, {rows:,} rows, {tokens:,} tokens, "
         f"{statistics.median(wall for _, wall, _ in ours):.1f} s, {max(peak for _, _, peak in ours)} MiB"
     )
 

@@ -89,10 +89,11 @@ def train(
                 if one
             ],
         )
+    known = sum(1 for one in sample.values() if one["sampled_lines"])
     for warning in values["warnings"]:
         print(f"warning: {warning}")
     print(
-        f"tokenizer: {values['vocabulary']:,} pieces of {len(sample)} languages, {values['run']['seconds']} s, "
+        f"tokenizer: {values['vocabulary']:,} pieces of {known} languages, {values['run']['seconds']} s, "
         f"in {folder_name(out)}"
     )
     print(f"next: glotmill tokenizer report --tokenizer {folder_name(out)} --data PARALLEL")
@@ -126,18 +127,19 @@ def report(
     from tokenizer.report import judge, load, read_texts
 
     judged = [load(path) for path in tokenizer]
-    texts, together = read_texts(data, limit)
-    reports = [judge(one, texts, together) for one in judged]
+    texts = read_texts(data, limit)
+    reports = [judge(one, texts) for one in judged]
     if html:
         from tokenizer.report_page import render
 
         files.write_text(html, render(reports, f"Tokenizers on {data}"))
     if json:
-        print_json({"data": str(data), "parallel": together, "tokenizers": [one.to_json() for one in reports]})
+        print_json({"data": str(data), "parallel": not texts.alone, "tokenizers": [one.to_json() for one in reports]})
         return
     tell(reports)
-    if not together:
-        print("the texts are not parallel with English: costs are tokens a byte, which scripts do not share")
+    if texts.alone:
+        print(f"no parity: {texts.alone}")
+        print("costs are tokens a byte, which scripts do not share")
     if html:
         print(f"with plots in {html}")
 

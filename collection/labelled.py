@@ -48,23 +48,24 @@ def _files(folder: Path) -> Iterator[tuple[Language, str]]:
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
             continue
-        if language := _language_of(path):
-            texts = _table_texts if path.suffix == ".tsv" else _lines
+        if language := language_of(path):
+            texts = _table_texts if path.suffix.lower() == ".tsv" else _lines
             try:
                 yield from ((language, text) for text in texts(path))
             except (OSError, UnicodeDecodeError, csv.Error) as error:
                 raise SourceError(f"{path} cannot be read: {error}") from error
 
 
-def _language_of(path: Path) -> Language | None:
+def language_of(path: Path) -> Language | None:
     """The language of a file by its name or its folder's; None for a file that holds no texts."""
-    if path.suffix == ".tsv":
+    suffix = path.suffix.lower()
+    if suffix == ".tsv":
         return find(path.parent.name)
     if path.name.startswith("tatoeba."):
         pair, _, side = path.name.removeprefix("tatoeba.").rpartition(".")
         # English stands beside every language: once is enough.
         return find(side) if side != "eng" or pair == "fra-eng" else None
-    if path.suffix in (".txt", ".dev", ".devtest", ".test"):
+    if suffix in (".txt", ".dev", ".devtest", ".test"):
         return find(path.stem) or find(path.stem.rpartition(".")[2])
     return None
 
@@ -78,6 +79,10 @@ def _table_texts(path: Path) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    # Not splitlines: U+2028 and U+0085 end no line of such a file.
+    return filter(str.strip, lines(path))
+
+
+def lines(path: Path) -> Iterator[str]:
+    """All lines of a file, empty ones, too. Not splitlines: U+2028 and U+0085 end no line of such a file."""
     with open(path, encoding="utf-8-sig") as file:
-        yield from (line.removesuffix("\n") for line in file if line.strip())
+        yield from (line.removesuffix("\n") for line in file)

@@ -259,8 +259,12 @@ def _batches(task: Task) -> Iterator[tuple[str, pa.RecordBatch]]:
 def _by_size(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The batch, or stretches of it with no more text than a batch is to have: rows are not all alike."""
     messages = batch.column("messages")
-    lengths = pc.binary_length(messages.flatten().field("content")).to_numpy(zero_copy_only=False)
-    ends = np.cumsum(np.append(0, lengths.astype(np.int64)))[messages.offsets.to_numpy() - messages.offsets[0].as_py()]
+    contents = messages.flatten().field("content")
+    if not len(contents):
+        yield batch
+        return
+    ends = np.frombuffer(contents.buffers()[1], np.int32)[contents.offset :].astype(np.int64)
+    ends = ends[messages.offsets.to_numpy() - messages.offsets[0].as_py()]
     first = 0
     while first < batch.num_rows:
         fitting = int(np.searchsorted(ends, ends[first] + _BATCH_BYTES, "right")) - 1
@@ -273,7 +277,8 @@ def to_tokens(batch: pa.RecordBatch, split: str, processor: Any) -> pa.RecordBat
     """The records of a batch as rows of token shards; SourceError where a column of Arrow cannot hold their ids."""
     messages = batch.column("messages")
     turns = messages.flatten()
-    encoded = processor.encode_as_numpy(turns.field("content").to_pylist())
+    # As bytes, which is what the library works on: strings would be made here, and taken apart there.
+    encoded = processor.encode_as_numpy(turns.field("content").cast(pa.binary()).to_pylist(), num_threads=1)
     ends = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=ends[1:])
     if ends[-1] > _MOST_IDS:

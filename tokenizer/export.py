@@ -25,7 +25,10 @@ def to_json(model: Any, config: VocabularyConfig) -> str:
     cuts: list[dict[str, Any]] = [_split({"String": SPACE}, "MergedWithNext")]
     unigram = config.type == "unigram"
     if not unigram and symbols:
-        cuts.insert(0, _split({"Regex": "|".join(map(_literal, sorted(symbols, key=len, reverse=True)))}, "Isolated"))
+        found = _split({"Regex": "|".join(map(_literal, sorted(symbols, key=len, reverse=True)))}, "Isolated")
+        cuts.insert(0, found)
+    if not unigram:
+        cuts += _names_apart(model)
     values: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
@@ -55,6 +58,25 @@ def _split(pattern: dict[str, str], behavior: str) -> dict[str, Any]:
 
 def _literal(symbol: str) -> str:
     return "".join(f"\\x{{{ord(character):X}}}" for character in symbol)
+
+
+def _names_apart(model: Any) -> list[dict[str, Any]]:
+    """Cuts for words that are spelt like a piece, which merging does not make of them: `</s>`, and any such others.
+
+    So that symbols are found, a word that is the name of a piece becomes that piece (`ignore_merges`). Behind a symbol,
+    where no blank stands before it, a word can have the name of a special piece: cut after its first piece, it is none.
+    """
+    names = [piece.piece for piece in model.pieces if piece.type != model_file.USER_DEFINED]
+    parts = model_file.verbatim(model).encode(names, out_type=str)
+    rests: dict[str, list[str]] = {}
+    for name, found in zip(names, parts, strict=True):
+        if found != [name]:
+            rests.setdefault(found[0], []).append(name.removeprefix(found[0]))
+    choices = [f"{_literal(first)}(?=(?:{'|'.join(map(_literal, rest))})\\z)" for first, rest in sorted(rests.items())]
+    # What is left of a name may be one again: as often as that can be.
+    known = set(names)
+    again = sum(any(rest in known for rest in one) for one in rests.values())
+    return [_split({"Regex": f"\\A(?:{'|'.join(choices)})"}, "Isolated")] * (1 + again) if choices else []
 
 
 def _unigram(model: Any) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def read(path: Path) -> Any:
 
 
 def without_symbols(model: Any) -> Any:
-    """The same model with the same ids, in which strings such as `<extra_id_0>` in a text are text, not symbols."""
+    """The same pieces with the same ids, but that no symbol is found: `<extra_id_0>` in a text is text."""
     other = copy(model)
     for piece in other.pieces:
         if piece.type == USER_DEFINED:
@@ -125,6 +125,15 @@ def without_symbols(model: Any) -> Any:
 def processor(model: Any) -> Any:
     """A SentencePieceProcessor of the model."""
     return sentencepiece().SentencePieceProcessor(model_proto=model.SerializeToString(deterministic=True))
+
+
+def verbatim(model: Any) -> Any:
+    """A processor that takes text as it is: words come normalised, and pieces are no text."""
+    plain = copy(model)
+    plain.normalizer_spec.precompiled_charsmap = b""
+    plain.normalizer_spec.add_dummy_prefix = False
+    plain.normalizer_spec.remove_extra_whitespaces = False
+    return processor(plain)
 
 
 def sentencepiece() -> Any:

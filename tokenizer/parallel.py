@@ -1,12 +1,14 @@
 """Parallel sentences: the same meaning in many languages, by a key.
 
 FOLDER/.../<code>/*.tsv with `index_id` and `text`    SIB-200; all its splits together
-FOLDER/<code>.txt, name.<code>.devtest, ...           a file a language with as many lines as every other: FLORES, NTREX
+FOLDER/<code>.txt, name.<code>.devtest, ...           a file a language, all with as many lines: FLORES, NTREX;
+                                                      a line is empty where a language has no translation
 """
 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -51,14 +53,36 @@ def _tables(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _lines(path: Path) -> dict[str, dict[str, str]]:
-    try:
-        found = {language.code: lines for language, lines in labelled.read(path)}
-    except SourceError:
-        return {}
-    counts = {len(lines) for lines in found.values()}
-    if len(counts) > 1:
-        odd = sorted(found, key=lambda code: len(found[code]))
+    """Files side by side: line by line, within a folder and one ending, so that dev and devtest are two sets."""
+    sets: dict[str, dict[str, list[str]]] = {}
+    names: dict[tuple[str, str], str] = {}
+    for file in sorted(path.rglob("*")):
+        if not file.is_file() or file.suffix == ".tsv" or file.name.startswith("tatoeba."):
+            continue
+        if language := labelled.language_of(file):
+            place = file.relative_to(path)
+            name = place.with_name(f"*{file.suffix}").as_posix()
+            names.setdefault((name, language.code), place.as_posix())
+            try:
+                sets.setdefault(name, {}).setdefault(language.code, []).extend(labelled.lines(file))
+            except (OSError, UnicodeDecodeError) as error:
+                raise SourceError(f"{file} cannot be read: {error}") from error
+    texts: dict[str, dict[str, str]] = {}
+    for name, found in sets.items():
+        _check_lengths(path, {names[name, code]: len(lines) for code, lines in found.items()})
+        for code, lines in found.items():
+            keyed = {f"{name}:{number}": line for number, line in enumerate(lines, 1) if line.strip()}
+            texts.setdefault(code, {}).update(keyed)
+    return {code: lines for code, lines in texts.items() if lines}
+
+
+def _check_lengths(path: Path, found: Mapping[str, int]) -> None:
+    """SourceError that names the files with another number of lines than most."""
+    [(usual, _)] = Counter(found.values()).most_common(1)
+    odd = [f"{name} has {number} lines" for name, number in found.items() if number != usual]
+    if odd:
+        named = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more differ" if len(odd) > 3 else "")
         raise SourceError(
-            f"{path} is not parallel: {odd[0]} has {len(found[odd[0]])} lines, {odd[-1]} has {len(found[odd[-1]])}"
+            f"{path} is not parallel: {named}, where most have {usual}; "
+            "expected a line for every sentence in each file, an empty one where a language has no translation"
         )
-    return {code: {str(number): line for number, line in enumerate(lines)} for code, lines in found.items()}

@@ -21,7 +21,7 @@ from tokenizer.parallel import ENGLISH, Parallel
 # A weight never gets further than this from where it began, by factor: what costs no more pieces can mend.
 _FARTHEST: Final = 16.0
 # A language is measured on this many lines at least, and gives no more than a quarter of its lines for it.
-_LEAST_LINES, _LARGEST_SHARE, _MOST_LINES = 10, 0.25, 500
+_LEAST_LINES, _LARGEST_SHARE, _MOST_LINES = 5, 0.25, 500
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import statistics
@@ -30,6 +31,14 @@ class Judged:
     encode: Callable[[Sequence[str]], list[list[int]]]
     units: frozenset[int]
     unknown: int | None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts of each language by a key. `alone` says why they are not parallel; it is empty where they are."""
+
+    rows: Mapping[str, Mapping[str, str]]
+    alone: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,24 +149,25 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def read_texts(path: Path, limit: int = 0) -> tuple[dict[str, dict[str, str]], bool]:
-    """The texts of each language by a key, at most `limit` of each (0: all), and whether they are parallel.
+def read_texts(path: Path, limit: int = 0) -> Texts:
+    """The texts of each language, at most `limit` of each (0: all), parallel where they can be.
 
     A folder that glotmill wrote, and one whose languages differ in their number of lines, is labelled text alone.
     """
-    texts: Mapping[str, Mapping[str, str]]
+    if (path / "manifest.json").exists():
+        return _alone(path, limit, f"{path} is a collection, which is not parallel")
     try:
-        if (path / "manifest.json").exists():
-            raise SourceError("a collection is not parallel")
-        texts, together = parallel.read(path), True
-    except SourceError:
-        found = labelled.read(path, limit)
-        texts = {language.code: {str(number): line for number, line in enumerate(lines)} for language, lines in found}
-        together = False
-    if limit and together:
-        wanted = set(sorted(texts[ENGLISH])[:limit])
-        texts = {code: {key: rows[key] for key in sorted(rows.keys() & wanted)} for code, rows in texts.items()}
-    return {code: dict(texts[code]) for code in sorted(texts) if texts[code]}, together
+        texts = parallel.read(path)
+    except SourceError as error:
+        return _alone(path, limit, str(error))
+    wanted = set(sorted(texts[ENGLISH])[:limit]) if limit else set(itertools.chain.from_iterable(texts.values()))
+    kept = {code: {key: rows[key] for key in sorted(rows.keys() & wanted)} for code, rows in sorted(texts.items())}
+    return Texts({code: rows for code, rows in kept.items() if rows})
+
+
+def _alone(path: Path, limit: int, why: str) -> Texts:
+    found = labelled.read(path, limit)
+    return Texts({language.code: {str(key): line for key, line in enumerate(lines)} for language, lines in found}, why)
 
 
 def load(path: Path) -> Judged:
@@ -198,18 +208,17 @@ def _hugging_face(path: Path) -> Judged:
     return Judged(str(path), model.get_vocab_size(), encode, units, unknown)
 
 
-def judge(tokenizer: Judged, texts: Mapping[str, Mapping[str, str]], together: bool) -> Report:
+def judge(tokenizer: Judged, texts: Texts) -> Report:
     """What a tokenizer makes of the texts; with parity where they are parallel."""
     english: dict[str, int] = {}
     figures = []
-    for code in sorted(texts, key=lambda code: (code != ENGLISH, code)):
-        keys = list(texts[code])
-        lines = [texts[code][key] for key in keys]
+    for code in sorted(texts.rows, key=lambda code: (code != ENGLISH, code)):
+        keys, lines = list(texts.rows[code]), list(texts.rows[code].values())
         encoded = [
             ids for start in range(0, len(lines), _BATCH) for ids in tokenizer.encode(lines[start : start + _BATCH])
         ]
         lengths = dict(zip(keys, map(len, encoded), strict=True))
-        if code == ENGLISH and together:
+        if code == ENGLISH and not texts.alone:
             english = lengths
         shared = english.keys() & lengths.keys()
         there = sum(english[key] for key in shared)

@@ -20,6 +20,7 @@ from glotmill.errors import ConfigError, SourceError
 from tokenizer import density
 from tokenizer.texts import Found, Heard, Source
 
+_ALPHA, _EPOCHS = 0.3, 4
 # A language whose distinct lines are less than this share of what was asked of it is told of.
 _SHORT: Final = 0.5
 
@@ -30,8 +31,8 @@ class SampleConfig:
 
     rule: Literal["parity", "temperature", "unimax", "buckets"] = "parity"  # how much each language counts
     bytes: int = 60_000_000  # of text at most, over all languages
-    alpha: float = 0.3  # of temperature and buckets: a language of n bytes counts as n to this power
-    epochs: int = 4  # of unimax: no language counts more than so many times its text
+    alpha: float = _ALPHA  # of temperature and buckets: a language of n bytes counts as n to this power
+    epochs: int = _EPOCHS  # of unimax: no language counts more than so many times its text
     prompts: bool = False  # also the turns of users, which are often in another language than the answer
     seed: int = 0  # another one draws other lines
 
@@ -40,6 +41,10 @@ class SampleConfig:
             raise ConfigError(f"sample.alpha is {self.alpha}: expected 0 (all languages alike) to 1 (as they come)")
         if self.bytes < 1 or self.epochs < 1:
             raise ConfigError("sample.bytes and sample.epochs must be at least 1")
+        if self.alpha != _ALPHA and self.rule not in ("temperature", "buckets"):
+            raise ConfigError(f"sample.alpha is for sample.rule=temperature and buckets, and the rule is {self.rule}")
+        if self.epochs != _EPOCHS and self.rule != "unimax":
+            raise ConfigError(f"sample.epochs is for sample.rule=unimax, and the rule is {self.rule}")
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ def mass(sizes: Mapping[str, int], lines: Mapping[str, Sequence[str]], config: S
     return {code: one / whole for code, one in raw.items()}
 
 
-_ENOUGH: Final = 20_000
+_ENOUGH: Final = 5_000
 
 
 def _shares(sizes: Mapping[str, int], config: SampleConfig) -> dict[str, float]:

@@ -14,8 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collection import tokens
-from collection.languages import find
+from collection import labelled, tokens
 from collection.manifest import Input, Manifest
 from collection.store import batches, parts
 from glotmill import files
@@ -56,7 +55,7 @@ class Source:
             found.bytes[language] += pc.sum(pc.binary_length(contents)).as_py() or 0
 
     def lines(self, found: Found, prompts: bool) -> Iterator[tuple[str, str]]:
-        """Language and text of every line, cut to at most LINE characters. Lines that are no UTF-8 are counted."""
+        """Language and text of every line, cut to at most LINE characters. Lines that are no UTF-8 text are counted."""
         if not self.language:
             for language, contents in _contents(self.path, prompts):
                 for content in contents.to_pylist():
@@ -68,6 +67,8 @@ class Source:
             try:
                 line = raw.decode("utf-8").lstrip("\ufeff")
             except UnicodeDecodeError:
+                line = "\0"
+            if "\0" in line:  # no text has it; UTF-16 that is read as UTF-8 has it everywhere
                 found.unreadable[self.language] += 1
                 continue
             for piece in cut(line):
@@ -113,10 +114,11 @@ def _train_parts(folder: Path) -> list[Path]:
 def _text_files(folder: Path) -> list[Source]:
     if not folder.is_dir():
         raise SourceError(f"{folder}: expected a folder with a file for every language, such as swh_Latn.txt")
-    found = []
-    for path in sorted(folder.rglob("*.txt")):
-        if language := find(path.stem):
-            found.append(Source(path, language.code))
+    found = [
+        Source(path, language.code)
+        for path in _plain_files(folder)
+        if (language := labelled.language_of(path)) and path.suffix.lower() != ".tsv"
+    ]
     if not found:
         names = sorted(path.name for path in folder.iterdir())[:3]
         raise SourceError(
@@ -124,6 +126,16 @@ def _text_files(folder: Path) -> list[Source]:
             "expected a file for every language, such as swh_Latn.txt; `glotmill languages` lists the codes"
         )
     return found
+
+
+def passed_over(folder: Path) -> list[str]:
+    """The files of a folder of plain text that are not read, since their names say no language."""
+    read = {source.path for source in _text_files(folder)}
+    return [path.relative_to(folder).as_posix() for path in _plain_files(folder) if path not in read]
+
+
+def _plain_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def _contents(path: Path, prompts: bool) -> Iterator[tuple[str, pa.Array]]:
@@ -147,6 +159,9 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file; one that is very long comes in pieces, cut between characters."""
     try:
         with open(path, "rb") as file:
+            if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+                raise SourceError(f"{path} is UTF-16: expected UTF-8, as `iconv -f UTF-16 -t UTF-8` makes of it")
+            file.seek(0)
             while raw := file.readline(_READ):
                 for _ in range(_MOST_BYTES_OF_A_CHARACTER - 1):
                     if raw.endswith(b"\n") or raw[-1] < 0x80 or not (more := file.read(1)):

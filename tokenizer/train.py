@@ -21,7 +21,7 @@ from glotmill import config as configuration
 from glotmill import files, locks, version
 from glotmill.errors import ConfigError, GlotmillError, OutputError, SourceError, explain_os_error
 from glotmill.progress import Progress
-from tokenizer import coverage, export, model_file, normalizer, parallel, parity, spm, unigram
+from tokenizer import advice, coverage, export, model_file, normalizer, parallel, parity, spm, unigram
 from tokenizer import sample as sampling
 from tokenizer.coverage import Coverage, unseen
 from tokenizer.parity import Measure, ParityConfig
@@ -35,6 +35,8 @@ _OWN: Final = (MODEL, HUGGING_FACE, ABOUT, _WORK, ".lock")
 # Shares of the time: reading, SentencePiece, the rest.
 _READ, _TRAIN, _PRUNE = 5, 45, 50
 _CHECKED: Final = 5
+# Pieces that are asked of SentencePiece: it cannot count beyond 2**31, and no text has as many as this.
+_MOST: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,22 @@ def train(
     _check(config)
     found = sources([Path(folder) for folder in config.collections], Path(config.text) if config.text else None)
     inputs = sorted((asdict(source.inputs()) for source in found), key=lambda item: (item["hash"], item["path"]))
-    texts = parallel.read(Path(config.parity.parallel)) if config.parity.parallel else None
-    measure = parity.from_parallel(texts) if texts else None
+    sentences = parallel.read(Path(config.parity.parallel)) if config.parity.parallel else None
+    measure = parity.from_parallel(sentences) if sentences else None
     identity: dict[str, Any] = {
         "code": version.code_hash(*CODE),
         "versions": _versions(),
         "config": configuration.as_dict(config),
         "inputs": inputs,
-        "parallel": identity_hash(dict(texts)) if texts else "",
+        "parallel": identity_hash(dict(sentences)) if sentences else "",
     }
     begun = time.monotonic()
     try:
         with locks.locked(out):
             if (made := _made(out, identity, fresh, progress)) is not None:
                 return made
+            for warning in advice.on_files(config.text):
+                progress.note(f"warning: {warning}")
             work = out / _WORK
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
@@ -97,6 +101,10 @@ def _check(config: TokenizerConfig) -> None:
     if config.parity.parallel and config.sample.rule != "parity":
         raise ConfigError(
             f"parallel text is for sample.rule=parity alone, and the rule is {config.sample.rule}: leave out --parallel"
+        )
+    if config.parity != ParityConfig() and config.sample.rule != "parity":
+        raise ConfigError(
+            f"[parity] is for sample.rule=parity alone, and the rule is {config.sample.rule}: leave it out"
         )
 
 
@@ -191,7 +199,7 @@ def _train(
         "sample": sample.manifest(),
         "coverage": kept.manifest(),
         "parity": told,
-        "warnings": _warnings(sample, kept),
+        "warnings": [*advice.on_files(config.text), *advice.on_sample(sample, kept)],
     }
 
 
@@ -211,7 +219,7 @@ def _unigram(
     if wanted < letters:
         raise _too_small(config, letters)
     if wanted > len(normal):
-        raise _too_large(config, len(normal))
+        raise _too_large(config, len(normal), letters)
     size = wanted + len(model.pieces) - len(normal)
     whole = unigram.words(sample.lines, model_file.processor(model))
     base = sample.weights()
@@ -257,7 +265,7 @@ def _spread(costs: Mapping[str, float]) -> dict[str, float]:
 def _large(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, steps: _Steps) -> bytes:
     """SentencePiece's own model of the sample, several times as large as the one wanted, or as large as can be."""
     wanted = config.vocabulary.rounded
-    size = min(8 * wanted, max(2 * wanted, 256_000))
+    size = min(8 * wanted, max(2 * wanted, 256_000), _MOST)
     lines = (f"{line}\n" for code in sample.languages for line in sample.lines[code])
     arguments = _arguments(config, sample, work, lines) | {
         "model_type": "unigram",
@@ -272,7 +280,9 @@ def _large(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, 
         except spm.TooSmall as error:  # it counts the characters that are to be left to bytes, too
             arguments["vocab_size"] = error.needed + wanted
         except spm.TooLarge as error:
-            raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259) from None
+            raise _too_large(
+                config, error.possible - len(config.vocabulary.symbols) - 259, len(kept.characters)
+            ) from None
 
 
 def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, steps: _Steps) -> Any:
@@ -286,7 +296,7 @@ def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, st
     arguments = _arguments(config, sample, work, lines) | {
         "model_type": "bpe",
         "input_format": "tsv",
-        "vocab_size": config.vocabulary.rounded - config.vocabulary.sentinels,
+        "vocab_size": min(config.vocabulary.rounded - config.vocabulary.sentinels, _MOST),
         "character_coverage": 0.98,  # beyond those that are required
         # With the sign for a blank among them SentencePiece takes none of the others for required.
         "required_chars": "".join(sorted(kept.characters - {"\u2581"})),
@@ -296,7 +306,7 @@ def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, st
     except spm.TooSmall as error:
         raise _too_small(config, error.needed - len(config.vocabulary.symbols) - 259) from None
     except spm.TooLarge as error:
-        raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259) from None
+        raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259, len(kept.characters)) from None
 
 
 def _teller(steps: _Steps) -> Callable[[float], None]:
@@ -331,8 +341,13 @@ def _arguments(config: TokenizerConfig, sample: Sample, work: Path, lines: Any) 
     }
 
 
-def _too_large(config: TokenizerConfig, pieces: int) -> ConfigError:
+def _too_large(config: TokenizerConfig, pieces: int, letters: int) -> ConfigError:
     possible = (pieces + config.vocabulary.fixed) // MULTIPLE * MULTIPLE
+    if possible < letters + config.vocabulary.fixed:
+        return ConfigError(
+            f"this text is too little for any tokenizer: it has {pieces} pieces, {letters} characters among them, "
+            f"and no multiple of {MULTIPLE} holds the characters and is filled by the pieces; expected more text"
+        )
     return ConfigError(
         f"--vocab-size {config.vocabulary.size} is more than this text has pieces for: "
         f"the largest possible is {possible}"
@@ -358,31 +373,6 @@ def _compare(model: Any, exported: str, sample: Sample) -> None:
         for line in sample.lines[code][:_CHECKED]:
             if ours.encode(line) != theirs.encode(line).ids:
                 raise GlotmillError(f"{MODEL} and {HUGGING_FACE} segment a line of {code} differently: {line!r}")
-
-
-def _warnings(sample: Sample, kept: Coverage) -> list[str]:
-    """What the user should know of the sample."""
-    told = []
-    for code, size in sorted(sample.found.bytes.items()):
-        if not size or code not in sample.lines:
-            told.append(f"{code} has no text: it will be written in bytes and other languages' pieces")
-        if bad := sample.found.unreadable[code]:
-            told.append(f"{bad} lines of {code} are not UTF-8 and were left out")
-    if short := sample.short:
-        named = ", ".join(short[:5]) + (f" and {len(short) - 5} more" if len(short) > 5 else "")
-        told.append(
-            f"lines repeat: the distinct ones of {named} are less than half of the text that was to be taken of them"
-        )
-    told += [
-        f"{share:.1%} of the text of {code} has pieces; the characters {kept.left_out[code][:20]!r} are left to bytes"
-        for code, share in kept.by_language.items()
-        if share < 0.995
-    ]
-    whole = sum(sample.found.bytes.values())
-    code, most = max(sample.found.bytes.items(), key=lambda item: (item[1], item[0]))
-    if len(sample.found.bytes) > 1 and most > 0.9 * whole:
-        told.append(f"{most / whole:.1%} of the text is {code}: the others are known by little text")
-    return told
 
 
 def read_about(out: Path) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def only(model: Any, characters: frozenset[str]) -> Any:
 
 def _score(model: Any, texts: Sequence[str], weighed: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Gives every piece its logarithmic share of the weighed segmentations; how often each is used."""
-    segmented = _verbatim(model).encode(list(texts), num_threads=_THREADS)
+    segmented = model_file.verbatim(model).encode(list(texts), num_threads=_THREADS)
     lengths = np.fromiter(map(len, segmented), np.int64, len(segmented))
     ids = np.fromiter(itertools.chain.from_iterable(segmented), np.int64, int(lengths.sum()))
     used = np.bincount(ids, weights=np.repeat(weighed, lengths), minlength=len(model.pieces)).astype(np.float64)
@@ -112,7 +112,7 @@ def _score(model: Any, texts: Sequence[str], weighed: npt.NDArray[np.float64]) -
 
 def _drop(model: Any, used: npt.NDArray[np.float64], number: int) -> None:
     """Takes away the pieces without which the text loses least likelihood, each put together from others instead."""
-    processor = _verbatim(model)
+    processor = model_file.verbatim(model)
     scores = [piece.score for piece in model.pieces]
     candidates, losses = [], []
     for index, piece in enumerate(model.pieces):
@@ -130,12 +130,3 @@ def _drop(model: Any, used: npt.NDArray[np.float64], number: int) -> None:
     slim.pieces.extend(kept)
     del model.pieces[:]
     model.pieces.extend(slim.pieces)
-
-
-def _verbatim(model: Any) -> Any:
-    """A processor that takes text as it is: words come normalised, and pieces are no text."""
-    plain = model_file.copy(model)
-    plain.normalizer_spec.precompiled_charsmap = b""
-    plain.normalizer_spec.add_dummy_prefix = False
-    plain.normalizer_spec.remove_extra_whitespaces = False
-    return model_file.processor(plain)

@@ -32,7 +32,7 @@ class VocabularyConfig:
     size: int = 0  # pieces, special ones included; rounded up to a multiple of 128
     type: Literal["unigram", "bpe"] = "unigram"  # how text is segmented
     sentinels: int = 100  # <extra_id_0> and so on, at the top, for span corruption
-    symbols: tuple[str, ...] = ()  # strings that are always one piece, such as <|user|>
+    symbols: tuple[str, ...] = ()  # strings that are always one piece, such as <|user|>; no words or letters
     split_digits: bool = True  # every digit is a piece of its own
     collapse_spaces: bool = False  # runs of blanks become one, and none stay at the ends; code loses its indents
     characters: float = 0.999  # share of the running Han and Hangul text whose characters have a piece of their own
@@ -50,6 +50,11 @@ class VocabularyConfig:
             if form != symbol:
                 raise ConfigError(
                     f"vocabulary.symbols: the normaliser turns {symbol!r} into {form!r}: expected that form"
+                )
+            if len(symbol) < 2 or any(unicodedata.category(symbol[end])[0] in "LMN" for end in (0, -1)):
+                raise ConfigError(
+                    f"vocabulary.symbols: {symbol!r} could be part of a text: expected two characters or more, "
+                    "the first and the last of them no letter, mark or digit, such as <|user|>"
                 )
             if symbol in taken:
                 raise ConfigError(f"vocabulary.symbols: {symbol!r} is there already")
@@ -121,6 +126,11 @@ class Tokenizer:
                     f"{path} holds no finished tokenizer: expected a folder with {MODEL} and {ABOUT} in it"
                 )
             path = path / MODEL
+        elif path.suffix == ".json":
+            raise SourceError(
+                f"{path} is a tokenizer for Hugging Face's library: expected a SentencePiece model "
+                f"({MODEL}), or the folder with both"
+            )
         model_file.read(path)
         return cls(path)
 

@@ -22,6 +22,7 @@ HARD = [
     "\0 null \x07 bell",
     "<pad></s><unk><0x41><extra_id_0>",
     "a <extra_id_0> b<extra_id_99>c",
+    "<|user|></s><extra_id_0><0x41><|user|><pad> <|user|><unk> <|user|></s>a<|user|>/s>",
     "<|user|>Habari?<|assistant|>Nzuri.<|user|>\u0301",
     "<extra_id_0>\u0338 >\u0338",
     "e\u0301 a\u0302\u0301 a\u0301\u0302 a\u0323\u0302 a\u0302\u0323 \u0301e",
@@ -39,10 +40,13 @@ HARD = [
     "ไม่มีช่องว่างระหว่างคำ" * 200,
 ]
 
+_SYMBOLS = ["<|user|>", "<|assistant|>", "<extra_id_0>", "<extra_id_99>"]
+_NAMES = ["</s>", "<pad>", "<unk>", "<0x41>", "<0xE1>", "/s>", "<", " ", "▁"]
 _composing = sorted({character for key in compositions() for character in key})
 _pieces = st.one_of(
     st.text(),
     st.sampled_from(HARD),
+    st.lists(st.sampled_from([*_SYMBOLS, *_NAMES]), max_size=5).map("".join),
     st.text(st.sampled_from(_composing), max_size=6),
     st.sampled_from(sorted(rules())),
     st.text(st.characters(categories=["Mn", "Mc", "Me", "Cf"]), max_size=4),
@@ -95,7 +99,9 @@ def test_any_text_has_the_same_ids_under_bpe_with_blanks_collapsed(bpe_pair, tex
 def test_naughty_strings_and_real_sentences(pair, shared):
     for text in json.loads((shared("data/blns") / "blns.json").read_text("utf-8")):
         pair.check(text)
-    for path in sorted((shared("data/sib200") / "annotated").glob("*/dev.tsv")):
+    paths = sorted((shared("data/sib200") / "annotated").glob("*/train.tsv"))
+    assert len(paths) == 205
+    for path in paths:
         for line in path.read_text("utf-8").splitlines()[:4]:
             pair.check(line)
 

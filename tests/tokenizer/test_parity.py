@@ -54,7 +54,7 @@ def test_balancing_brings_languages_closer(texts, sentences, tmp_path):
             "parity": {"rounds": rounds, "parallel": str(sentences)},
         }
         told = train(build(TokenizerConfig, values), tmp_path / str(rounds))
-        worst.append(judge(load(tmp_path / str(rounds)), *read_texts(sentences)).worst[0].parity)
+        worst.append(judge(load(tmp_path / str(rounds)), read_texts(sentences)).worst[0].parity)
     assert worst[1] < 0.9 * worst[0]
     assert told["parity"]["by"] == str(sentences) and len(told["parity"]["rounds"]) == 3
 
@@ -64,14 +64,39 @@ def test_parallel_folders_are_read_in_both_layouts(sentences, tmp_path):
     assert found["khm_Khmr"].keys() & found["eng_Latn"].keys() >= {"months", "days"}
     for code, lines in (("eng_Latn", "one\ntwo\n"), ("swh_Latn", "moja\nmbili\n")):
         (tmp_path / f"{code}.txt").write_text(lines)
-    assert parallel.read(tmp_path) == {"eng_Latn": {"0": "one", "1": "two"}, "swh_Latn": {"0": "moja", "1": "mbili"}}
+    found = parallel.read(tmp_path)
+    assert found["eng_Latn"].keys() == found["swh_Latn"].keys()
+    assert list(found["swh_Latn"].values()) == ["moja", "mbili"]
     (tmp_path / "zul_Latn.txt").write_text("kunye\n")
-    with pytest.raises(SourceError, match="zul_Latn has 1 lines"):
+    with pytest.raises(SourceError, match=r"zul_Latn\.txt has 1 lines, where most have 2"):
         parallel.read(tmp_path)
     (tmp_path / "eng_Latn.txt").unlink()
     (tmp_path / "zul_Latn.txt").unlink()
     with pytest.raises(SourceError, match="has no English"):
         parallel.read(tmp_path)
+
+
+def test_empty_lines_keep_the_others_in_their_places(tmp_path):
+    for name, lines in {
+        "dev/eng_Latn.dev": "one\ntwo\nthree\n",
+        "dev/swh_Latn.dev": "moja\n\ntatu\n",
+        "devtest/eng_Latn.devtest": "four\n \n",
+        "devtest/zul_Latn.devtest": "kune\nisihlanu",
+        "ntrex/newstest-src.eng.txt": "six\n",
+        "ntrex/newstest-ref.swa.txt": "sita\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(lines)
+    found = parallel.read(tmp_path)
+    pairs = {
+        code: {(found["eng_Latn"].get(key), line) for key, line in rows.items()}
+        for code, rows in found.items()
+        if code != "eng_Latn"
+    }
+    assert pairs == {
+        "swh_Latn": {("one", "moja"), ("three", "tatu"), ("six", "sita")},
+        "zul_Latn": {("four", "kune"), (None, "isihlanu")},
+    }
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -6,7 +6,7 @@ import pytest
 import tokenizers
 
 from glotmill.errors import SourceError
-from tokenizer.report import Judged, Report, judge, load, read_texts
+from tokenizer.report import Judged, Report, Texts, judge, load, read_texts
 from tokenizer.report_page import render
 
 
@@ -16,15 +16,16 @@ def by_words(texts):
 
 
 WORDS = Judged("words", 10, by_words, frozenset({3}), 2)
-TEXTS = {
+ROWS = {
     "eng_Latn": {"1": "one two", "2": "three four five"},
     "swh_Latn": {"1": "moja mbili + 4", "3": "x y z"},
     "tha_Thai": {"3": "ก ข"},
 }
+TEXTS = Texts(ROWS)
 
 
 def test_parity_is_over_the_sentences_that_english_has_too():
-    found = {one.code: one for one in judge(WORDS, TEXTS, True).figures}
+    found = {one.code: one for one in judge(WORDS, TEXTS).figures}
     assert found["eng_Latn"].parity == 1.0
     assert found["swh_Latn"].parity == 2.0
     assert found["tha_Thai"].parity is None
@@ -32,11 +33,11 @@ def test_parity_is_over_the_sentences_that_english_has_too():
     assert (swahili.tokens, swahili.words, swahili.byte_tokens, swahili.unknown_tokens) == (7, 7, 1, 1)
     assert swahili.tokens_per_word == 1 and swahili.byte_share == swahili.unknown_share == 1 / 7
     assert found["tha_Thai"].tokens_per_word is None
-    assert {one.parity for one in judge(WORDS, TEXTS, False).figures} == {None}
+    assert {one.parity for one in judge(WORDS, Texts(ROWS, "no parity")).figures} == {None}
 
 
 def test_means_are_over_languages_and_by_group():
-    told = judge(WORDS, TEXTS, True).to_json()
+    told = judge(WORDS, TEXTS).to_json()
     assert told["mean_parity"] == 1.5 and told["worst_parity"] == 2.0
     assert told["worst"][0] == "swh_Latn"
     assert told["scripts"]["Latn"]["languages"] == 2 and told["scripts"]["Thai"]["mean_parity"] is None
@@ -45,11 +46,10 @@ def test_means_are_over_languages_and_by_group():
 
 
 def test_all_kinds_of_tokenizers_are_read_and_agree(trained, sentences):
-    texts, together = read_texts(sentences)
-    assert together
+    texts = read_texts(sentences)
+    assert not texts.alone
     folder, model, theirs = (
-        judge(load(path), texts, together)
-        for path in (trained, trained / "tokenizer.model", trained / "tokenizer.json")
+        judge(load(path), texts) for path in (trained, trained / "tokenizer.model", trained / "tokenizer.json")
     )
     assert folder.figures == model.figures == theirs.figures
     english = next(one for one in folder.figures if one.code == "eng_Latn")
@@ -61,7 +61,7 @@ def test_a_tokenizer_without_bytes_has_unknown_pieces(tmp_path):
     model = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<unk>": 0, "one": 1}, "<unk>"))
     model.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     model.save(str(path))
-    [figures] = judge(load(path), {"eng_Latn": {"1": "one two"}}, True).figures
+    [figures] = judge(load(path), Texts({"eng_Latn": {"1": "one two"}})).figures
     assert figures.unknown_share == 0.5
     with pytest.raises(SourceError, match="no tokenizer of Hugging Face's"):
         (tmp_path / "odd.json").write_text("{}")
@@ -71,24 +71,24 @@ def test_a_tokenizer_without_bytes_has_unknown_pieces(tmp_path):
 def test_labelled_text_gives_costs_without_parity(trained, tmp_path):
     (tmp_path / "swh_Latn.txt").write_text("habari ya asubuhi\nnjema\n")
     (tmp_path / "tha_Thai.txt").write_text("สวัสดี\n")
-    texts, together = read_texts(tmp_path)
-    assert not together and len(texts["swh_Latn"]) == 2
-    report = judge(load(trained), texts, together)
+    texts = read_texts(tmp_path)
+    assert "tha_Thai.txt has 1 lines" in texts.alone and len(texts.rows["swh_Latn"]) == 2
+    report = judge(load(trained), texts)
     assert report.to_json()["mean_parity"] is None and report.worst[0].tokens_per_byte > 0
     assert "tokens a byte" in render([report], "t")
 
 
 def test_a_limit_keeps_the_texts_parallel(sentences):
-    texts, _ = read_texts(sentences, 3)
-    assert len(texts["eng_Latn"]) == 3
-    assert all(found.keys() <= texts["eng_Latn"].keys() for found in texts.values())
+    rows = read_texts(sentences, 3).rows
+    assert len(rows["eng_Latn"]) == 3
+    assert all(found.keys() <= rows["eng_Latn"].keys() for found in rows.values())
 
 
 def test_the_page_shows_every_language_and_tokenizer(trained, sentences):
-    texts, together = read_texts(sentences)
-    reports = [judge(load(trained), texts, together), judge(WORDS, texts, together)]
+    texts = read_texts(sentences)
+    reports = [judge(load(trained), texts), judge(WORDS, texts)]
     page = render(reports, "A <title>")
-    assert "A &lt;title&gt;" in page and page.count("<circle") == 2 * len(texts)
-    assert all(code in page for code in texts) and "Khmer" in page
+    assert "A &lt;title&gt;" in page and page.count("<circle") == 2 * len(texts.rows)
+    assert all(code in page for code in texts.rows) and "Khmer" in page
     assert page.count("<script") == page.count("http") == 0
     assert render([Report("none", 0)], "empty")

@@ -10,8 +10,9 @@ from collection.manifest import KEPT, Input, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
 from glotmill.errors import ConfigError, SourceError
+from tokenizer.advice import on_files
 from tokenizer.sample import SampleConfig, _Lowest, draw, mass, text_budget, unimax
-from tokenizer.texts import LINE, cut, sources
+from tokenizer.texts import LINE, cut, passed_over, sources
 
 SIZES = {"eng_Latn": 1_000_000, "swh_Latn": 10_000, "khm_Khmr": 100, "tha_Thai": 100}
 
@@ -121,13 +122,41 @@ def test_prompts_are_read_where_they_are_wanted(tmp_path):
 
 
 def test_bad_lines_are_left_out_and_counted(tmp_path):
-    (tmp_path / "swh_Latn.txt").write_bytes("\ufeffhabari\n".encode() + b"\xff\xfe\x00\n" + b"njema\r\n\n")
+    (tmp_path / "swh_Latn.txt").write_bytes("\ufeffhabari\n".encode() + b"\xff\xfe\n" + b"h\0a\0\n" + b"njema\r\n\n")
     (tmp_path / "khm_Khmr.txt").write_bytes(b"")
     found = draw(sources([], tmp_path), SampleConfig(), nothing)
     assert sorted(found.lines["swh_Latn"]) == ["habari", "njema"]
-    assert found.found.unreadable == {"swh_Latn": 1}
+    assert found.found.unreadable == {"swh_Latn": 2}
     told = found.manifest()
-    assert told["khm_Khmr"]["sampled_lines"] == 0 and told["swh_Latn"]["unreadable_lines"] == 1
+    assert told["khm_Khmr"]["sampled_lines"] == 0 and told["swh_Latn"]["unreadable_lines"] == 2
+    (tmp_path / "swh_Latn.txt").write_text("habari", "utf-16")
+    with pytest.raises(SourceError, match=r"swh_Latn\.txt is UTF-16"):
+        draw(sources([], tmp_path), SampleConfig(), nothing)
+
+
+def test_files_are_known_by_every_form_of_a_languages_name_and_others_are_told_of(tmp_path):
+    for name in (
+        "swh_Latn.TXT",
+        "news.zul_Latn.txt",
+        "th.txt",
+        "a/yor_Latn.devtest",
+        "swahili notes.txt",
+        "x.md",
+        ".x",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x\n")
+    (tmp_path / "swh_Latn.tsv").write_text("text\nx\n")
+    assert sorted(source.language for source in sources([], tmp_path)) == [
+        "swh_Latn",
+        "tha_Thai",
+        "yor_Latn",
+        "zul_Latn",
+    ]
+    assert passed_over(tmp_path) == ["swahili notes.txt", "swh_Latn.tsv", "x.md"]
+    [warning] = on_files(str(tmp_path))
+    assert "swahili notes.txt, swh_Latn.tsv, x.md" in warning
+    assert on_files("") == []
 
 
 def test_a_line_of_ten_megabytes_is_cut_between_characters(tmp_path):
@@ -157,3 +186,7 @@ def test_what_cannot_be_read_is_told(tmp_path):
         draw(sources([], tmp_path), SampleConfig(), nothing)
     with pytest.raises(ConfigError, match=r"sample\.alpha is 2"):
         SampleConfig(alpha=2)
+    with pytest.raises(ConfigError, match=r"alpha is for sample\.rule=temperature and buckets, and the rule is parity"):
+        SampleConfig(alpha=0.5)
+    with pytest.raises(ConfigError, match=r"epochs is for sample\.rule=unimax, and the rule is temperature"):
+        SampleConfig(rule="temperature", epochs=2)

@@ -20,10 +20,10 @@ from tokenizer.vocabulary import Tokenizer
 
 
 def config(texts, size=1500, **values):
-    return build(
-        TokenizerConfig,
-        {"text": str(texts), "vocabulary": {"size": size}, "parity": {"rounds": 0}, **values},
-    )
+    values = {"parity": {"rounds": 0}} | values
+    if "sample" in values:  # rules that do not balance
+        del values["parity"]
+    return build(TokenizerConfig, {"text": str(texts), "vocabulary": {"size": size}, **values})
 
 
 def copied(texts, folder, shuffle=False):
@@ -71,7 +71,11 @@ def test_a_finished_tokenizer_is_not_made_again_and_another_one_is_refused(texts
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_impossible_sizes_name_the_nearest_possible_one(texts, tmp_path, kind):
     rule = {"sample": {"rule": "unimax"}}
-    for size, told in ((500_000, "largest possible is "), (300, r"characters of these languages need ")):
+    for size, told in (
+        (500_000, "largest possible is "),
+        (2_000_000_000, "largest possible is "),
+        (300, r"characters of these languages need "),
+    ):
         with pytest.raises(ConfigError, match=told) as error:
             train(config(texts, vocabulary={"size": size, "type": kind}, **rule), tmp_path / "t")
         possible = int(str(error.value).split()[-1])
@@ -83,16 +87,28 @@ def test_impossible_sizes_name_the_nearest_possible_one(texts, tmp_path, kind):
             train(config(texts, vocabulary={"size": possible + step, "type": kind}, **rule), tmp_path / "other")
 
 
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_text_that_is_too_little_for_any_size_is_told(tmp_path, kind):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text/eng_Latn.txt").write_text("ab ab ba\n")
+    for size in (128, 512, 8000):
+        with pytest.raises(ConfigError, match=r"too little for any tokenizer|is too small: .* need 512"):
+            rule = {"sample": {"rule": "unimax"}, "vocabulary": {"size": size, "type": kind}}
+            train(config(tmp_path / "text", **rule), tmp_path / "t")
+
+
 def test_bad_text_is_warned_of_and_trained_on(texts, tmp_path):
     folder = copied(texts, tmp_path / "text")
     with open(folder / "swh_Latn.txt", "ab") as file:
         file.write(b"\xff\xfe broken\n")
     (folder / "fin_Latn.txt").write_text("")
+    (folder / "remarks.txt").write_text("habari")
     english = (folder / "eng_Latn.txt").read_text("utf-8")
     (folder / "eng_Latn.txt").write_text(english * 3000, "utf-8")
     told = train(config(folder, parity={"rounds": 1}), tmp_path / "t")["warnings"]
+    assert any("remarks.txt in " in warning for warning in told)
     assert any("fin_Latn has no text" in warning for warning in told)
-    assert any("1 lines of swh_Latn are not UTF-8" in warning for warning in told)
+    assert any("1 lines of swh_Latn are no UTF-8 text" in warning for warning in told)
     assert any("of the text is eng_Latn" in warning for warning in told)
     assert any(warning.startswith("lines repeat: the distinct ones of eng_Latn are less") for warning in told)
     tokenizer = Tokenizer.load(tmp_path / "t")
@@ -129,7 +145,11 @@ def test_languages_of_the_parallel_text_that_are_not_trained_on_change_nothing(t
         (few / "eng_Latn.txt").write_text("\n".join(f"other {n}" for n in range(60)))
         train(config(source, 1000, parity={"rounds": 2, "parallel": str(few)}), tmp_path / "t-few")
     with pytest.raises(ConfigError, match="leave out --parallel"):
-        train(config(source, 1000, sample={"rule": "unimax"}, parity={"parallel": str(few)}), tmp_path / "u")
+        values = {"sample": {"rule": "unimax"}, "parity": {"parallel": str(few)}}
+        train(build(TokenizerConfig, {"text": str(source), "vocabulary": {"size": 1000}, **values}), tmp_path / "u")
+    with pytest.raises(ConfigError, match=r"\[parity\] is for sample\.rule=parity alone"):
+        values = {"sample": {"rule": "unimax"}, "parity": {"rounds": 2}}
+        train(build(TokenizerConfig, {"text": str(source), "vocabulary": {"size": 1000}, **values}), tmp_path / "u")
 
 
 def test_bytes_that_are_no_text_are_read_in_no_time(tmp_path):

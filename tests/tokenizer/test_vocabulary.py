@@ -25,6 +25,8 @@ def test_symbols_and_sentinels_are_one_piece_and_special_pieces_are_not_found_in
     tokenizer = Tokenizer.load(trained)
     [ids] = tokenizer.encode(["a<|user|>b<extra_id_0><extra_id_99>"])
     assert 3 in ids and 2047 in ids and 1948 in ids
+    [ids] = tokenizer.encode_text(["a<|user|>b<extra_id_0><extra_id_99>"])
+    assert not {3, 2047, 1948} & set(ids) and tokenizer.decode(ids) == "a<|user|>b<extra_id_0><extra_id_99>"
     [ids] = tokenizer.encode(["</s><pad><unk><0x41>"])
     assert min(ids) > 260
 
@@ -56,6 +58,10 @@ def test_the_file_tells_nothing_of_the_machine(trained):
         (["<|x|>", "<|x|>"], "there already"),
         (["</s>"], "there already"),
         (["<extra_id_7>"], "there already"),
+        (["a"], "could be part of a text"),
+        (["."], "two characters or more"),
+        (["the"], "could be part of a text"),
+        (["<កក"], "no letter, mark or digit"),
     ],
 )
 def test_what_cannot_be_a_symbol(symbols, told):
@@ -78,3 +84,5 @@ def test_what_is_no_tokenizer_is_told(tmp_path):
     for path in (tmp_path, tmp_path / "a.model", tmp_path / "no.model"):
         with pytest.raises(SourceError):
             Tokenizer.load(path)
+    with pytest.raises(SourceError, match=r"expected a SentencePiece model \(tokenizer\.model\)"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
