@@ -80,7 +80,7 @@ class Generator:
     def prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """The ids of texts: cut at their end where they are too long, with eos even then."""
         found = []
-        for ids in self.tokenizer.encode(texts):
+        for ids in self.tokenizer.encode_text(texts):
             kept = ids[: self._max_input - 1]
             found.append(Prompt(with_end(np.asarray(kept, np.int32), EOS), len(kept) < len(ids)))
         return found
