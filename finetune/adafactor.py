@@ -135,21 +135,36 @@ def _update(
     gradient = gradient.astype(jnp.float32)
     roles = Factoring.of(parameter.shape, names)
     own = tuple(axis for axis in range(gradient.ndim) if axis not in roles.stacked)
-    squares = jnp.square(gradient) + _EPSILON_SQUARE
     if roles.row:
-        row = keep * slots.row + (1 - keep) * squares.mean(roles.column)
-        column = keep * slots.column + (1 - keep) * squares.mean(roles.row)
+        row = keep * slots.row + (1 - keep) * _mean_square(gradient, roles.column)
+        column = keep * slots.column + (1 - keep) * _mean_square(read_again(gradient), roles.row)
         slots = Slots(row, column, slots.full)
         row, column = jnp.expand_dims(row, roles.column), jnp.expand_dims(column, roles.row)
-        change = gradient * jax.lax.rsqrt(row / row.mean(roles.row, keepdims=True)) * jax.lax.rsqrt(column)
+        by_row, by_column = jax.lax.rsqrt(row / row.mean(roles.row, keepdims=True)), jax.lax.rsqrt(column)
+        change = gradient * by_row * by_column
+        # Of each row first: the change is worked out twice, and never laid out.
+        sizes = jnp.mean(jnp.square(read_again(gradient) * by_column), roles.column, keepdims=True)
+        size = jnp.sqrt(jnp.mean(sizes * jnp.square(by_row), roles.row, keepdims=True))
     else:
-        full = keep * slots.full + (1 - keep) * squares
+        full = keep * slots.full + (1 - keep) * (jnp.square(gradient) + _EPSILON_SQUARE)
         slots = Slots(slots.row, slots.column, full)
         change = gradient * jax.lax.rsqrt(full)
-    change = change / jnp.maximum(1.0, _root_mean_square(change, own) / _LARGEST_UPDATE)
+        size = _root_mean_square(change, own)
+    by = 1 / jnp.maximum(1.0, size / _LARGEST_UPDATE)
     if scaled:
-        change = change * jnp.maximum(_EPSILON_SCALE, _root_mean_square(parameter, own))
+        by = by * jnp.maximum(_EPSILON_SCALE, _root_mean_square(parameter, own))
+    change = change * by
     return _Pair(change, slots)
+
+
+def read_again(array: jax.Array) -> jax.Array:
+    """The same, as if it were another: squares that two sums shared would be written to memory for both to read."""
+    again: jax.Array = jax.lax.optimization_barrier(array)
+    return again
+
+
+def _mean_square(array: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    return jnp.mean(jnp.square(array), axes) + _EPSILON_SQUARE
 
 
 def _root_mean_square(array: jax.Array, axes: tuple[int, ...]) -> jax.Array:

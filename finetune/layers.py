@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from finetune.architecture import Architecture, Execution, LoraConfig
+from finetune.product import product
 
 Array = jax.Array
 # Added to the scores of positions that may not be seen. Not infinity: a row with no position to see must not be NaN.
@@ -58,12 +59,12 @@ class Dense(nn.Module):
         x = x.astype(self.dtype)
         width = x.shape[-1]
         kernel = parameter(self, "kernel", self.initializer, (width, self.features), self.axes)
-        y = x @ kernel.astype(self.dtype)
+        y = product("bld,df->blf", x, kernel)
         if self.rank:
             down = parameter(self, "lora_down", _NORMAL, (width, self.rank), (self.axes[0], "lora_rank"))
             zeros = nn.initializers.zeros
             up = parameter(self, "lora_up", zeros, (self.rank, self.features), ("lora_rank", self.axes[1]))
-            y = y + (x @ down.astype(self.dtype)) @ up.astype(self.dtype) * self.scale
+            y = y + product("blr,rf->blf", product("bld,dr->blr", x, down), up) * self.scale
         return y
 
 
@@ -177,12 +178,12 @@ class Attention(nn.Module):
     def __call__(self, x_BxQxD: Array, seen: KeyValues, bias: Array | None, *, deterministic: bool) -> Array:
         """[B, Q, D]: for each query the values, weighed by how well their keys fit."""
         query_BxQxHxA = self._split(self.query(x_BxQxD))
-        scores_BxHxQxK = jnp.einsum("bqha,bkha->bhqk", query_BxQxHxA, seen.key).astype(jnp.float32)
+        scores_BxHxQxK = product("bqha,bkha->bhqk", query_BxQxHxA, seen.key).astype(jnp.float32)
         if bias is not None:
             scores_BxHxQxK = scores_BxHxQxK + bias
         weights_BxHxQxK = jax.nn.softmax(scores_BxHxQxK).astype(seen.value.dtype)
         weights_BxHxQxK = self.drop(weights_BxHxQxK, deterministic=deterministic)
-        mixed_BxQxHxA = jnp.einsum("bhqk,bkha->bqha", weights_BxHxQxK, seen.value)
+        mixed_BxQxHxA = product("bhqk,bkha->bqha", weights_BxHxQxK, seen.value)
         return self.out(mixed_BxQxHxA.reshape(*x_BxQxD.shape[:-1], self.config.joined))
 
     def _dense(

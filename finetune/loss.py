@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from finetune.product import summed
 from glotmill.errors import ConfigError
 
 Array = jax.Array
@@ -168,10 +169,8 @@ def _forward(
         sums, kernel_gradient = carry
         new, gradient = _piece(config, one[0], kernel, one[1], one[2])
         gradient = gradient.astype(dtype)
-        hidden_gradient = jnp.einsum("bpv,dv->bpd", gradient, kernel.astype(dtype))
-        kernel_gradient = kernel_gradient + jnp.einsum(
-            "bpd,bpv->dv", one[0], gradient, preferred_element_type=jnp.float32
-        )
+        hidden_gradient = summed("bpv,dv->bpd", gradient, kernel.astype(dtype), dtype)
+        kernel_gradient = kernel_gradient + summed("bpd,bpv->dv", one[0], gradient, jnp.float32)
         return (jax.tree.map(jnp.add, sums, new), kernel_gradient), hidden_gradient
 
     zero = jnp.zeros((), jnp.float32)

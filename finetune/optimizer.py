@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import PartitionSpec
 
-from finetune.adafactor import AdafactorState, adafactor, slot_axes
+from finetune.adafactor import AdafactorState, adafactor, read_again, slot_axes
 from finetune.schedule import ScheduleConfig
 from glotmill.errors import ConfigError
 
