@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli.demo_model import DemoModel, write_config
 from cli.options import Debug, Json
 from cli.output import folder_name, guarded, print_json, print_table
 
@@ -16,13 +17,18 @@ from cli.output import folder_name, guarded, print_json, print_table
 @guarded
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("glotmill-demo"),
+    steps: Annotated[
+        int | None,
+        typer.Option(min=0, help="Steps of training the model, instead of its configuration's; 0: no model."),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write a small sample in Aya's 101 languages and make a collection of it, with the real commands, and
-    a tokenizer of that. Needs no data.
+    of that a tokenizer and a model. Needs no data.
 
     [dim]glotmill demo --out demo[/dim]
+    [dim]glotmill demo --out demo --steps 0[/dim]
     """
     from pipelines.sample import write_sample
 
@@ -43,12 +49,14 @@ def demo(
     tokenizer, encoded = (folder_name(out / name) for name in ("tokenizer", "tokens"))
     sentences = places["parallel"]
     # Weighed by the lines that are reported on, which shows the rounds at work: true figures need others.
-    balanced = ("--parallel", sentences, "--set", "parity.rounds=3")
+    # Prompts count, too: what stands in all of them should not be spelt out in letters.
+    balanced = ("--parallel", sentences, "--set", "parity.rounds=3", "--set", "sample.prompts=true")
     train = ["tokenizer", "train", "--collection", finished, "--vocab-size", "6000", *balanced, "--out", tokenizer]
     _run(train, json)
     _run(["tokenizer", "report", "--tokenizer", tokenizer, "--data", sentences], json)
     _run(["tokenizer", "encode", "--tokenizer", tokenizer, "--collection", finished, "--out", encoded], json)
-    _tell(out, places["xp3x"], round(time.monotonic() - begun, 1), json)
+    model = None if steps == 0 else _finetune(out, steps, json)
+    _tell(out, places["xp3x"], model, round(time.monotonic() - begun, 1), json)
 
 
 _STAGES = (
@@ -100,7 +108,15 @@ def _synthesize(out: Path, json: bool) -> list[str]:
     return [curt, synthesized]
 
 
-def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
+def _finetune(out: Path, steps: int | None, json: bool) -> DemoModel:
+    """A model trained on the tokens of this folder."""
+    config, run = folder_name(write_config(out)), out / "model"
+    fewer = () if steps is None else ("--set", f"steps={steps}")
+    _run(["finetune", config, *fewer, "--out", folder_name(run)], json)
+    return DemoModel.read(run)
+
+
+def _tell(out: Path, sample: str, model: DemoModel | None, seconds: float, json: bool) -> None:
     """What came of it: one JSON object, or a table by language and where to look next."""
     from collection.languages import find
     from collection.manifest import Manifest
@@ -124,6 +140,7 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
                 "rows_rejected": rows_in - rows_out,
                 "rejected": rejected,
                 "languages": {code: one.rows for code, one in stats.items()},
+                **(model.to_json() if model else {}),
                 "seconds": seconds,
             }
         )
@@ -138,6 +155,8 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
             if (language := find(code))
         ],
     )
+    if model:
+        model.tell()
     print(
         f"{rows_out:,} rows in {len(stats)} languages, {sum(rejected.values()):,} rows turned away "
         f"for {len(rejected)} reasons, {seconds} s"
@@ -152,6 +171,12 @@ def _tell(out: Path, sample: str, seconds: float, json: bool) -> None:
     print(f"  glotmill collection show {synthesized}    what teachers wrote, and --rejects what was not kept")
     print(f"  glotmill collection stats {finished}")
     print(f"  {folder_name(out / 'tokenizer')}                                      a tokenizer of the collection")
+    if model:
+        config, run = folder_name(out / "finetune.toml"), folder_name(model.run)
+        asked = "Which name is second: Jumatatu, Machi, Ijumaa?"
+        print(f"  glotmill generate --checkpoint {run} --prompt '{asked}'")
+        print(f"  glotmill finetune {config} --out other    the same model again, or another")
+        print(f"  {run}                                          loss.svg, and all answers in samples/")
     print(f"  {sample}                                     the sample, in the sources' own formats")
 
 

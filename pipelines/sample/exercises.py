@@ -65,8 +65,8 @@ def rows(language: Language, first_id: int) -> list[dict[str, Any]]:
 
 
 _ORDINALS: Final = {"first": 0, "second": 1, "last": 2}
-_PICKS: Final = 40  # of each ordinal and language
-_NUMBERS: Final = 60  # of each task and language
+_PICKS: Final = 20  # of each ordinal and language
+_NUMBERS: Final = 120  # of each task and language
 _MOST: Final = 1_000
 
 # The zero of the scripts that have digits of their own and are in use with them; nine more follow it in Unicode.

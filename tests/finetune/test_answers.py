@@ -4,8 +4,15 @@ import json
 
 import pytest
 
+from finetune import model_folder
 from finetune.answers import Answer, score, score_by, write_samples
+from finetune.corpus import Corpus
+from finetune.decode import Decoder, Decoding
 from finetune.measure import LanguageScore, Measured
+from finetune.train import train
+from finetune.validation import ValidationData
+from finetune.vocabulary import Vocabulary
+from tokenizer.vocabulary import Tokenizer
 
 
 def an_answer(expected, answer, language="swh_Latn", dataset="quiz", task="qa"):
@@ -56,3 +63,37 @@ def test_samples_are_written_a_line_an_answer(tmp_path):
     values = json.loads(second)
     assert list(values) == ["id", "language", "dataset", "task", "prompt", "expected", "answer", "exact"]
     assert not values["exact"]
+
+
+def samples(run, step):
+    return [json.loads(line) for line in (run / f"samples/{step}.jsonl").read_text("utf-8").splitlines()]
+
+
+def decoded(config, run):
+    """The answers of the run's checkpoint to the same examples, one by one."""
+    tokenizer, model = Tokenizer.load(run / "tokenizer"), model_folder.load(run, step="last")
+    decoder = Decoder(model.architecture, decoding=Decoding(max_tokens=6))
+    corpus = Corpus.open(config.data, Vocabulary.of(run / "tokenizer"))
+    for example in ValidationData(corpus).examples(3):
+        ids = decoder(model.params, example.inputs[None]).ids_BxT[0]
+        yield tokenizer.decode([number for number in ids.tolist() if number > 1])
+
+
+def test_a_run_answers_as_its_checkpoint_does_and_a_finished_one_is_measured_again(configured, tmp_path):
+    config = configured(
+        steps=40,
+        model={"family": "t5"},
+        checkpoints={"every_steps": 0},
+        evaluate={"every_steps": 0, "generate": 3, "max_tokens": 6},
+    )
+    trained = train(config, tmp_path / "run")
+    found = samples(tmp_path / "run", 40)
+    assert [one["language"] for one in found] == ["kir_Cyrl"] * 3 + ["swh_Latn"] * 3
+    assert [one["answer"] for one in found] == list(decoded(config, tmp_path / "run"))
+    assert len({one["answer"] for one in found}) > 1  # else nothing was compared
+
+    again = train(config, tmp_path / "run")
+    assert again.step == 40 and again.measured == trained.measured
+    assert samples(tmp_path / "run", 40) == found
+    lines = (tmp_path / "run/validation.csv").read_text("utf-8").splitlines()
+    assert len(lines) == 1 + 2 and all(line.split(",")[7] for line in lines)
