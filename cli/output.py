@@ -11,10 +11,22 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from glotmill.errors import DryRun, GlotmillError, UserError, explain_os_error
+from glotmill.errors import DryRun, GlotmillError, MissingDependencyError, UserError, explain_os_error
 
 # Whose errors are about a network, a name or a key.
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")
+_TRAIN = (
+    "flax",
+    "grain",
+    "jax",
+    "matplotlib",
+    "optax",
+    "orbax",
+    "safetensors",
+    "tensorboardX",
+    "tensorstore",
+    "tomli_w",
+)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -43,6 +55,10 @@ def guarded(command: Command) -> Command:
             print(f"error: {' '.join(text.split())}", file=sys.stderr)
             sys.exit(2)
         except Exception as error:
+            package = str(getattr(error, "name", "")).partition(".")[0]
+            if isinstance(error, ModuleNotFoundError) and package in _TRAIN:
+                print(f"error: {MissingDependencyError(package, 'train', 'this command')}", file=sys.stderr)
+                sys.exit(2)
             if type(error).__module__.partition(".")[0] in _STORES:
                 _explain(error, kwargs.get("debug", False))
                 print(f"error: the object store cannot be used: {' '.join(str(error).split())}", file=sys.stderr)

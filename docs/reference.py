@@ -72,7 +72,12 @@ def _plain(text: str) -> str:
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         example = re.fullmatch(r"\s*\[dim\](.*)\[/dim\]\s*", paragraph, re.DOTALL)
-        paragraphs.append(f"```bash\n{example[1]}\n```" if example else " ".join(paragraph.split()))
+        lines = re.sub(r"\[/?dim\] *", "", example[1]) if example else ""
+        paragraphs.append(
+            "```bash\n" + "\n".join(map(str.strip, lines.splitlines())) + "\n```"
+            if example
+            else " ".join(paragraph.split())
+        )
     return "\n\n".join(paragraphs)
 
 

@@ -87,7 +87,7 @@ class LoraConfig:
 
     rank: int = 0  # 0: none; all parameters are trained
     alpha: float = 16.0  # the addition is scaled by alpha / rank
-    targets: tuple[str, ...] = ("query", "key", "value", "out", "wi_0", "wi_1", "wo")  # names of kernels
+    targets: tuple[str, ...] = ()  # names of kernels: query, key, value, out, wi or wi_0 and wi_1, wo; empty: all
 
     def __post_init__(self) -> None:
         if self.rank < 0:
@@ -95,11 +95,17 @@ class LoraConfig:
         for name in self.targets:
             if name not in _KERNELS:
                 raise UnknownNameError("kernel in lora.targets", name, _KERNELS)
-        if self.rank and not self.targets:
-            raise ConfigError("lora.targets is empty: with lora.rank there is nothing to train")
 
     def rank_of(self, kernel: str) -> int:
-        return self.rank if kernel in self.targets else 0
+        return self.rank if kernel in self.targets or not self.targets else 0
+
+    def check(self, architecture: Architecture) -> None:
+        """ConfigError for a target that a model of this architecture has not."""
+        missing = {"wi"} if architecture.gated else {"wi_0", "wi_1"}
+        for name in self.targets:
+            if name in missing:
+                there = ", ".join(kernel for kernel in _KERNELS if kernel not in missing)
+                raise ConfigError(f"lora.targets: this model has no kernel {name}; it has {there}")
 
     @property
     def scale(self) -> float:

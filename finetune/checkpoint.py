@@ -108,6 +108,11 @@ class Checkpoints:
         self._best.step = step
         self._untold = {"step": step, "validation_loss": loss}
 
+    def recall_best(self, step: int | None, loss: float | None) -> None:
+        """What a run that goes on knows as its best: a kill may have come before it was told on disk."""
+        if step is not None and loss is not None and step in self._manager.all_steps():
+            self.name_best(step, loss)
+
     def tell_best(self) -> None:
         """Writes down which step is the best, once that is whole."""
         if self._untold and not self._manager.is_saving_in_progress():
@@ -126,5 +131,5 @@ def best_step(run: Path) -> int | None:
     """The step of the lowest validation loss of a run, None where none was named."""
     try:
         return int(json.loads((run / FOLDER / BEST).read_text("utf-8"))["step"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None

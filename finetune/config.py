@@ -28,6 +28,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise UnknownNameError("model.size", self.size, SIZES)
+        if self.init and (self.size, self.family, dict(self.shape)) != ("small", "mt5", {}):
+            raise ConfigError(
+                f"model.size, family and shape are of a new model: {self.init} has its own; leave them out"
+            )
         known = [one.name for one in dataclasses.fields(Architecture) if one.type == "int" and one.name != "vocabulary"]
         for name in self.shape:
             if name not in known:
@@ -137,7 +141,7 @@ class FinetuneConfig:
 
 # A run may be taken up with these changed: none of them changes what a step computes, but for rounding.
 MAY_CHANGE: Final = ("out", "steps", "mesh", "checkpoints", "evaluate", "log", "distributed")
-_MAY_CHANGE_BELOW: Final = ("data.prefetch", "data.cache", "data.validation")
+_MAY_CHANGE_BELOW: Final = ("data.prefetch", "data.cache", "data.validation.examples", "data.validation.rows")
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

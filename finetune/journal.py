@@ -100,7 +100,7 @@ class Journal:
             if tensorboard:
                 from tensorboardX import SummaryWriter
 
-                self._board = SummaryWriter(str(out / TENSORBOARD), purge_step=start)
+                self._board = SummaryWriter(str(out / TENSORBOARD), purge_step=start + 1)
 
     def step(self, number: int, metrics: StepMetrics) -> None:
         """Takes note of a step that was given to the devices, and writes down the one before."""

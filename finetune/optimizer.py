@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import PartitionSpec
 
-from finetune.adafactor import AdafactorState, adafactor, read_again, slot_axes
+from finetune.adafactor import AdafactorState, adafactor, slot_axes
 from finetune.schedule import ScheduleConfig
 from glotmill.errors import ConfigError
+
+_ADAFACTOR: Final = ("parameter_scale", "decay_rate")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class OptimizerConfig:
                 raise ConfigError(f"optimizer.{key} is {getattr(self, key)}: expected 0 or more, and less than 1")
         if not 0 < self.decay_rate <= 1:
             raise ConfigError(f"optimizer.decay_rate is {self.decay_rate}: expected more than 0, and 1 at most")
-        if self.name == "adafactor" and self.weight_decay:
-            raise ConfigError("optimizer.weight_decay is AdamW's: expected 0 with adafactor")
+        others = ("beta1", "beta2", "epsilon", "weight_decay") if self.name == "adafactor" else _ADAFACTOR
+        for key in others:
+            if getattr(self, key) != getattr(OptimizerConfig, key):
+                raise ConfigError(f"optimizer.{key} does nothing with {self.name}: leave it out")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -24,7 +23,8 @@ def shapes(architecture: Architecture) -> Mapping[str, Shape]:
     """The shape of each parameter, in the order of the tree. Nothing is computed."""
     ids = jax.ShapeDtypeStruct((1, 1), jnp.int32)
     variables = jax.eval_shape(EncoderDecoder(architecture).init, jax.random.key(0), ids, ids)
-    return {name: tuple(leaf.shape) for name, leaf in flat(nn.meta.unbox(variables["params"])).items()}
+    # Not Flax's `unbox`: where there is a mesh it would place what is only a shape.
+    return {name: tuple(leaf.value.shape) for name, leaf in flat(variables["params"]).items()}
 
 
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,6 +115,13 @@ def check_fit(architecture: Architecture, rows: int, microbatches: int, config: 
         )
 
 
+def check_rows(key: str, rows: int, config: MeshConfig, mesh: Mesh) -> None:
+    """ConfigError where the mesh cannot share so many rows."""
+    parts = math.prod(mesh.shape[axis] for axis in dict(config.table())["batch"] or ())
+    if rows % parts:
+        raise ConfigError(f"{key} is {rows}: expected a multiple of the {parts} parts that the mesh splits rows into")
+
+
 def shardings(axes: Any, mesh: Mesh, config: MeshConfig) -> Any:
     """The place of every array on the mesh. `axes`: a tree of PartitionSpecs of logical names."""
     return nn.logical_to_mesh_sharding(axes, mesh, config.table())

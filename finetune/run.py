@@ -57,24 +57,38 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             with locks.locked(self.path):
                 self._check(fresh)
-                self._write_config()
                 yield
         except OSError as error:
             raise OutputError(explain_os_error(error, f"cannot write to {self.path}")) from error
 
     def _check(self, fresh: bool) -> None:
         there = {path.name for path in self.path.iterdir()}
-        if strangers := sorted(name for name in there if name not in _OWN and not name.endswith(".tmp")):
+        is_run = (self.path / CONFIG).exists()
+        strangers = sorted(name for name in there if name not in _OWN and not name.endswith(".tmp"))
+        if strangers and (fresh or not is_run):
             raise OutputError(
-                f"{self.path} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
+                f"{self.path} holds other files ({', '.join(strangers[:3])}): move them away, or choose another --out"
             )
         if fresh:
-            for name in there - {".lock"}:
-                remove(self.path / name)
-        elif (self.path / CONFIG).exists():
+            self._check_clearing()
+        elif is_run:
             self._check_same()
         elif there - {".lock"}:
             raise OutputError(f"{self.path} holds no {CONFIG}, and is no run: choose an empty or new folder for --out")
+
+    def _check_clearing(self) -> None:
+        """OutputError where an earlier run is to be thrown away that this one is to read from."""
+        config, root = self._config, self.path.resolve()
+        read = [config.model.init, config.model.tokenizer, config.data.cache]
+        for path in (*read, *(source.path for source in config.data.sources)):
+            if path and (Path(path).resolve() == root or root in Path(path).resolve().parents):
+                raise OutputError(f"--fresh would throw away {path}, which this run is to read: choose another --out")
+
+    def clear(self) -> None:
+        """Throws away an earlier run. Called when all that this one needs was found."""
+        if jax.process_index() == 0:
+            for name in {path.name for path in self.path.iterdir()} - {".lock"}:
+                remove(self.path / name)
 
     def _check_same(self) -> None:
         try:
@@ -86,7 +100,10 @@ class RunFolder:
                 f"{self.path} holds another run: {told}. Use another --out, or --fresh to throw it away and start over"
             )
 
-    def _write_config(self) -> None:
+    def write_config(self) -> None:
+        """Writes run.toml: from here on the folder is this run's."""
+        if jax.process_index():
+            return
         import tomli_w
 
         files.write_text(self.path / CONFIG, tomli_w.dumps(self._values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -64,7 +65,7 @@ def train(config: FinetuneConfig, out: Path, *, fresh: bool = False, progress: P
     progress = progress or Progress.silent()
     folder = RunFolder(out, config)
     with folder.opened(fresh):
-        run = _Run(config, folder, progress)
+        run = _Run(config, folder, progress, fresh)
         with run.trainer.at_work():
             done, measured = run.go()
         return Trained(out, done, done == config.steps, measured, run.notes, round(time.monotonic() - begun, 1))
@@ -84,7 +85,7 @@ def _join(config: FinetuneConfig) -> None:
 class _Run:
     """What a run is made of, put together once."""
 
-    def __init__(self, config: FinetuneConfig, folder: RunFolder, progress: Progress) -> None:
+    def __init__(self, config: FinetuneConfig, folder: RunFolder, progress: Progress, fresh: bool) -> None:
         self.config, self.folder, self.progress = config, folder, progress
         start = start_of(config.model)
         identity = identify(start.tokenizer)
@@ -113,17 +114,18 @@ class _Run:
             "tokenizer": asdict(identity),
             "data": {label: store.identity for label, store in self.data.corpus.stores.items()},
         }
-        if jax.process_index() == 0:
-            provenance = {"command": COMMAND, "init": config.model.init}
-            model_folder.write_about(folder.path, architecture, start.tokenizer, provenance, config.lora)
-        folder.write_manifest({**self.about, "complete": False})
+        self._identity, self._start = identity, start
+        if fresh:
+            folder.clear()
         self.checkpoints = Checkpoints(folder.path, config.checkpoints.keep)
         self.measured: Measured | None = None
         self.best: float | None = None
+        self.best_step: int | None = None
 
     def go(self) -> tuple[int, Measured | None]:
         """Steps made in all, and the last measurements."""
         state, start = self._begin()
+        self._take_folder()
         begun = time.monotonic()
         log, total = self.config.log, self.config.steps
         journal = Journal(
@@ -146,6 +148,15 @@ class _Run:
         self.folder.write_manifest({**self.about, **results, "data_seen": report, "complete": step == total})
         return step, self.measured
 
+    def _take_folder(self) -> None:
+        """Says in the folder whose it is: not before everything was found to fit, so that a refusal changes nothing."""
+        self.folder.write_config()
+        if jax.process_index() == 0:
+            provenance = {"command": COMMAND, "init": self.config.model.init}
+            where, tokenizer = self.folder.path, self._start.tokenizer
+            model_folder.write_about(where, self.trainer.architecture, tokenizer, provenance, self.config.lora)
+        self.folder.write_manifest({**self.about, "complete": False})
+
     def _begin(self) -> tuple[TrainState, int]:
         newest = self.checkpoints.newest
         if newest is None:
@@ -158,7 +169,8 @@ class _Run:
         self.progress.note(f"going on from step {newest:,}")
         saved = self.checkpoints.progress(newest)
         self.data.restore(saved["data"])
-        self.best = saved["best"]
+        self.best, self.best_step = saved["best"], saved["best_step"]
+        self.checkpoints.recall_best(self.best_step, self.best)
         restored = self.checkpoints.restore(newest, self.trainer.disk_shapes, self.config.lora.rank)
         return self.trainer.from_disk(restored), newest
 
@@ -203,10 +215,10 @@ class _Run:
         told = f"; exact match {exact:.1%}" if exact is not None else ""
         self.progress.note(f"step {step:,}: validation loss {self.measured.loss:.4f} ({classes}){told}")
         journal.pause()
-        if self.best is not None and self.measured.loss >= self.best:
-            return False
-        self.best = self.measured.loss
-        return self.config.checkpoints.best
+        better = self.best is None or self.measured.loss < self.best
+        if better and math.isfinite(self.measured.loss):
+            self.best, self.best_step = self.measured.loss, step
+        return self.config.checkpoints.best and self.best_step == step
 
     def _answers(self, state: TrainState, step: int) -> Sequence[Answer]:
         """Answers to some validation examples of each language; the first process writes them down."""
@@ -216,12 +228,10 @@ class _Run:
         return answers
 
     def _save(self, state: TrainState, step: int) -> None:
-        self.checkpoints.save(step, self.trainer.to_disk(state), {"data": self.data.state(), "best": self.best})
-        if self.config.checkpoints.best and self.measured and self.measured.step == step == self._best_step():
-            self.checkpoints.name_best(step, self.measured.loss)
-
-    def _best_step(self) -> int | None:
-        return self.measured.step if self.measured and self.measured.loss == self.best else None
+        progress = {"data": self.data.state(), "best": self.best, "best_step": self.best_step}
+        self.checkpoints.save(step, self.trainer.to_disk(state), progress)
+        if self.config.checkpoints.best and self.best is not None and self.best_step == step:
+            self.checkpoints.name_best(step, self.best)
 
     def _speed(self) -> Speed:
         data, devices = self.config.data, self.trainer.mesh.devices

@@ -24,7 +24,7 @@ from finetune.config import FinetuneConfig
 from finetune.features import Batch
 from finetune.model import EncoderDecoder
 from finetune.optimizer import Optimizer
-from finetune.partitioning import batch_sharding, check_fit, local_batch, make_mesh, replicated, shardings
+from finetune.partitioning import batch_sharding, check_fit, check_rows, local_batch, make_mesh, replicated, shardings
 from finetune.schedule import schedule
 from finetune.step import RowLosses, StepMetrics, TrainState, TrainStep, evaluate
 
@@ -42,6 +42,8 @@ class Trainer:
         """ConfigError where model, batch, mesh and devices do not fit."""
         mesh = make_mesh(config.mesh)
         check_fit(architecture, config.data.rows, config.microbatches, config.mesh, mesh)
+        check_rows("data.validation.rows", config.data.validation.rows or config.data.rows, config.mesh, mesh)
+        config.lora.check(architecture)
         return cls(config, architecture, mesh)
 
     @contextlib.contextmanager

@@ -182,6 +182,8 @@ def configured(shards, small_tokenizer, tmp_path):
         }
         for key, value in changes.items():
             values[key] = {**values[key], **value} if isinstance(values.get(key), dict) else value
+        if values["model"].get("init"):  # it has its own
+            del values["model"]["size"], values["model"]["shape"]
         return build(FinetuneConfig, values)
 
     return make

@@ -218,7 +218,9 @@ def test_a_run_that_lost_its_lock_ends_without_a_manifest(bucket, monkeypatch):
 
     def stands_still(*arguments):
         (bucket / "in/.lock").write_text(json.dumps({"token": "another"}))
-        time.sleep(0.5)
+        deadline = time.monotonic() + 30
+        while not locks._lost and time.monotonic() < deadline:
+            time.sleep(0.05)
         return run(*arguments)
 
     monkeypatch.setattr(runner, "run", stands_still)
