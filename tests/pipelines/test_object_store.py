@@ -169,6 +169,15 @@ def test_another_run_is_refused_and_fresh_starts_over(bucket):
         ingest(config, bucket / "in", fresh=True)
 
 
+def renewed(lock):
+    """When a lock was renewed; it may be written anew just while it is read."""
+    while True:
+        try:
+            return json.loads(lock.read_text())["renewed"]
+        except (OSError, ValueError):
+            time.sleep(0.01)
+
+
 def test_one_run_at_a_time(bucket, monkeypatch):
     with (
         locks.locked(bucket),
@@ -183,9 +192,11 @@ def test_one_run_at_a_time(bucket, monkeypatch):
         pytest.fail("two runs at once")
     (bucket / ".lock").write_text(json.dumps(held | {"renewed": time.time() - 100}))
     with locks.locked(bucket):  # it was killed
-        before = json.loads((bucket / ".lock").read_text())["renewed"]
-        time.sleep(0.5)
-        assert json.loads((bucket / ".lock").read_text())["renewed"] > before
+        before = renewed(bucket / ".lock")
+        deadline = time.monotonic() + 30
+        while renewed(bucket / ".lock") <= before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert renewed(bucket / ".lock") > before
     assert not (bucket / ".lock").exists()
 
 
