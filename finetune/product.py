@@ -50,8 +50,14 @@ def summed(spec: str, x: Array, y: Array, dtype: Any) -> Array:
     gone = [axis for axis in of_x if axis in of_y and axis not in out]
     rest = [axis for axis in of_y if axis not in alike]
     first, second = "".join(alike + own + gone), "".join(alike + rest)
-    x, y = _laid(x, of_x, first), _laid(y, of_y, second)
-    return jnp.einsum(f"{first},{second}->{out}", x, y, preferred_element_type=jnp.float32).astype(dtype)
+    # Not einsum, which may take the factors the other way round to spare itself the transposition at the end.
+    batch = tuple(range(len(alike)))
+    over = tuple(map(first.index, gone)), tuple(map(second.index, gone))
+    made = jax.lax.dot_general(
+        _laid(x, of_x, first), _laid(y, of_y, second), (over, (batch, batch)), preferred_element_type=jnp.float32
+    )
+    found = [*alike, *own, *(axis for axis in rest if axis not in gone)]
+    return jnp.transpose(made.astype(dtype), [found.index(axis) for axis in out])
 
 
 def _terms(spec: str) -> list[str]:
