@@ -1,0 +1,1 @@
+"""Evaluation: suites of tasks by language, scores that say what they are, reports and comparisons."""

@@ -1,0 +1,112 @@
+"""All metrics by name. A name says all that can be told from it; what else a score depends on is in its signature."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Final
+
+import numpy as np
+
+from eval import text_metrics
+from eval.metric import Metric, Rows, mean, median_of_means
+from glotmill.errors import UnknownNameError
+
+
+def _weighted_f1(rows: Rows) -> float:
+    """Of bitext mining: [gold, found] places, F1 of each place, weighed by how often it is gold (mteb's)."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(rows[:, 0], rows[:, 1], average="weighted", zero_division=0))
+
+
+def _macro_f1(rows: Rows) -> float:
+    """Of classification: gold, then what each experiment found; the mean over experiments of the mean over labels."""
+    from sklearn.metrics import f1_score
+
+    gold = rows[:, 0]
+    return float(np.mean([f1_score(gold, found, average="macro", zero_division=0) for found in rows[:, 1:].T]))
+
+
+def _spearman(rows: Rows) -> float:
+    return _correlation(rows, "spearmanr")
+
+
+def _pearson(rows: Rows) -> float:
+    return _correlation(rows, "pearsonr")
+
+
+def _correlation(rows: Rows, name: str) -> float:
+    """Of [expected, found]; 0 where either says the same of all: it tells nothing apart."""
+    from scipy import stats
+
+    if len(rows) < 2 or np.ptp(rows[:, 0]) == 0 or np.ptp(rows[:, 1]) == 0:
+        return 0.0
+    return float(getattr(stats, name)(rows[:, 0], rows[:, 1]).statistic)
+
+
+_ALL: Final = (
+    # Embeddings.
+    Metric("f1", "average:weighted", of_rows=_weighted_f1),
+    mean("accuracy_mined", proportion=True),
+    mean("ndcg@10", "gain:linear"),
+    mean("mrr@10"),
+    mean("recall@10"),
+    mean("recall@100"),
+    mean("accuracy_probe", "probe:logreg|per_label:8|experiments:10"),
+    Metric("macro_f1_probe", "probe:logreg|per_label:8|experiments:10", of_rows=_macro_f1),
+    mean("v_measure", "kmeans:minibatch512|draws:10"),
+    Metric("spearman", "similarity:cosine", of_rows=_spearman),
+    Metric("pearson", "similarity:cosine", of_rows=_pearson),
+    # Rerankers: gain over what they were given.
+    mean("ndcg@10_first", "gain:linear"),
+    mean("ndcg@10_gain", "gain:linear"),
+    mean("mrr@10_first"),
+    mean("recall@10_first"),
+    # Answers.
+    median_of_means("accuracy", "choice:loglikelihood"),
+    median_of_means("accuracy_norm", "choice:loglikelihood/characters"),
+    mean("exact_match", "fold:nfkc", proportion=True),
+    mean("number_match", proportion=True),
+    mean("f1_words", "fold:nfkc|articles:eng"),
+    mean("rougeLsum", "words:all_scripts"),
+    Metric("chrf2++", "nc:6|nw:2", text_metrics.chrf_of_sums),
+    Metric("bleu", "smooth:exp", text_metrics.bleu_of_sums),
+    Metric("spbleu", "smooth:exp|tok:flores200", text_metrics.bleu_of_sums),
+    # Open answers.
+    mean("win_rate", "both_orders"),
+    mean("win_rate_length", "both_orders|length_controlled"),
+    mean("flip_rate", "both_orders", proportion=True, higher_is_better=False),
+    mean("right_language_lines", "language_confusion:line"),
+    mean("right_language_words", "language_confusion:word"),
+    mean("right_language", "language_confusion:answer", proportion=True),
+    mean("refusal_rate", proportion=True),
+    mean("empty_rate", proportion=True, higher_is_better=False),
+    mean("truncated_rate", proportion=True, higher_is_better=False),
+)
+METRICS: Final = {metric.name: metric for metric in _ALL}
+
+
+def metric(name: str) -> Metric:
+    """The metric of a name."""
+    if name not in METRICS:
+        raise UnknownNameError("metric", name, METRICS)
+    return METRICS[name]
+
+
+def versions(name: str) -> str:
+    """The library that a metric's statistics come from, with its version, as in a signature."""
+    library = {
+        "chrf2++": "sacrebleu",
+        "bleu": "sacrebleu",
+        "spbleu": "sacrebleu",
+        "rougeLsum": "rouge-score",
+        "f1": "scikit-learn",
+        "accuracy_probe": "scikit-learn",
+        "macro_f1_probe": "scikit-learn",
+        "v_measure": "scikit-learn",
+        "spearman": "scipy",
+        "pearson": "scipy",
+    }.get(name.removesuffix("_first").removesuffix("_gain"))
+    if name.startswith(("ndcg", "mrr", "recall")):
+        library = "pytrec-eval-terrier"
+    return f"{library}:{importlib.metadata.version(library)}" if library else ""
