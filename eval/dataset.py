@@ -1,0 +1,334 @@
+"""The items of a task, found in folders and read: a source a language, rows as plain mappings."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import xxhash
+
+from collection.languages import Language, find
+from eval.task import Files, Task
+from glotmill.errors import MissingDependencyError, SourceError
+
+Row = dict[str, Any]
+_HEAD: Final = 1 << 18  # so many bytes of a file are looked at for its marks
+_MOST_FILES: Final = 200_000
+_HUB: Final = "hf://"
+RECORDS: Final = "records"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a task in one language."""
+
+    language: Language
+    path: Path
+    split: str = ""
+    train: Path | None = None
+    beside: Path | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Sources by language, and sentences on what was passed over."""
+
+    sources: Mapping[str, Source]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A folder with data, and the paths of its files, relative, in order."""
+
+    folder: Path
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, place: str) -> Tree:
+        """Of a folder, a file, or `hf://NAME`, a data set of the hub; SourceError where there is nothing."""
+        folder = _from_hub(place.removeprefix(_HUB)) if place.startswith(_HUB) else Path(place)
+        if folder.is_file():
+            return cls(folder.parent, (folder.name,))
+        if not folder.is_dir():
+            raise SourceError(f"there is no data at {place}: expected a folder, a file or hf://NAME")
+        found: list[str] = []
+        for parent, folders, names in os.walk(folder, followlinks=True):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            found += [str((Path(parent) / name).relative_to(folder).as_posix()) for name in sorted(names)]
+            if len(found) > _MOST_FILES:
+                raise SourceError(f"{place} has more than {_MOST_FILES:,} files: name the folder of the data set itself")
+        return cls(folder, tuple(found))
+
+
+def find_sources(task: Task, trees: Sequence[Tree]) -> Found:
+    """The sources of a task in some folders, by the code of their language."""
+    if task.data.format == RECORDS:
+        return _collections(task, trees)
+    sources: dict[str, Source] = {}
+    notes: list[str] = []
+    for tree in trees:
+        by_language = _by_language(task, tree)
+        if not any(map(find, by_language)):
+            continue  # other files, of which the pattern says nothing
+        for language, paths in sorted(by_language.items()):
+            one, note = _source(task, tree, language, paths)
+            if note:
+                notes.append(note)
+            if one and one.language.code in sources:
+                notes.append(
+                    f"{task.name}: {one.path} is of {one.language}, as {sources[one.language.code].path}: left out"
+                )
+            elif one:
+                sources[one.language.code] = one
+    return Found(dict(sorted(sources.items())), tuple(notes))
+
+
+def _by_language(task: Task, tree: Tree) -> dict[str, dict[str, Path]]:
+    """Of each spelling of a language, its files by split."""
+    found: dict[str, dict[str, Path]] = {}
+    for pattern in map(task.pattern, task.data.files):
+        for name in tree.files:
+            match = pattern.fullmatch(name)
+            if match is None:
+                continue
+            groups = match.groupdict()
+            if _has_marks(tree.folder / name, task.data.marks):
+                found.setdefault(groups.get("language", ""), {}).setdefault(
+                    groups.get("split") or "", tree.folder / name
+                )
+    return found
+
+
+def _source(task: Task, tree: Tree, spelling: str, paths: Mapping[str, Path]) -> tuple[Source | None, str]:
+    """The source of a language, and a sentence on what is wrong with it."""
+    language = find(spelling)
+    if language is None:
+        near = next(iter(paths.values()))
+        return None, f"{task.name}: {near} is of no known language ({spelling!r}): left out"
+    wanted = task.data.splits or tuple(sorted(paths))
+    split = next((name for name in wanted if name in paths), None)
+    if split is None:
+        return None, f"{task.name}: {language} has the splits {', '.join(sorted(paths))}, not {' or '.join(wanted)}"
+    train = next((paths[name] for name in task.data.train if name in paths and name != split), None)
+    beside = None
+    if task.data.beside:
+        name = task.data.beside.replace("{language}", spelling).replace("{split}", split)
+        beside = _ending(tree, name)
+        if beside is None:
+            return None, f"{task.name}: {language} lacks the file {name}"
+        if beside == paths[split]:
+            return None, ""  # the language that the others stand beside
+    return Source(language, paths[split], split, train, beside), ""
+
+
+def _ending(tree: Tree, name: str) -> Path | None:
+    return next((tree.folder / one for one in tree.files if one == name or one.endswith("/" + name)), None)
+
+
+def _has_marks(path: Path, marks: Sequence[str]) -> bool:
+    if not marks:
+        return True
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    return all(mark.encode() in head for mark in marks)
+
+
+def _collections(task: Task, trees: Sequence[Tree]) -> Found:
+    """A collection's rows of one split, which are of many languages, by language."""
+    from collection import store
+
+    sources: dict[str, Source] = {}
+    for tree in trees:
+        if "manifest.json" not in tree.files or not any(name.startswith("data/") for name in tree.files):
+            continue
+        for split in task.data.splits:
+            for record in store.records(tree.folder, split=split):
+                language = find(record.language)
+                if language and language.code not in sources:
+                    sources[language.code] = Source(language, tree.folder, split)
+    return Found(dict(sorted(sources.items())))
+
+
+class Reader:
+    """Reads the rows of sources. A collection is read once for all of its languages."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._records: dict[tuple[Path, str], dict[str, list[Row]]] = {}
+        self.notes: list[str] = []
+
+    def rows(self, source: Source) -> list[Row]:
+        """The rows to judge by, in the order of the file; SourceError where it cannot be read."""
+        if self._task.data.format == RECORDS:
+            return self._of_records(source).get(source.language.code, [])
+        rows = self._file(source.path)
+        if source.beside:
+            rows = self._joined(rows, self._file(source.beside), source)
+        return [row for row in rows if all(str(row.get(k)) == v for k, v in self._task.data.where.items())]
+
+    def train_rows(self, source: Source) -> list[Row]:
+        """The rows to learn from; none where there is no such file."""
+        return self._file(source.train) if source.train else []
+
+    def _file(self, path: Path) -> list[Row]:
+        return list(read_rows(path, self._task.data))
+
+    def _joined(self, rows: list[Row], others: list[Row], source: Source) -> list[Row]:
+        join = self._task.data.join
+        if not join:
+            if len(rows) != len(others):
+                raise SourceError(
+                    f"{source.path} has {len(rows)} lines, {source.beside} has {len(others)}: expected as many"
+                )
+            pairs: Iterable[tuple[Row, Row]] = zip(rows, others, strict=True)
+        else:
+            by_key = {row[join]: row for row in others}
+            pairs = [(row, by_key[row[join]]) for row in rows if row[join] in by_key]
+        return [{**row, **{f"other_{name}": value for name, value in other.items()}} for row, other in pairs]
+
+    def _of_records(self, source: Source) -> dict[str, list[Row]]:
+        from collection import store
+
+        key = (source.path, source.split)
+        if key not in self._records:
+            rows: dict[str, list[Row]] = {}
+            several = 0
+            for record in store.records(source.path, split=source.split):
+                language = find(record.language)
+                if len(record.messages) != 2:
+                    several += 1
+                    continue
+                row = {
+                    "id": record.id,
+                    "prompt": record.prompt,
+                    "target": record.target,
+                    "dataset": record.dataset,
+                    "task": record.task,
+                }
+                rows.setdefault(language.code if language else record.language, []).append(row)
+            if several:
+                self.notes.append(
+                    f"{self._task.name}: {several} rows of {source.path} have several turns: they are not asked"
+                )
+            self._records[key] = rows
+        return self._records[key]
+
+
+def read_rows(path: Path, about: Files) -> Iterator[Row]:
+    """The rows of a file. A byte order mark and CRLF make no difference."""
+    try:
+        yield from _READERS[about.format](path, about)
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise SourceError(f"{path} cannot be read as {about.format}: {' '.join(str(error).split())}") from error
+
+
+def _lines(path: Path, about: Files) -> Iterator[Row]:
+    text = path.read_text("utf-8-sig")
+    # Only line breaks end a line: text may hold others, such as U+2028.
+    for line in text.removesuffix("\n").split("\n") if text else ():
+        yield {"text": line.removesuffix("\r")}
+
+
+def _json_lines(path: Path, about: Files) -> Iterator[Row]:
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            line = line.removeprefix(b"\xef\xbb\xbf").strip()
+            if line:
+                row = orjson.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError(f"line {number} is no object")
+                yield row
+
+
+def _json(path: Path, about: Files) -> Iterator[Row]:
+    values = json.loads(path.read_text("utf-8-sig"))
+    yield from (values["data"] if isinstance(values, dict) else values)
+
+
+def _squad(path: Path, about: Files) -> Iterator[Row]:
+    """A row a question, with its passage. `sentence` is the sentence that its answer stands in, where breaks are told."""
+    for article in json.loads(path.read_text("utf-8-sig"))["data"]:
+        for paragraph in article["paragraphs"]:
+            context = paragraph["context"]
+            breaks = paragraph.get("sentence_breaks") or ()
+            sentences = [context[start:end] for start, end in breaks]
+            for question in paragraph["qas"]:
+                answers = question.get("answers") or [{"text": "", "answer_start": -1}]
+                start = answers[0].get("answer_start", -1)
+                sentence = next((context[a:b] for a, b in breaks if a <= start < b), "")
+                yield {
+                    "id": str(question["id"]),
+                    "title": article.get("title", ""),
+                    "question": question["question"],
+                    "context": context,
+                    "answers": [one["text"] for one in answers],
+                    "sentence": sentence,
+                    "sentences": sentences,
+                }
+
+
+def _table(separator: str) -> Any:
+    def read(path: Path, about: Files) -> Iterator[Row]:
+        csv.field_size_limit(1 << 24)
+        quoting = csv.QUOTE_MINIMAL if about.quoted else csv.QUOTE_NONE
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            names = list(about.columns) or None
+            for row in csv.DictReader(file, names, delimiter=separator, quoting=quoting):
+                if None in row or None in row.values():
+                    raise ValueError(f"line {len(row)} fields: expected those of the head, {', '.join(row)}")
+                yield dict(row)
+
+    return read
+
+
+def _parquet(path: Path, about: Files) -> Iterator[Row]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+
+
+_READERS: Final[Mapping[str, Any]] = {
+    "lines": _lines,
+    "jsonl": _json_lines,
+    "json": _json,
+    "squad": _squad,
+    "tsv": _table("\t"),
+    "csv": _table(","),
+    "parquet": _parquet,
+}
+
+
+def take(rows: Sequence[Row], limit: int, key: Any) -> list[int]:
+    """The places of at most `limit` rows, in order: those whose keys have the smallest hashes, so that parallel sets
+    in many languages give the same items, whatever their order. 0: all."""
+    if not limit or len(rows) <= limit:
+        return list(range(len(rows)))
+    hashes = [(xxhash.xxh3_64_intdigest(str(key(place)).encode()), place) for place in range(len(rows))]
+    return sorted(place for _, place in sorted(hashes)[:limit])
+
+
+def content_hash(values: Any) -> str:
+    """16 hex digits of what items say."""
+    return xxhash.xxh3_64_hexdigest(orjson.dumps(values, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+
+
+def _from_hub(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError:
+        raise MissingDependencyError("huggingface-hub", "eval", f"hf://{name}") from None
+    try:
+        return Path(snapshot_download(name, repo_type="dataset"))
+    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise SourceError(f"hf://{name} cannot be fetched: {reason}; a downloaded copy can be named by its path") from None

@@ -1,0 +1,144 @@
+"""A model of ours, or of Hugging Face, in this process: the only place of this package that reaches JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.model import (
+    Generation,
+    Identity,
+    Limits,
+    Loaded,
+    LogLikelihood,
+    Options,
+    TextKind,
+    Vectors,
+    cannot,
+    file_hash,
+)
+from glotmill.errors import SourceError
+
+
+class Chat:
+    """Answers and likelihoods of an encoder-decoder."""
+
+    scores_choices = True
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        from finetune import model_folder
+
+        self._model = model_folder.load(folder)
+        self._options = options
+        self._generators: dict[Limits, Any] = {}
+        self._scorer: Any = None
+
+    def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
+        from finetune.architecture import Execution
+        from finetune.decode import Decoding
+        from finetune.generate import Generator
+
+        if limits not in self._generators:
+            decoding = Decoding(max_tokens=limits.max_tokens, temperature=limits.temperature, seed=limits.seed)
+            self._generators[limits] = Generator(
+                self._model,
+                decoding,
+                Execution(self._options.dtype),
+                rows=self._options.batch,
+                max_input=self._options.max_input,
+            )
+        answers = self._generators[limits].answers(prompts)
+        return [Generation(one.text, one.truncated or one.finish_reason == "length") for one in answers]
+
+    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        from finetune.architecture import Execution
+        from finetune.likelihood import Scorer
+
+        if self._scorer is None:
+            self._scorer = Scorer(
+                self._model,
+                Execution(self._options.dtype),
+                rows=self._options.batch,
+                max_input=self._options.max_input,
+            )
+        found = self._scorer.log_likelihoods(pairs)
+        return [LogLikelihood(one.log_probability, one.truncated) for one in found]
+
+
+class Embeddings:
+    """A model with a head for embeddings."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        from finetune.embed import Embedder
+
+        self._embedder = Embedder.load(folder, dtype=options.dtype)
+        self.dimensions = tuple(self._embedder.dimensions)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+        return np.asarray(self._embedder.embed(list(texts), kind), np.float32)
+
+    def ranges(self, dimension: int) -> Any:
+        return self._embedder.ranges.get(dimension)
+
+
+class Reranking:
+    """A model with a head for reranking."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        from finetune.rerank import Reranker
+
+        self._reranker = Reranker.load(folder, dtype=options.dtype)
+
+    def scores(self, query: str, documents: Sequence[str]) -> npt.NDArray[np.float64]:
+        return np.asarray(self._reranker.scores(query, list(documents)), np.float64)
+
+
+def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
+    """`checkpoint:DIR`. A model with a head for embeddings can be judged by rerank, too: by its cosines."""
+    folder = Path(argument)
+    head = _head(folder)
+    identity = identify(spec, folder, options)
+    if suite == "chat":
+        if head:
+            raise cannot(spec, suite, f"its head makes {'embeddings' if head == 'embed' else 'scores'}, and no text")
+        return Loaded(identity, Chat(folder, options))
+    if head is None:
+        raise cannot(spec, suite, "it has no head for that; `glotmill finetune` with [head] trains one (docs/heads.md)")
+    if head == "embed":
+        return Loaded(identity, Embeddings(folder, options))
+    if suite == "embed":
+        raise cannot(spec, suite, "its head scores pairs, and makes no embeddings")
+    return Loaded(identity, Reranking(folder, options))
+
+
+def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
+    """Of the weights that `model_folder.load` takes, whatever else stands beside them."""
+    from finetune import model_folder
+
+    told: dict[str, Any] = {"dtype": options.dtype, "max_input": options.max_input}
+    about = model_folder.read_about(folder)
+    if about is None:
+        weights = [*folder.glob("*.safetensors"), folder / "config.json"]
+        tokenizer = next((path for path in (folder / "spiece.model", folder / "tokenizer.json") if path.is_file()), None)
+        return Identity(spec, folder.name, file_hash(*weights), file_hash(tokenizer) if tokenizer else "", told)
+    params, step = model_folder.find_params(folder, None)
+    beside = [path for path in (folder / model_folder.ABOUT, folder / "head.json") if path.is_file()]
+    sha256 = about.tokenizer.sha256[:32] if about.tokenizer else ""
+    told |= {"step": step} if step is not None else {}
+    return Identity(spec, folder.name, file_hash(params, *beside), sha256, told)
+
+
+def _head(folder: Path) -> str | None:
+    """embed, rerank, or None for a model that writes text; SourceError where there is no model."""
+    from finetune import model_folder
+
+    model_folder.read_about(folder)
+    try:
+        from finetune.head import kind_of
+    except ImportError as error:
+        raise SourceError(str(error)) from error
+    return kind_of(folder)

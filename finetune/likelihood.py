@@ -1,0 +1,98 @@
+"""How likely a model finds given answers: the sum of their tokens' log probabilities, as rank classification needs it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import jax
+import numpy as np
+
+from finetune import model_folder
+from finetune.architecture import Execution
+from finetune.conversation import Pair, with_end
+from finetune.decode import ready
+from finetune.features import features
+from finetune.model import EncoderDecoder
+from finetune.model_folder import Model, Step
+from finetune.step import evaluate
+from glotmill.errors import ConfigError, SourceError
+from tokenizer.vocabulary import EOS, Tokenizer
+
+_SHORTEST: Final = 8  # lengths are this, or twice, and so on: few shapes are compiled
+
+
+class Likelihood(NamedTuple):
+    """Of one answer."""
+
+    log_probability: float  # of all its tokens, the end included: natural logarithm
+    tokens: int
+    truncated: bool  # whether the prompt or the answer lost its end
+
+
+class Scorer:
+    """A model in memory, its tokenizer, and how much it takes at a time."""
+
+    def __init__(
+        self,
+        model: Model,
+        run: Execution = Execution(),
+        *,
+        rows: int = 16,
+        max_input: int = 1024,
+        max_target: int = 512,
+    ) -> None:
+        """`rows` pairs go through the model together. SourceError for a model without a tokenizer."""
+        if model.tokenizer is None:
+            raise SourceError("the checkpoint has no tokenizer: import it again with --tokenizer")
+        if rows < 1 or max_input < 2 or max_target < 2:
+            raise ConfigError(
+                f"rows is {rows}, the longest input {max_input}, the longest answer {max_target}: "
+                "expected 1 or more, and 2 or more"
+            )
+        self.tokenizer = Tokenizer.load(model.tokenizer)
+        self._params = ready(model.params, run)
+        self._rows, self._max_input, self._max_target = rows, max_input, max_target
+        self._run = jax.jit(functools.partial(evaluate, EncoderDecoder(model.architecture, run)))
+
+    @classmethod
+    def load(cls, path: Path, run: Execution = Execution(), *, step: Step = None, **options: Any) -> Scorer:
+        """Of a model folder, a run of training or a folder of Hugging Face."""
+        return cls(model_folder.load(path, step=step), run, **options)
+
+    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Likelihood]:
+        """Of each pair of a prompt and an answer, in order. Neither padding nor the other pairs change it."""
+        prompts = self._ids([prompt for prompt, _ in pairs], self._max_input)
+        answers = self._ids([answer for _, answer in pairs], self._max_target)
+        found: list[Likelihood | None] = [None] * len(pairs)
+        for batch in _batches([(len(p), len(a)) for (p, _), (a, _) in zip(prompts, answers, strict=True)], self._rows):
+            rows = [[Pair(prompts[number][0], answers[number][0])] for number in batch]
+            shape = (_rounded(max(len(row[0].inputs) for row in rows)), _rounded(max(len(r[0].targets) for r in rows)))
+            made = features([*rows, *([[]] * (self._rows - len(rows)))], *shape)
+            losses, tokens, _ = (np.asarray(array) for array in self._run(self._params, made))
+            for row, number in enumerate(batch):
+                cut = prompts[number][1] or answers[number][1]
+                found[number] = Likelihood(-float(losses[row]), int(tokens[row]), cut)
+        return [one for one in found if one is not None]
+
+    def _ids(self, texts: Sequence[str], most: int) -> list[tuple[np.ndarray, bool]]:
+        return [
+            (with_end(np.asarray(ids[: most - 1], np.int32), EOS), len(ids) > most - 1)
+            for ids in self.tokenizer.encode_text(texts)
+        ]
+
+
+def _batches(lengths: Sequence[tuple[int, int]], rows: int) -> Iterator[list[int]]:
+    """The numbers of pairs, like lengths together."""
+    order = sorted(range(len(lengths)), key=lambda number: lengths[number])
+    for start in range(0, len(order), rows):
+        yield order[start : start + rows]
+
+
+def _rounded(length: int) -> int:
+    size = _SHORTEST
+    while size < length:
+        size *= 2
+    return size
