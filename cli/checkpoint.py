@@ -186,7 +186,8 @@ def check(
 
 
 def _named(summary: Summary) -> str:
-    return f"{summary.family}, {summary.size}" if summary.size else summary.family
+    name = f"{summary.family}, {summary.size}" if summary.size else summary.family
+    return f"{name}, encoder with a head to {summary.head.kind}" if summary.head else name
 
 
 def _cell(value: Any) -> str:

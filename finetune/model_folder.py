@@ -1,6 +1,7 @@
 """A model on disk.
 
-MODEL/glotmill_model.json   the architecture, which tokenizer it was trained with, where the weights come from
+MODEL/glotmill_model.json   the architecture, which tokenizer it was trained with, where the weights come from;
+                            `head` where it is an encoder with a head, for embeddings or reranking
 MODEL/params/               the weights, float32, written by Orbax: always unstacked, without the outer "params"
 MODEL/tokenizer/            a copy of the tokenizer's folder, where there is one
 
@@ -24,6 +25,7 @@ import numpy as np
 
 from finetune import lora, parameters
 from finetune.architecture import Architecture, LoraConfig
+from finetune.head import WORDS, Head
 from finetune.orbax_arrays import Arrays, is_finished
 from finetune.tokenizer_copy import TokenizerId, check_tokenizer, copy_tokenizer, find_model, identify
 from glotmill import config, files
@@ -53,6 +55,7 @@ class About:
     tokenizer: TokenizerId | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     lora: LoraConfig = NO_LORA  # of a run that trains additions: they lie beside the kernels
+    head: Head | None = None  # of an encoder without a decoder
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +64,7 @@ class About:
             "architecture": self.architecture.to_json(),
             "tokenizer": dataclasses.asdict(self.tokenizer) if self.tokenizer else None,
             "lora": dataclasses.asdict(self.lora) if self.lora.rank else None,
+            "head": self.head.to_json() if self.head else None,
             "provenance": dict(self.provenance),
         }
 
@@ -84,6 +88,7 @@ def save(
     tokenizer: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
     extras: Mapping[str, bytes] | None = None,
+    head: Head | None = None,
     fresh: bool = False,
 ) -> None:
     """Writes a model folder in one piece, from one process.
@@ -92,12 +97,13 @@ def save(
     are files beside. OutputError where something stands in the folder, unless it is a model and `fresh` is set.
     """
     leaves = {name: np.asarray(leaf, np.float32) for name, leaf in parameters.flat(params).items()}
-    parameters.check({name: leaf.shape for name, leaf in leaves.items()}, architecture, "the model to be saved")
+    found = {name: leaf.shape for name, leaf in leaves.items()}
+    parameters.check(found, architecture, "the model to be saved", head.projection if head else None)
     check_free(folder, fresh)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         temporary.mkdir(parents=True)
-        write_about(temporary, architecture, tokenizer, provenance)
+        write_about(temporary, architecture, tokenizer, provenance, head=head)
         for name, content in (extras or {}).items():
             (temporary / name).write_bytes(content)
         _write_params(temporary / PARAMS, parameters.nested(leaves))
@@ -116,6 +122,7 @@ def write_about(
     tokenizer: Path | None,
     provenance: Mapping[str, Any] | None = None,
     additions: LoraConfig = NO_LORA,
+    head: Head | None = None,
 ) -> About:
     """Writes glotmill_model.json and tokenizer/ of a model folder, or of a run; SourceError where they do not fit."""
     identity = None
@@ -123,9 +130,20 @@ def write_about(
         identity = identify(tokenizer)
         check_tokenizer(identity, architecture, str(tokenizer))
         copy_tokenizer(tokenizer, folder / TOKENIZER)
-    about = About(architecture, identity, provenance or {}, additions)
-    files.write_text(folder / ABOUT, json.dumps(about.to_json(), ensure_ascii=False, indent=2) + "\n")
+    about = About(architecture, identity, provenance or {}, additions, head)
+    _write_json(folder, about)
     return about
+
+
+def write_head(folder: Path, head: Head) -> None:
+    """Says anew what the head of a model folder is; all else that is said of the model stays."""
+    about = read_about(folder)
+    assert about is not None
+    _write_json(folder, dataclasses.replace(about, head=head))
+
+
+def _write_json(folder: Path, about: About) -> None:
+    files.write_text(folder / ABOUT, json.dumps(about.to_json(), ensure_ascii=False, indent=2) + "\n")
 
 
 def check_free(folder: Path, fresh: bool = False) -> None:
@@ -141,12 +159,15 @@ def check_free(folder: Path, fresh: bool = False) -> None:
         raise OutputError(f"{folder} holds a model already: choose another --out, or replace it with --fresh")
 
 
-def load(path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None = None) -> Model:
+def load(
+    path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None = None, with_head: bool = False
+) -> Model:
     """The model of a model folder, of a run of training, or of a folder of Hugging Face.
 
     Of a run it is the checkpoint that `checkpoints/best.json` names, or else the newest finished one; `step` asks for
     another. The weights are numpy arrays, or, with `shardings` (a tree like the parameters'), jax.Arrays placed so.
-    SourceError where there is no such thing, or it is damaged.
+    SourceError where there is no such thing, or it is damaged, or it is an encoder with a head and `with_head` is not
+    said: it cannot generate.
     """
     about = read_about(path)
     if about is None:
@@ -155,6 +176,10 @@ def load(path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None =
         if step is not None:
             raise SourceError(f"{path} is a folder of Hugging Face, and has no steps: leave out --step")
         return hugging_face.load(path, shardings=shardings)
+    if about.head and not with_head:
+        raise SourceError(
+            f"{path} is {named(about.head)}: an encoder with a head, which has no decoder. Expected a whole model"
+        )
     folder, chosen = find_params(path, step)
     tokenizer = path / TOKENIZER if (path / TOKENIZER).is_dir() else None
     if tokenizer:
@@ -189,7 +214,8 @@ def read_about(path: Path) -> About | None:
         identity = values.get("tokenizer")
         additions = config.build(LoraConfig, values.get("lora") or {})
         known = TokenizerId(**identity) if identity else None
-        return About(architecture, known, values.get("provenance") or {}, additions)
+        head = config.build(Head, values["head"]) if values.get("head") else None
+        return About(architecture, known, values.get("provenance") or {}, additions, head)
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise SourceError(f"{path / ABOUT} cannot be read: {' '.join(str(error).split())}") from error
 
@@ -200,16 +226,23 @@ class Described:
 
     architecture: Architecture
     tokenizer: Path | None
+    head: Head | None = None
 
 
 def describe(path: Path) -> Described:
     """Of whatever `load` takes; SourceError where it is none."""
     about = read_about(path)
     if about is not None:
-        return Described(about.architecture, path / TOKENIZER if (path / TOKENIZER).is_dir() else None)
+        tokenizer = path / TOKENIZER if (path / TOKENIZER).is_dir() else None
+        return Described(about.architecture, tokenizer, about.head)
     from finetune import hugging_face
 
     return Described(hugging_face.architecture_of(path), find_model(path))
+
+
+def named(head: Head) -> str:
+    """What a model with such a head is called: an embedding model."""
+    return f"{'an' if head.kind == 'embed' else 'a'} {WORDS[head.kind]}"
 
 
 def _hint(path: Path) -> str:
@@ -267,7 +300,7 @@ def _write_params(folder: Path, params: Mapping[str, Any]) -> None:
 def _read_params(folder: Path, about: About, shardings: Mapping[str, Any] | None) -> dict[str, Any]:
     arrays = Arrays(folder)
     own = {name: shape for name, shape in arrays.shapes.items() if not _is_addition(name)}
-    parameters.check(own, about.architecture, str(folder))
+    parameters.check(own, about.architecture, str(folder), about.head.projection if about.head else None)
     # Additions are small: they need no place of their own before they are added in.
     places = parameters.flat(shardings) if shardings else {}
     params = parameters.nested({name: arrays.read(name, places.get(name)) for name in arrays.shapes})

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from finetune.architecture import Architecture
+from finetune.encoder import EncoderModel
+from finetune.head import Projection
 from finetune.model import EncoderDecoder
 from glotmill.errors import SourceError
 
@@ -19,10 +21,16 @@ _NAMED: Final = 3
 
 
 @functools.lru_cache(maxsize=32)
-def shapes(architecture: Architecture) -> Mapping[str, Shape]:
-    """The shape of each parameter, in the order of the tree. Nothing is computed."""
+def shapes(architecture: Architecture, projection: Projection | None = None) -> Mapping[str, Shape]:
+    """The shape of each parameter, in the order of the tree; with a projection, of an encoder with that head.
+
+    Nothing is computed.
+    """
     ids = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-    variables = jax.eval_shape(EncoderDecoder(architecture).init, jax.random.key(0), ids, ids)
+    if projection:
+        variables = jax.eval_shape(EncoderModel(architecture, projection).init, jax.random.key(0), ids)
+    else:
+        variables = jax.eval_shape(EncoderDecoder(architecture).init, jax.random.key(0), ids, ids)
     # Not Flax's `unbox`: where there is a mesh it would place what is only a shape.
     return {name: tuple(leaf.value.shape) for name, leaf in flat(variables["params"]).items()}
 
@@ -56,12 +64,15 @@ def part_of(name: str) -> str:
     """Which of PARTS a parameter belongs to."""
     if name.startswith("token_embedder/"):
         return "embedding"
-    return "head" if name.startswith("decoder/logits_dense/") else name.partition("/")[0]
+    branch = name.partition("/")[0]
+    return branch if branch in PARTS and not name.startswith("decoder/logits_dense/") else "head"
 
 
-def check(found: Mapping[str, Shape], architecture: Architecture, where: str) -> None:
+def check(
+    found: Mapping[str, Shape], architecture: Architecture, where: str, projection: Projection | None = None
+) -> None:
     """SourceError, naming them, where parameters are missing, too many, or of another shape."""
-    expected = shapes(architecture)
+    expected = shapes(architecture, projection)
     if missing := [name for name in expected if name not in found]:
         raise SourceError(
             f"{where} lacks {listed(missing)}: expected the {len(expected)} parameters of its architecture"

@@ -37,6 +37,7 @@ LOGICAL_AXES: Final = (
     "layers",
     "relpos_buckets",
     "lora_rank",
+    "head_features",
 )
 
 

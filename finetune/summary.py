@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from finetune import hugging_face, model_folder, parameters, t5x
 from finetune.architecture import SIZES, Architecture
+from finetune.head import Head
 from finetune.model_folder import ABOUT, CHECKPOINTS, Step
 from finetune.tokenizer_copy import TokenizerId, identify
 
@@ -32,6 +33,7 @@ class Summary:
     step: int | None = None
     steps: tuple[int, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    head: Head | None = None
 
     @property
     def size(self) -> str:
@@ -51,7 +53,7 @@ class Summary:
     def parameters(self) -> dict[str, int]:
         """How many there are in each part of the model."""
         counts = dict.fromkeys(parameters.PARTS, 0)
-        for name, shape in parameters.shapes(self.architecture).items():
+        for name, shape in parameters.shapes(self.architecture, self.head.projection if self.head else None).items():
             counts[parameters.part_of(name)] += math.prod(shape)
         return counts
 
@@ -69,6 +71,7 @@ class Summary:
             "step": self.step,
             "steps": list(self.steps),
             "provenance": dict(self.provenance),
+            "head": self.head.to_json() if self.head else None,
         }
 
 
@@ -93,6 +96,7 @@ def summarise(path: Path, step: Step = None) -> Summary:
         chosen,
         tuple(model_folder.steps(path)),
         about.provenance,
+        about.head,
     )
 
 

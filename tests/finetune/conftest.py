@@ -187,3 +187,35 @@ def configured(shards, small_tokenizer, tmp_path):
         return build(FinetuneConfig, values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def head_folder(tiny, small_tokenizer, tmp_path_factory):
+    """A model folder with a head and random weights, by the head's description; made once of each."""
+    import dataclasses
+
+    import numpy as np
+
+    from finetune import model_folder, parameters
+    from finetune.head import Head
+
+    made = {}
+
+    def make(kind="embed", **values):
+        if kind == "embed":
+            values = {"dimensions": (16, 32), "limits": {16: 0.8, 32: 0.6}, **values}
+        key = (kind, repr(sorted(values.items())))
+        if key not in made:
+            head = Head(kind, **{"max_tokens": 64, "query_tokens": 16, "overlap": 8, **values})
+            architecture = dataclasses.replace(tiny.shape, vocabulary=384)
+            chance = np.random.default_rng(0)
+            leaves = {
+                name: np.ones(shape) if name.endswith("scale") else chance.normal(size=shape) * shape[0] ** -0.5
+                for name, shape in parameters.shapes(architecture, head.projection).items()
+            }
+            made[key] = tmp_path_factory.mktemp("head") / "model"
+            tree = parameters.nested(leaves)
+            model_folder.save(made[key], architecture, tree, tokenizer=small_tokenizer, head=head)
+        return made[key]
+
+    return make
