@@ -10,6 +10,7 @@ from cli import (
     collection,
     data,
     demo,
+    eval,
     finetune,
     generate,
     languages,
@@ -42,6 +43,7 @@ app.add_typer(collection.app, name="collection")
 app.add_typer(lid.app, name="lid")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(eval.app, name="eval")
 
 
 def _version(asked: bool) -> None:

@@ -158,7 +158,17 @@ class Index:
 
 def find(texts: Sequence[str], index: Index, config: ContaminationConfig | None = None) -> list[Hit]:
     """For each text that holds items, the one that it holds most of; of equals the first."""
-    config = config or ContaminationConfig()
+    every = _hits(texts, index, config or ContaminationConfig())
+    _, first = np.unique(every["row"], return_index=True)
+    return [Hit(*hit) for hit in every[first].tolist()]
+
+
+def find_all(texts: Sequence[str], index: Index, config: ContaminationConfig | None = None) -> list[Hit]:
+    """For each text that holds items, all of them, the one that it holds most of first."""
+    return [Hit(*hit) for hit in _hits(texts, index, config or ContaminationConfig()).tolist()]
+
+
+def _hits(texts: Sequence[str], index: Index, config: ContaminationConfig) -> Any:
     plains = [plain(text) for text in texts]
     found = [np.empty(0, _FOUND)]
     for way, (hashes, owners) in index.pieces.items():
@@ -169,9 +179,7 @@ def find(texts: Sequence[str], index: Index, config: ContaminationConfig | None 
         some["share"] = counted.held / index.sizes[counted.items]
         found.append(some[some["share"] >= config.share])
     every = np.concatenate(found)
-    every = every[np.lexsort((every["item"], -every["share"], every["row"]))]
-    _, first = np.unique(every["row"], return_index=True)
-    return [Hit(*hit) for hit in every[first].tolist()]
+    return every[np.lexsort((every["item"], -every["share"], every["row"]))]
 
 
 _FOUND: Final = np.dtype([("row", "<i8"), ("item", "<i8"), ("share", "<f8")])

@@ -162,6 +162,7 @@ class Reader:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._records: dict[tuple[Path, str], dict[str, list[Row]]] = {}
+        self._kept: dict[Path, list[Row]] = {}  # of a corpus that all languages search
         self.notes: list[str] = []
 
     def rows(self, source: Source) -> list[Row]:
@@ -178,7 +179,12 @@ class Reader:
         return self._file(source.train) if source.train else []
 
     def _file(self, path: Path) -> list[Row]:
-        return list(read_rows(path, self._task.data))
+        if path in self._kept:
+            return self._kept[path]
+        rows = list(read_rows(path, self._task.data))
+        if self._task.corpus:
+            self._kept[path] = rows
+        return rows
 
     def _joined(self, rows: list[Row], others: list[Row], source: Source) -> list[Row]:
         join = self._task.data.join

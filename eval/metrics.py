@@ -44,40 +44,60 @@ def _correlation(rows: Rows, name: str) -> float:
     return float(getattr(stats, name)(rows[:, 0], rows[:, 1]).statistic)
 
 
+def _length_controlled(rows: Rows) -> float:
+    """Of [win, characters more than the other answer]: how often it would win if both were of one length.
+
+    A logistic regression of wins on the difference in length, as in AlpacaEval 2, read where the difference is 0; a tie
+    is half a win and half a loss.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    wins, lengths = rows[:, 0], rows[:, 1]
+    spread = lengths.std()
+    if spread == 0 or np.ptp(wins) == 0:
+        return float(wins.mean())
+    x = np.tanh(lengths / spread)[:, None]
+    weights = np.concatenate([wins, 1 - wins])
+    kept = weights > 0
+    targets = np.repeat([1, 0], len(wins))[kept]
+    fitted = LogisticRegression().fit(np.concatenate([x, x])[kept], targets, sample_weight=weights[kept])
+    return float(fitted.predict_proba(np.zeros((1, 1)))[0, 1])
+
+
 _ALL: Final = (
     # Embeddings.
     Metric("f1", "average:weighted", of_rows=_weighted_f1),
     mean("accuracy_mined", proportion=True),
-    mean("ndcg@10", "gain:linear"),
-    mean("mrr@10"),
-    mean("recall@10"),
-    mean("recall@100"),
-    mean("accuracy_probe", "probe:logreg|per_label:8|experiments:10"),
+    mean("ndcg@10", "gain:linear", proportion=True),
+    mean("mrr@10", proportion=True),
+    mean("recall@10", proportion=True),
+    mean("recall@100", proportion=True),
+    mean("accuracy_probe", "probe:logreg|per_label:8|experiments:10", proportion=True),
     Metric("macro_f1_probe", "probe:logreg|per_label:8|experiments:10", of_rows=_macro_f1),
     mean("v_measure", "kmeans:minibatch512|draws:10"),
     Metric("spearman", "similarity:cosine", of_rows=_spearman),
     Metric("pearson", "similarity:cosine", of_rows=_pearson),
     # Rerankers: gain over what they were given.
-    mean("ndcg@10_first", "gain:linear"),
+    mean("ndcg@10_first", "gain:linear", proportion=True),
     mean("ndcg@10_gain", "gain:linear"),
-    mean("mrr@10_first"),
-    mean("recall@10_first"),
+    mean("mrr@10_first", proportion=True),
+    mean("recall@10_first", proportion=True),
     # Answers.
     median_of_means("accuracy", "choice:loglikelihood"),
     median_of_means("accuracy_norm", "choice:loglikelihood/characters"),
     mean("exact_match", "fold:nfkc", proportion=True),
     mean("number_match", proportion=True),
-    mean("f1_words", "fold:nfkc|articles:eng"),
+    mean("f1_words", "fold:nfkc|articles:eng", proportion=True),
     mean("rougeLsum", "words:all_scripts"),
     Metric("chrf2++", "nc:6|nw:2", text_metrics.chrf_of_sums),
     Metric("bleu", "smooth:exp", text_metrics.bleu_of_sums),
     Metric("spbleu", "smooth:exp|tok:flores200", text_metrics.bleu_of_sums),
     # Open answers.
-    mean("win_rate", "both_orders"),
-    mean("win_rate_length", "both_orders|length_controlled"),
+    mean("win_rate", "both_orders", proportion=True),
+    Metric("win_rate_length", "both_orders|length_controlled", of_rows=_length_controlled),
     mean("flip_rate", "both_orders", proportion=True, higher_is_better=False),
-    mean("right_language_lines", "language_confusion:line"),
-    mean("right_language_words", "language_confusion:word"),
+    mean("right_language_lines", "language_confusion:line", proportion=True),
+    mean("right_language_words", "language_confusion:word", proportion=True),
     mean("right_language", "language_confusion:answer", proportion=True),
     mean("refusal_rate", proportion=True),
     mean("empty_rate", proportion=True, higher_is_better=False),

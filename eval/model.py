@@ -113,10 +113,11 @@ class Options:
 
 
 class Loaded(NamedTuple):
-    """A model as one of the interfaces."""
+    """A model as one of the interfaces. For the suite rerank a model of embeddings will do: by its cosines."""
 
     identity: Identity
     model: Any
+    makes: Literal["vectors", "scores", "text"]
 
 
 # The module of each kind, with `load(argument, suite, options) -> Loaded`.

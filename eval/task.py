@@ -89,7 +89,7 @@ class Task:
     metrics: tuple[str, ...] = ()  # of generated text, the first is the main one
     answer_language: str = ""  # what is generated is of this language, not the file's; "passage": of its passage's
     sentences: bool = False  # retrieval: a document is a sentence of a passage
-    corpus: str = ""  # retrieval: documents of this language answer questions of every language
+    corpus: str = ""  # retrieval: whose documents are searched: "" the language's own, "*" all, or one language's
     answer_from: int = 0  # choice: the number of the first option, where answers are numbers
     refusals: bool = False  # open: what is asked should be refused
     max_tokens: int = 128
@@ -105,6 +105,8 @@ class Task:
             raise ConfigError(f"{where}: data.files names no files")
         if self.kind in ("choice", "text") and not self.prompts:
             raise ConfigError(f"{where}: it has no prompts, so nothing could be asked")
+        if self.kind == "text" and len(self.prompts) != 1:
+            raise ConfigError(f"{where}: text is generated for one prompt, and it has {len(self.prompts)}")
         if self.kind == "choice" and not self.choices:
             raise ConfigError(f"{where}: it has no choices")
         if self.kind == "text" and not self.metrics:

@@ -21,8 +21,6 @@ from eval.model import (
     cannot,
     file_hash,
 )
-from glotmill.errors import SourceError
-
 
 class Chat:
     """Answers and likelihoods of an encoder-decoder."""
@@ -105,14 +103,14 @@ def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
     if suite == "chat":
         if head:
             raise cannot(spec, suite, f"its head makes {'embeddings' if head == 'embed' else 'scores'}, and no text")
-        return Loaded(identity, Chat(folder, options))
+        return Loaded(identity, Chat(folder, options), "text")
     if head is None:
         raise cannot(spec, suite, "it has no head for that; `glotmill finetune` with [head] trains one (docs/heads.md)")
     if head == "embed":
-        return Loaded(identity, Embeddings(folder, options))
+        return Loaded(identity, Embeddings(folder, options), "vectors")
     if suite == "embed":
         raise cannot(spec, suite, "its head scores pairs, and makes no embeddings")
-    return Loaded(identity, Reranking(folder, options))
+    return Loaded(identity, Reranking(folder, options), "scores")
 
 
 def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
@@ -126,19 +124,14 @@ def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
         tokenizer = next((path for path in (folder / "spiece.model", folder / "tokenizer.json") if path.is_file()), None)
         return Identity(spec, folder.name, file_hash(*weights), file_hash(tokenizer) if tokenizer else "", told)
     params, step = model_folder.find_params(folder, None)
-    beside = [path for path in (folder / model_folder.ABOUT, folder / "head.json") if path.is_file()]
     sha256 = about.tokenizer.sha256[:32] if about.tokenizer else ""
     told |= {"step": step} if step is not None else {}
-    return Identity(spec, folder.name, file_hash(params, *beside), sha256, told)
+    return Identity(spec, folder.name, file_hash(params, folder / model_folder.ABOUT), sha256, told)
 
 
 def _head(folder: Path) -> str | None:
     """embed, rerank, or None for a model that writes text; SourceError where there is no model."""
     from finetune import model_folder
 
-    model_folder.read_about(folder)
-    try:
-        from finetune.head import kind_of
-    except ImportError as error:
-        raise SourceError(str(error)) from error
-    return kind_of(folder)
+    head = model_folder.describe(folder).head
+    return head.kind if head else None

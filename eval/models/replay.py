@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,8 @@ from eval.model import (
 )
 from glotmill.errors import SourceError
 
-_NEEDED = {"chat": "prompt", "embed": "embedding", "rerank": "query"}
+_NEEDED: Final = {"chat": "prompt", "embed": "embedding", "rerank": "query"}
+_MAKES: Final[dict[str, Any]] = {"chat": "text", "embed": "vectors", "rerank": "scores"}
 
 
 class Replay:
@@ -66,10 +67,6 @@ class Replay:
 
     def has(self, suite: str) -> bool:
         return bool({"chat": self._texts or self._choices, "embed": self._vectors, "rerank": self._scores}[suite])
-
-    @property
-    def has_vectors(self) -> bool:
-        return bool(self._vectors)
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
         return [Generation(self._find(self._texts, prompt, prompt)) for prompt in prompts]
@@ -109,6 +106,9 @@ def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
     """`replay:FILE`."""
     path = Path(argument)
     model = Replay(path)
-    if not model.has(suite) and not (suite == "rerank" and model.has_vectors):
+    identity = Identity(spec, path.stem, file_hash(path))
+    if suite == "rerank" and not model.has(suite) and model.has("embed"):
+        return Loaded(identity, model, "vectors")
+    if not model.has(suite):
         raise cannot(spec, suite, f'none of its lines has "{_NEEDED[suite]}"')
-    return Loaded(Identity(spec, path.stem, file_hash(path)), model)
+    return Loaded(identity, model, _MAKES[suite])

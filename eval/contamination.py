@@ -1,0 +1,59 @@
+"""Is what a model is asked in what it was trained on? Looked up in the collection itself, by n-grams of every script."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from collection import store
+from collection.contamination import Index, Item, find_all
+from glotmill.errors import SourceError
+
+_TOGETHER: Final = 2_000
+_HELD_OUT: Final = ("validation", "test")  # splits that nothing is trained on
+
+
+class Share(NamedTuple):
+    """Of the items of a task in a language that are long enough to be told, how many are in the collection."""
+
+    items: int
+    told: int
+    found: int
+
+    @property
+    def share(self) -> float | None:
+        return self.found / self.told if self.told else None
+
+
+def measure(sets: Mapping[str, Mapping[str, Sequence[str]]], collection: Path) -> dict[str, Share]:
+    """For each set, the texts of whose items stand by id, what the collection's training rows hold of it.
+
+    SourceError where there is no collection.
+    """
+    if not (collection / "manifest.json").is_file():
+        raise SourceError(f"{collection} is no collection: expected a folder that `glotmill build` wrote")
+    index = Index.of(
+        Item(name, key, text) for name, items in sets.items() for key, its in items.items() for text in its if text
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    texts = iter(_texts(collection))
+    while rows := list(islice(texts, _TOGETHER)):
+        for hit in find_all(rows, index):
+            name, key = index.name(hit.item)
+            found[name].add(key)
+    counts = index.counts()
+    shares = {}
+    for name, items in sets.items():
+        total = counts.get(name)
+        untold = total.untold if total else len(items)
+        shares[name] = Share(len(items), len(items) - untold, len(found[name]))
+    return shares
+
+
+def _texts(collection: Path) -> Iterable[str]:
+    for record in store.records(collection):
+        if record.split not in _HELD_OUT:
+            yield "\n".join(message.content for message in record.messages)

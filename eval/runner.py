@@ -1,0 +1,389 @@
+"""An evaluation: models loaded, tasks found in the data, asked language by language, scored and written down.
+
+What a model answers is kept as it comes (eval/cache.py), so the same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from collection.languages import Language, resolve
+from eval import contamination
+from eval.cache import Cache
+from eval.cached import CachedChat, CachedEmbedder, CachedReranker
+from eval.dataset import Found, Reader, Row, Source, Tree, find_sources
+from eval.metric import Rows, interval
+from eval.metrics import metric, versions
+from eval.model import Identity, Loaded, Options, cannot, load
+from eval.results import RESULTS, Example, Missing, Report, Score, examples_path, write_examples
+from eval.signature import signature
+from eval.suites.outcome import NothingToAsk, Outcome
+from eval.suites.settings import EvalConfig
+from eval.task import Suite, Task, chosen
+from glotmill import config as configuration
+from glotmill import files, locks
+from glotmill.errors import ConfigError, OutputError, SourceError, UserError
+from glotmill.progress import Progress
+from glotmill.version import VERSION
+
+_OWN: Final = (RESULTS, "report.json", "report.html", "answers.sqlite", "answers.sqlite-wal", "answers.sqlite-shm", ".lock")
+CACHE: Final = "answers.sqlite"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be judged, on what."""
+
+    model: str
+    data: tuple[str, ...]
+    suites: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
+    task_files: tuple[Path, ...] = ()
+    languages: tuple[str, ...] = ()
+    trained_on: Path | None = None  # a collection: how much of each task is in it
+    cache: Path | None = None  # a file for answers; None: one in the output folder
+    config: EvalConfig = field(default_factory=EvalConfig)
+
+
+def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = False) -> Report:
+    """Runs an evaluation into a folder, and gives its report; UserError where something cannot be as it is asked."""
+    begun = time.monotonic()
+    tasks = chosen(request.suites, request.tasks, request.task_files)
+    languages = [resolve(name) for name in request.languages]
+    trees = [Tree.of(place) for place in request.data]
+    if not trees:
+        raise ConfigError("there is no --data: name a folder with items, such as a copy of Tatoeba's test sets")
+    found = {task.name: find_sources(task, trees) for task in tasks}
+    fitting = [task for task in tasks if found[task.name].sources]
+    _check_fitting(request, tasks, fitting)
+    with locks.locked(out):
+        _check_folder(out)
+        if fresh:
+            _clear(out)
+        with Cache(request.cache or out / CACHE) as cache:
+            work = _Work(request, out, cache, progress, languages)
+            for task in fitting:
+                work.run(task, found[task.name])
+            shares = work.contamination()
+            report = work.report(shares, round(time.monotonic() - begun, 1))
+        _remove_stale(out, work.written)
+        report.write(out)
+    return report
+
+
+def _check_fitting(request: Request, tasks: Sequence[Task], fitting: Sequence[Task]) -> None:
+    where = ", ".join(request.data)
+    if not fitting:
+        layouts = ", ".join(f"{task.name} ({task.data.files[0]})" for task in tasks[:6])
+        raise SourceError(f"{where}: no task finds its files here; expected layouts such as {layouts}")
+    lost = sorted(set(request.tasks) - {task.name for task in fitting})
+    if lost:
+        named = {task.name: task for task in tasks}
+        if lost[0] not in named:
+            raise ConfigError(f"the task {lost[0]} is of a suite that is not asked for: {', '.join(request.suites)}")
+        files_of = " or ".join(named[lost[0]].data.files)
+        raise SourceError(f"{where}: the task {lost[0]} does not find its files here: expected {files_of}")
+
+
+def _check_folder(out: Path) -> None:
+    strangers = [path.name for path in out.iterdir() if path.name not in _OWN] if out.is_dir() else []
+    if strangers:
+        raise OutputError(f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder")
+
+
+def _clear(out: Path) -> None:
+    import shutil
+
+    for name in _OWN:
+        path = out / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif name != ".lock":
+            path.unlink(missing_ok=True)
+
+
+def _remove_stale(out: Path, written: set[Path]) -> None:
+    """Examples of an earlier evaluation in this folder, which the report does not speak of."""
+    for path in sorted((out / RESULTS).rglob("*.jsonl")):
+        if path not in written:
+            path.unlink()
+    files.remove_leftovers(out)
+
+
+class _Work:
+    """One evaluation at work."""
+
+    def __init__(
+        self, request: Request, out: Path, cache: Cache, progress: Progress, languages: Sequence[Language]
+    ) -> None:
+        self._request, self._out, self._cache, self._progress = request, out, cache, progress
+        self._languages = languages
+        self._models: dict[str, tuple[Identity, Any]] = {}
+        self._scores: list[tuple[str, str, Score]] = []
+        self._texts: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        self._missing: list[Missing] = []
+        self._notes: dict[str, None] = {}
+        self.written: set[Path] = set()
+
+    def run(self, task: Task, found: Found) -> None:
+        """A task in all the languages that were asked for, or that there are."""
+        self._note(*found.notes)
+        reader = Reader(task)
+        sources = found.sources
+        for language in self._languages:
+            if language.code not in sources:
+                self._missing.append(Missing(task.suite, task.name, language.code, "the data has no items in it"))
+        wanted = {language.code for language in self._languages} or set(sources)
+        codes = [code for code in sources if code in wanted]
+        try:
+            ask = self._asker(task, reader, found)
+        except ConfigError as error:
+            if len(self._request.suites) == 1 and self._request.tasks:
+                raise
+            self._missing += [Missing(task.suite, task.name, code, str(error)) for code in codes]
+            return
+        for number, code in enumerate(codes, 1):
+            self._progress.note(f"{task.suite}: {task.name} in {sources[code].language} ({number} of {len(codes)})")
+            try:
+                for outcome in ask(sources[code]):
+                    self._keep(outcome)
+            except NothingToAsk as why:
+                self._missing.append(Missing(task.suite, task.name, code, str(why)))
+        self._note(*reader.notes)
+
+    def _asker(self, task: Task, reader: Reader, found: Found) -> Callable[[Source], Iterator[Outcome]]:
+        """How a source of a task is asked; ConfigError where the model cannot do what the task needs."""
+        identity, model = self._model(self._request.model, task.suite)
+        config = self._request.config
+        if task.suite == "embed":
+            from eval.suites import embed
+
+            return lambda source: embed.run(
+                task,
+                source.language,
+                reader.rows(source),
+                model,
+                config,
+                train=reader.train_rows(source),
+                corpus=_corpus(task, reader, found, source),
+            )
+        if task.suite == "rerank":
+            from eval.suites import rerank
+
+            first = self._first_stage()
+            return lambda source: rerank.run(
+                task,
+                source.language,
+                reader.rows(source),
+                model,
+                first,
+                config,
+                corpus=_corpus(task, reader, found, source),
+            )
+        if task.kind == "choice" and not model.scores_choices:
+            raise cannot(self._request.model, "chat", f"{task.name} asks how likely given answers are; it tells texts only")
+        return self._chat_asker(task, reader, model)
+
+    def _chat_asker(self, task: Task, reader: Reader, model: Any) -> Callable[[Source], Iterator[Outcome]]:
+        from eval.suites import chat
+
+        settings = self._request.config.chat
+        against = referee = detector = None
+        if task.kind == "open":
+            detector = self._detector(task)
+            if settings.against and not task.refusals:
+                against = self._model(settings.against, "chat")[1]
+                referee = self._model(settings.judge, "chat")[1]
+        return lambda source: chat.run(
+            task,
+            source.language,
+            reader.rows(source),
+            model,
+            self._request.config,
+            train=reader.train_rows(source),
+            detector=detector,
+            against=against,
+            referee=referee,
+        )
+
+    def _detector(self, task: Task) -> Any:
+        from collection.detectors import make_detector
+
+        try:
+            return make_detector(self._request.config.chat.detector)
+        except UserError as error:
+            self._note(f"{task.name}: the language of answers is not measured: {error}")
+            return None
+
+    def _first_stage(self) -> Any:
+        from eval.suites.rerank import EmbeddedFirst, LexicalFirst
+
+        name = self._request.config.rerank.first
+        if name == "bm25":
+            return LexicalFirst()
+        identity, model = self._model(name, "embed")
+        return EmbeddedFirst(model, identity.name)
+
+    def _model(self, spec: str, suite: Suite) -> tuple[Identity, Any]:
+        """A model with a cache before it, loaded once."""
+        key = f"{suite} {spec}"
+        if key not in self._models:
+            config = self._request.config
+            loaded = load(spec, suite, Options(config.batch, config.max_input, config.dtype, timeout=config.timeout))
+            self._models[key] = (loaded.identity, self._wrapped(loaded, spec, suite))
+        return self._models[key]
+
+    def _wrapped(self, loaded: Loaded, spec: str, suite: Suite) -> Any:
+        identity, model, makes = loaded
+        if makes == "text":
+            return CachedChat(identity, model, self._cache)
+        if makes == "scores":
+            return CachedReranker(identity, model, self._cache, apart=not spec.startswith("ranker:"))
+        embedder = CachedEmbedder(identity, model, self._cache)
+        if suite == "embed":
+            return embedder
+        from eval.suites.rerank import ByCosine
+
+        return ByCosine(embedder)
+
+    def _keep(self, outcome: Outcome) -> None:
+        """Writes the examples of an outcome, and makes its scores."""
+        task, language = outcome.task, outcome.language
+        self._note(*outcome.notes)
+        path = examples_path(self._out, task.suite, task.name, language.code, outcome.group)
+        write_examples(path, [*outcome.examples, *_draws(outcome)])
+        self.written.add(path)
+        key = f"{task.name} {language.code}"
+        self._texts.setdefault(key, outcome.texts)
+        told = False
+        for name in outcome.metrics:
+            rows = _rows(outcome, name)
+            score = metric(name).score(rows)
+            if score is None:
+                if not len(rows):
+                    why = "no answer of which it could be told"
+                    self._missing.append(Missing(task.suite, task.name, language.code, f"{name}: {why}"))
+                continue
+            seed = self._request.config.seed
+            self._scores.append(
+                (
+                    key,
+                    name,
+                    Score(
+                        suite=task.suite,
+                        task=task.name,
+                        language=language.code,
+                        metric=name,
+                        score=score,
+                        n=len(rows) if name not in outcome.draws else len(outcome.examples),
+                        signature=self._signature(outcome, name, len(rows)),
+                        interval=interval(metric(name), rows, seed),
+                        main=not told,
+                        higher_is_better=metric(name).higher_is_better,
+                        group=outcome.group,
+                    ),
+                )
+            )
+            told = True
+
+    def _signature(self, outcome: Outcome, name: str, n: int) -> str:
+        identity, _ = self._model(self._request.model, outcome.task.suite)
+        return signature(
+            {
+                "suite": outcome.task.suite,
+                "task": outcome.task.name,
+                "language": outcome.language.code,
+                "metric": name,
+                "options": metric(name).options.replace("|", ","),
+                **outcome.options,
+                "n": n,
+                "seed": self._request.config.seed,
+                "data": outcome.data,
+                "model": identity.sha256,
+                "tokenizer": identity.tokenizer,
+                "run": ",".join(f"{key}={value}" for key, value in sorted(identity.about.items())),
+                "library": versions(name),
+                "glotmill": VERSION,
+            }
+        )
+
+    def contamination(self) -> Mapping[str, contamination.Share]:
+        """What the collection that the model was trained on holds of each task in each language."""
+        if self._request.trained_on is None:
+            return {}
+        self._progress.note(f"looking for the items in {self._request.trained_on}")
+        return contamination.measure(self._texts, self._request.trained_on)
+
+    def report(self, shares: Mapping[str, contamination.Share], seconds: float) -> Report:
+        import dataclasses
+
+        if untold := sum(share.items - share.told for share in shares.values()):
+            items = sum(share.items for share in shares.values())
+            self._note(f"contamination: {untold:,} of {items:,} items are too short to be told")
+        scores = []
+        for key, _, score in self._scores:
+            share = shares.get(key)
+            scores.append(dataclasses.replace(score, contaminated=share.share if share else None))
+        order = {suite: place for place, suite in enumerate(self._request.suites)}
+        scores.sort(key=lambda one: (order[one.suite], one.task, one.group, one.metric, one.language))
+        models = {spec: identity.to_json() for spec, (identity, _) in sorted(self._models.items())}
+        first = next(iter(models.values()), {"spec": self._request.model})
+        return Report(
+            model=first,
+            scores=tuple(scores),
+            missing=tuple(self._missing),
+            notes=tuple(self._notes),
+            run={
+                "glotmill": VERSION,
+                "config": configuration.as_dict(self._request.config),
+                "data": list(self._request.data),
+                "suites": list(self._request.suites),
+                "trained_on": str(self._request.trained_on) if self._request.trained_on else None,
+                "models": models,
+                "answers": {"new": self._cache.misses, "kept": self._cache.hits},
+                "date": time.strftime("%Y-%m-%d"),
+                "seconds": seconds,
+            },
+        )
+
+    def _note(self, *notes: str) -> None:
+        for note in notes:
+            if note not in self._notes:
+                self._notes[note] = None
+                self._progress.note(f"note: {note}")
+
+
+def _draws(outcome: Outcome) -> list[Example]:
+    """Draws as examples, so that two models can be compared draw by draw."""
+    return [
+        Example(f"draw {number}", {name: row})
+        for name, rows in outcome.draws.items()
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def _rows(outcome: Outcome, name: str) -> Rows:
+    """The statistics of a metric, [n, k]."""
+    if name in outcome.draws:
+        return np.array(outcome.draws[name], np.float64)
+    rows = [one.statistics[name] for one in outcome.examples if name in one.statistics]
+    return np.array(rows, np.float64).reshape(len(rows), -1)
+
+
+def _corpus(task: Task, reader: Reader, found: Found, source: Source) -> list[Row] | None:
+    """The rows whose documents are searched, where they are not the language's own."""
+    if not task.corpus:
+        return None
+    if task.corpus == "*":
+        others = [one for code, one in found.sources.items() if code != source.language.code]
+        return [*reader.rows(source), *(row for one in others for row in reader.rows(one))]
+    code = resolve(task.corpus).code
+    if code not in found.sources:
+        raise NothingToAsk(f"its documents are those of {code}, which the data lacks")
+    return reader.rows(found.sources[code])

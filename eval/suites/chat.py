@@ -1,0 +1,286 @@
+"""Answers: the likeliest of given ones, texts beside references, and open ones, whose language and worth are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from collection.languages import Language, resolve
+from eval import confusion, judge, ranking, text_metrics
+from eval.dataset import Row, content_hash, take
+from eval.items import at, field, identifiers, texts
+from eval.model import ChatModel, Generation, Limits
+from eval.results import Example
+from eval.suites.outcome import NothingToAsk, Outcome
+from eval.suites.settings import EvalConfig
+from eval.task import Prompt, Task
+from glotmill.errors import ConfigError
+
+_LETTERS: Final = "ABCDEFGHIJ"
+
+
+def run(
+    task: Task,
+    language: Language,
+    rows: Sequence[Row],
+    model: ChatModel,
+    config: EvalConfig,
+    *,
+    train: Sequence[Row] = (),
+    detector: Any = None,
+    against: ChatModel | None = None,
+    referee: ChatModel | None = None,
+) -> Iterator[Outcome]:
+    """The outcome of a task in a language. `train`: rows that examples before a question are taken from.
+
+    `detector`: of languages, for open answers; `against` and `referee`: whose answers these are compared with, by whom.
+    """
+    whole = [{**row, "language_name": language.name} for row in rows]
+    if task.kind != "open":
+        whole = [row for row in whole if _answerable(row, task)]
+    if not whole:
+        raise NothingToAsk("no row has an answer" if rows else "its files have no rows")
+    names = identifiers(whole, task)
+    chosen = take(whole, config.limit, lambda place: names[place])
+    items = [(names[place], whole[place]) for place in chosen]
+    left_out = len(rows) - len(whole)
+    notes = (f"{task.name}: {left_out} rows of {language.code} have no answer and are not asked",) if left_out else ()
+    if task.kind == "choice":
+        yield _choice(task, language, items, _shots(task, config, train, whole, language), model, config, notes)
+    elif task.kind == "text":
+        yield _text(task, language, items, _shots(task, config, train, whole, language), model, config, notes)
+    else:
+        yield _open(task, language, items, model, config, notes, detector, against, referee)
+
+
+def _answerable(row: Row, task: Task) -> bool:
+    name = "answer" if task.kind == "choice" else "references"
+    return bool(texts(row, name, task))
+
+
+Items = Sequence[tuple[str, Row]]
+
+
+class _Shots:
+    """Examples before a question: the same ones for every question, but never the question itself."""
+
+    def __init__(self, task: Task, rows: Sequence[Row], count: int, seed: int) -> None:
+        self._task, self.count = task, count
+        names = identifiers(rows, task)
+        # One more than is needed, for the question that is one of them.
+        places = take(rows, count + 1, lambda place: f"{seed}:{names[place]}") if count else []
+        self._rows = [rows[place] for place in places]
+
+    def before(self, row: Row, prompt: Prompt) -> str:
+        others = [one for one in self._rows if one != row][: self.count]
+        return "".join(f"{self._task.filled(prompt.text, one)}\n{self._answer(one)}\n\n" for one in others)
+
+    def _answer(self, row: Row) -> str:
+        if self._task.kind == "choice":
+            return options(row, self._task)[gold(row, self._task)]
+        return texts(row, "references", self._task)[0]
+
+
+def _shots(task: Task, config: EvalConfig, train: Sequence[Row], rows: Sequence[Row], language: Language) -> _Shots:
+    count = task.shots if config.chat.shots is None else config.chat.shots
+    known = [{**row, "language_name": language.name} for row in train if _answerable(row, task)]
+    source = known or rows
+    if count and len(source) <= count:
+        raise NothingToAsk(f"{len(source)} rows are there to take {count} examples from")
+    return _Shots(task, source, count, config.seed)
+
+
+def options(row: Row, task: Task) -> list[str]:
+    """The answers to choose from."""
+    if len(task.choices) == 1 and task.choices[0].startswith("["):
+        return [str(one) for one in at(row, task.choices[0].strip("[]"), task)]
+    return [task.filled(choice, row) for choice in task.choices]
+
+
+def gold(row: Row, task: Task) -> int:
+    """Which of them is right; ConfigError where the row says something else."""
+    given, choices = str(field(row, "answer", task)).strip(), options(row, task)
+    number = given.removeprefix("-")
+    if number.isdecimal():
+        place = int(given) - task.answer_from
+    elif len(given) == 1 and given.upper() in _LETTERS:
+        place = _LETTERS.index(given.upper())
+    else:
+        place = choices.index(given) if given in choices else -1
+    if not 0 <= place < len(choices):
+        raise ConfigError(f"the task {task.name}: {given!r} is none of its {len(choices)} choices")
+    return place
+
+
+def _choice(
+    task: Task, language: Language, items: Items, shots: _Shots, model: ChatModel, config: EvalConfig, notes: Any
+) -> Outcome:
+    asked, pairs = [], []
+    for _, row in items:
+        for prompt in task.prompts:
+            question = shots.before(row, prompt) + task.filled(prompt.text, row)
+            choices = options(row, task)
+            asked.append((question, choices))
+            pairs += [(question, choice) for choice in choices]
+    found = iter(model.log_likelihoods(pairs))
+    examples, truncated = [], 0
+    asked_of = iter(asked)
+    for name, row in items:
+        right, right_norm, values = [], [], []
+        for _ in task.prompts:
+            _, choices = next(asked_of)
+            scores = [next(found) for _ in choices]
+            truncated += any(one.truncated for one in scores)
+            likely = np.array([one.value for one in scores], np.float64)
+            lengths = np.array([max(1, len(choice)) for choice in choices], np.float64)
+            right.append(float(ranking.best(likely) == gold(row, task)))
+            right_norm.append(float(ranking.best(likely / lengths) == gold(row, task)))
+            values.append([float(one) if np.isfinite(one) else None for one in likely])
+        told = {
+            "prompt": task.filled(task.prompts[0].text, row),
+            "choices": options(row, task),
+            "expected": gold(row, task),
+            "log_likelihoods": values,
+        }
+        examples.append(Example(name, {"accuracy": right, "accuracy_norm": right_norm}, told))
+    if truncated:
+        notes += (f"{task.name}: {truncated} of {len(asked)} questions in {language.code} lost their end: too long",)
+    return Outcome(
+        task,
+        language,
+        ("accuracy", "accuracy_norm"),
+        tuple(examples),
+        content_hash([[question, choices] for question, choices in asked]),
+        options={"prompts": len(task.prompts), "shots": shots.count, "choices": len(task.choices)},
+        texts={name: (task.filled(task.prompts[0].text, row),) for name, row in items},
+        notes=notes,
+    )
+
+
+def _text(
+    task: Task, language: Language, items: Items, shots: _Shots, model: ChatModel, config: EvalConfig, notes: Any
+) -> Outcome:
+    (prompt,) = task.prompts
+    prompts = [shots.before(row, prompt) + task.filled(prompt.text, row) for _, row in items]
+    limits = _limits(task, config)
+    answers = model.generate(prompts, limits)
+    target = _answer_language(task, language)
+    metrics = tuple(name for name in task.metrics if name != "spbleu" or text_metrics.flores_model())
+    tokenize = text_metrics.bleu_tokenizer(target.iso639_3, target.spaced) if target else "13a"
+    examples = []
+    for (name, row), question, answer in zip(items, prompts, answers, strict=True):
+        references = texts(row, "references", task)
+        statistics = {
+            one: _statistics(one, answer.text, references, target.iso639_3 if target else "", tokenize)
+            for one in metrics
+        }
+        statistics |= _rates(answer)
+        told = {"prompt": question, "answer": answer.text, "expected": references}
+        examples.append(Example(name, statistics, told))
+    extra: dict[str, Any] = {"bleu_tok": tokenize} if "bleu" in metrics else {}
+    if "spbleu" in metrics:
+        extra["spm"] = (text_metrics.flores_model() or "")[:16]
+    elif "spbleu" in task.metrics:
+        notes += (f"{task.name}: no spBLEU, since its SentencePiece model is not at hand (docs/evaluation.md)",)
+    return Outcome(
+        task,
+        language,
+        (*metrics, "empty_rate", "truncated_rate"),
+        tuple(examples),
+        content_hash([prompts, [texts(row, "references", task) for _, row in items]]),
+        options={"prompts": 1, "shots": shots.count, **_decoding(limits), **extra},
+        texts={name: (question,) for (name, _), question in zip(items, prompts, strict=True)},
+        notes=notes,
+    )
+
+
+def _statistics(metric: str, answer: str, references: Sequence[str], code: str, tokenize: str) -> Sequence[float]:
+    """An answer's row of statistics."""
+    if metric == "chrf2++":
+        return text_metrics.chrf_statistics(answer, references)
+    if metric in ("bleu", "spbleu"):
+        return text_metrics.bleu_statistics(answer, references, tokenize if metric == "bleu" else "flores200")
+    if metric == "rougeLsum":
+        return (text_metrics.rouge_lsum(answer, references),)
+    if metric == "f1_words":
+        return (text_metrics.token_f1(answer, references, code),)
+    if metric == "number_match":
+        return (text_metrics.number_match(answer, references),)
+    if metric == "exact_match":
+        return (text_metrics.exact_match(answer, references, code),)
+    raise ConfigError(f"{metric} is no metric of generated text")
+
+
+def _open(
+    task: Task,
+    language: Language,
+    items: Items,
+    model: ChatModel,
+    config: EvalConfig,
+    notes: Any,
+    detector: Any,
+    against: ChatModel | None,
+    referee: ChatModel | None,
+) -> Outcome:
+    prompts = [texts(row, "prompt", task)[0] if texts(row, "prompt", task) else "" for _, row in items]
+    limits = _limits(task, config)
+    answers = model.generate(prompts, limits)
+    others = against.generate(prompts, limits) if against else []
+    verdicts = judge.compare(referee, prompts, answers, others, language) if referee and against else []
+    examples = []
+    for place, ((name, _), prompt, answer) in enumerate(zip(items, prompts, answers, strict=True)):
+        statistics: dict[str, Sequence[float]] = {}
+        told: dict[str, Any] = {"prompt": prompt, "answer": answer.text}
+        if verdicts:
+            verdict = verdicts[place]
+            longer = float(len(answer.text) - len(others[place].text))
+            statistics |= {"win_rate": (verdict.win,), "win_rate_length": (verdict.win, longer)}
+            statistics |= {"flip_rate": (float(verdict.flipped),)}
+            told |= {"other": others[place].text, "verdicts": list(verdict.said)}
+        if task.refusals:
+            statistics["refusal_rate"] = (confusion.refuses(answer.text),)
+        if detector is not None:
+            statistics |= confusion.statistics(answer.text, language, detector)
+        statistics |= _rates(answer)
+        examples.append(Example(name, statistics, told))
+    if unread := sum(verdict.unread for verdict in verdicts):
+        notes += (f"{task.name}: {unread} words of the judge in {language.code} were no verdict: taken for ties",)
+    wanted = ("win_rate", "win_rate_length", "flip_rate") if verdicts else ()
+    wanted += ("refusal_rate",) if task.refusals else ()
+    wanted += confusion.METRICS if detector is not None else ()
+    judged = {"against": config.chat.against, "judge": config.chat.judge} if verdicts else {}
+    return Outcome(
+        task,
+        language,
+        (*wanted, "empty_rate", "truncated_rate"),
+        tuple(examples),
+        content_hash(prompts),
+        options={**_decoding(limits), **judged, **({"detector": detector.signature} if detector is not None else {})},
+        texts={name: (prompt,) for (name, _), prompt in zip(items, prompts, strict=True)},
+        notes=notes,
+    )
+
+
+def _rates(answer: Generation) -> Mapping[str, Sequence[float]]:
+    return {
+        "empty_rate": (float(not answer.text.strip()),),
+        "truncated_rate": (float(answer.truncated),),
+    }
+
+
+def _limits(task: Task, config: EvalConfig) -> Limits:
+    return Limits(config.chat.max_tokens or task.max_tokens, config.chat.temperature, config.seed)
+
+
+def _decoding(limits: Limits) -> dict[str, Any]:
+    how = f"t={limits.temperature}" if limits.temperature else "greedy"
+    return {"decoding": f"{how},{limits.max_tokens}"}
+
+
+def _answer_language(task: Task, language: Language) -> Language | None:
+    """The language of what is generated; None where it differs from row to row."""
+    if task.answer_language == "passage":
+        return None
+    return resolve(task.answer_language) if task.answer_language else language

@@ -1,0 +1,338 @@
+"""Embeddings: do sentences find their translations, questions their answers, topics their like, in every language?
+
+Classification and clustering follow MTEB's protocol to the draw, so that scores equal mteb's on the same vectors.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from collection.languages import Language
+from eval import ranking
+from eval.dataset import Row, content_hash, take
+from eval.items import field, identifiers, retrieval, texts
+from eval.model import EmbedModel, Vectors
+from eval.results import Example
+from eval.suites.outcome import NothingToAsk, Outcome
+from eval.suites.settings import EvalConfig
+from eval.suites.space import Space, spaces
+from eval.task import Task
+
+_PER_LABEL: Final = 8
+_EXPERIMENTS: Final = 10
+_DRAWS: Final = 10
+_PER_DRAW: Final = 16_384
+_SEED: Final = 42  # MTEB's
+
+
+def run(
+    task: Task,
+    language: Language,
+    rows: Sequence[Row],
+    model: EmbedModel,
+    config: EvalConfig,
+    *,
+    train: Sequence[Row] = (),
+    corpus: Sequence[Row] | None = None,
+) -> Iterator[Outcome]:
+    """The outcomes of a task in a language, one for each dimension and precision.
+
+    `train`: rows that a probe learns from; `corpus`: rows whose documents answer the queries, where they are others.
+    """
+    if not rows:
+        raise NothingToAsk("its files have no rows")
+    if task.kind == "retrieval":
+        made = _Retrieval(task, rows, corpus if corpus is not None else rows, config)
+    else:
+        made = _KINDS[task.kind](task, rows, train, config)
+    made.embed(model)
+    for space in spaces(model, made.sample(), config.embed):
+        examples, metrics, draws = made.judge(space)
+        yield Outcome(
+            task,
+            language,
+            metrics,
+            tuple(examples),
+            made.data,
+            space.name,
+            {**space.options, **made.options},
+            made.texts,
+            made.notes if space.name == "" else (),
+            draws,
+        )
+
+
+Judged = tuple[list[Example], tuple[str, ...], Mapping[str, tuple[tuple[float, ...], ...]]]
+
+
+class _Kind:
+    """Items of a kind: their vectors, and what comes of them in one space."""
+
+    def __init__(self) -> None:
+        self.data = ""
+        self.texts: Mapping[str, tuple[str, ...]] = {}
+        self.options: Mapping[str, Any] = {}
+        self.notes: tuple[str, ...] = ()
+        self.vectors: dict[str, Vectors] = {}
+
+    def embed(self, model: EmbedModel) -> None:
+        raise NotImplementedError
+
+    def sample(self) -> Vectors:
+        """Vectors from which ranges are taken where a model has none of its own."""
+        return next(reversed(self.vectors.values()))
+
+    def judge(self, space: Space) -> Judged:
+        raise NotImplementedError
+
+
+class _Bitext(_Kind):
+    def __init__(self, task: Task, rows: Sequence[Row], train: Sequence[Row], config: EvalConfig) -> None:
+        super().__init__()
+        pairs = [(a[0], b[0]) for row in rows if (a := texts(row, "source", task)) and (b := texts(row, "target", task))]
+        if not pairs:
+            raise NothingToAsk("no row has text on both sides")
+        chosen = take(rows[: len(pairs)], config.limit, lambda place: pairs[place][1])
+        self._sources = [pairs[place][0] for place in chosen]
+        self._targets = [pairs[place][1] for place in chosen]
+        self._ids = [str(place) for place in chosen]
+        self.data = content_hash([self._sources, self._targets])
+        self.texts = {name: (a, b) for name, a, b in zip(self._ids, self._sources, self._targets, strict=True)}
+
+    def embed(self, model: EmbedModel) -> None:
+        self.vectors = {
+            "source": model.embed(self._sources, "query"),
+            "target": model.embed(self._targets, "query"),
+        }
+
+    def judge(self, space: Space) -> Judged:
+        scores = ranking.cosines(space.held(self.vectors["source"]), space.held(self.vectors["target"]))
+        examples = []
+        for place, name in enumerate(self._ids):
+            found = ranking.best(scores[place])
+            told = {"source": self._sources[place], "expected": self._targets[place]}
+            told["found"] = self._targets[found] if found >= 0 else ""
+            examples.append(Example(name, {"f1": (place, found), "accuracy_mined": (float(found == place),)}, told))
+        return examples, ("f1", "accuracy_mined"), {}
+
+
+class _Retrieval(_Kind):
+    def __init__(self, task: Task, rows: Sequence[Row], corpus: Sequence[Row], config: EvalConfig) -> None:
+        super().__init__()
+        found = retrieval(rows, corpus, task)
+        if not found.queries:
+            raise NothingToAsk("no query has a document that answers it")
+        self.items = found
+        names = found.ids
+        self.chosen = take([{} for _ in names], config.limit, lambda place: names[place])
+        self.data = content_hash([[found.queries[place] for place in self.chosen], found.documents])
+        self.texts = {names[place]: (found.queries[place],) for place in self.chosen}
+        self.notes = (
+            (f"{task.name}: {found.left_out} queries have no document that answers them",) if found.left_out else ()
+        )
+        self.options = {"documents": len(found.documents)}
+
+    def embed(self, model: EmbedModel) -> None:
+        self.vectors = {
+            "query": model.embed([self.items.queries[place] for place in self.chosen], "query"),
+            "document": model.embed(self.items.documents, "document"),
+        }
+
+    def judge(self, space: Space) -> Judged:
+        scores = ranking.cosines(space.held(self.vectors["query"]), space.held(self.vectors["document"]))
+        relevant = [self.items.relevant[place] for place in self.chosen]
+        rankings = [ranking.ranked(row, list(gains)) for row, gains in zip(scores, relevant, strict=True)]
+        measured = ranking.measures(rankings, relevant)
+        examples = []
+        for number, place in enumerate(self.chosen):
+            told = {
+                "query": self.items.queries[place],
+                "expected": [self.items.documents[one] for one in self.items.relevant[place]],
+                "found": [self.items.documents[one] for one in rankings[number][:1]],
+            }
+            statistics = {name: (value,) for name, value in measured[number].items()}
+            examples.append(Example(self.items.ids[place], statistics, told))
+        return examples, ("ndcg@10", "mrr@10", "recall@10", "recall@100"), {}
+
+
+class _Labelled(_Kind):
+    """Texts with labels."""
+
+    def __init__(self, task: Task, rows: Sequence[Row], config: EvalConfig) -> None:
+        super().__init__()
+        self._task = task
+        whole = [row for row in rows if texts(row, "text", task) and str(field(row, "label", task))]
+        names = identifiers(whole, task)
+        chosen = take(whole, config.limit, lambda place: names[place])
+        self.rows, self.ids = [whole[place] for place in chosen], [names[place] for place in chosen]
+        self.labels = [str(field(row, "label", task)) for row in self.rows]
+        if len(set(self.labels)) < 2:
+            raise NothingToAsk("its rows have fewer than two labels")
+        self.contents = [texts(row, "text", task)[0] for row in self.rows]
+        self.data = content_hash([self.contents, self.labels])
+        self.texts = {name: (text,) for name, text in zip(self.ids, self.contents, strict=True)}
+
+
+class _Classification(_Labelled):
+    def __init__(self, task: Task, rows: Sequence[Row], train: Sequence[Row], config: EvalConfig) -> None:
+        held_out, learnt = (rows, train) if train else _halves(rows, task)
+        super().__init__(task, held_out, config)
+        if not train:
+            self.options = {"split": "halves"}
+            self.notes = (
+                f"{task.name}: one split alone is there, so a probe learns from half of it and is judged by the other",
+            )
+        known = [row for row in learnt if texts(row, "text", task) and str(field(row, "label", task))]
+        labels = [str(field(row, "label", task)) for row in known]
+        self._picks = _undersampled(labels)
+        needed = sorted({place for pick in self._picks for place in pick})
+        self._at = {place: number for number, place in enumerate(needed)}
+        self._learnt = [texts(known[place], "text", task)[0] for place in needed]
+        self._learnt_labels = labels
+        if len({labels[place] for place in needed}) < 2:
+            raise NothingToAsk("the rows to learn from have fewer than two labels")
+        self.data = content_hash([self.data, self._learnt])
+
+    def embed(self, model: EmbedModel) -> None:
+        self.vectors = {"test": model.embed(self.contents, "query"), "train": model.embed(self._learnt, "query")}
+
+    def judge(self, space: Space) -> Judged:
+        from sklearn.linear_model import LogisticRegression
+
+        names = sorted({*self.labels, *self._learnt_labels})
+        number = {name: place for place, name in enumerate(names)}
+        test, train = space.held(self.vectors["test"]), space.held(self.vectors["train"])
+        sound = np.isfinite(test).all(1)
+        found = np.full((len(test), len(self._picks)), -1)
+        for experiment, pick in enumerate(self._picks):
+            vectors = train[[self._at[place] for place in pick]]
+            labels = [self._learnt_labels[place] for place in pick]
+            good = np.isfinite(vectors).all(1)
+            if len({label for label, one in zip(labels, good, strict=True) if one}) < 2 or not sound.any():
+                continue
+            probe = LogisticRegression(max_iter=100, random_state=_SEED)
+            probe.fit(vectors[good], [label for label, one in zip(labels, good, strict=True) if one])
+            found[sound, experiment] = [number[label] for label in probe.predict(test[sound])]
+        # Vectors that are all the same say nothing, whatever label a probe then holds for likely.
+        if not np.ptp(test[sound], axis=0).any() if sound.any() else True:
+            found[:] = -1
+        examples = []
+        for place, name in enumerate(self.ids):
+            gold = number[self.labels[place]]
+            right = float(np.mean(found[place] == gold))
+            told = {"text": self.contents[place], "expected": self.labels[place]}
+            statistics = {"accuracy_probe": (right,), "macro_f1_probe": (gold, *map(float, found[place]))}
+            examples.append(Example(name, statistics, told))
+        return examples, ("accuracy_probe", "macro_f1_probe"), {}
+
+
+def _halves(rows: Sequence[Row], task: Task) -> tuple[list[Row], list[Row]]:
+    """Rows to judge by, and rows to learn from: by their ids, so that parallel sets are parted alike."""
+    names = identifiers(rows, task)
+    judged = set(take(rows, (len(rows) + 1) // 2, lambda place: names[place]))
+    return (
+        [row for place, row in enumerate(rows) if place in judged],
+        [row for place, row in enumerate(rows) if place not in judged],
+    )
+
+
+def _undersampled(labels: Sequence[str]) -> list[list[int]]:
+    """Places of eight rows of each label, for each of ten experiments, as MTEB draws them."""
+    order = list(range(len(labels)))
+    picks = []
+    for _ in range(_EXPERIMENTS):
+        np.random.RandomState(_SEED).shuffle(order)
+        counts: dict[str, int] = defaultdict(int)
+        pick = []
+        for place in order:
+            if counts[labels[place]] < _PER_LABEL:
+                pick.append(place)
+                counts[labels[place]] += 1
+        picks.append(pick)
+    return picks
+
+
+class _Clustering(_Labelled):
+    def __init__(self, task: Task, rows: Sequence[Row], train: Sequence[Row], config: EvalConfig) -> None:
+        super().__init__(task, rows, config)
+
+    def embed(self, model: EmbedModel) -> None:
+        self.vectors = {"text": model.embed(self.contents, "query")}
+
+    def judge(self, space: Space) -> Judged:
+        from sklearn.metrics import v_measure_score
+
+        vectors = space.held(self.vectors["text"])
+        labels = np.array(self.labels)
+        measured = []
+        for picks, clusters in _clusterings(vectors, len(set(self.labels))):
+            one_cluster = len(set(clusters.tolist())) < 2
+            measured.append((0.0 if one_cluster else float(v_measure_score(labels[picks], clusters)),))
+        examples = [
+            Example(name, {}, {"text": text, "expected": label})
+            for name, text, label in zip(self.ids, self.contents, self.labels, strict=True)
+        ]
+        return examples, ("v_measure",), {"v_measure": tuple(measured)}
+
+
+def _clusterings(vectors: npt.NDArray[Any], count: int) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+    """Ten draws with replacement, and the cluster of each row: MTEB's protocol and seeds."""
+    import warnings
+
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    vectors = np.where(np.isfinite(vectors), vectors, 0.0)
+    chance = random.Random(_SEED)
+    for _ in range(_DRAWS):
+        picks = np.array(chance.choices(range(len(vectors)), k=_PER_DRAW))
+        model = MiniBatchKMeans(n_clusters=count, batch_size=512, init="k-means++", n_init=1, random_state=_SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different vectors than labels: that is the result
+            yield picks, model.fit_predict(vectors[picks])
+
+
+class _Sts(_Kind):
+    def __init__(self, task: Task, rows: Sequence[Row], train: Sequence[Row], config: EvalConfig) -> None:
+        super().__init__()
+        whole = [row for row in rows if texts(row, "first", task) and texts(row, "second", task)]
+        if not whole:
+            raise NothingToAsk("no row has two texts")
+        names = identifiers(whole, task)
+        chosen = take(whole, config.limit, lambda place: names[place])
+        self._ids = [names[place] for place in chosen]
+        self._first, self._second = (
+            [texts(whole[place], side, task)[0] for place in chosen] for side in ("first", "second")
+        )
+        self._expected = [float(field(whole[place], "score", task)) for place in chosen]
+        self.data = content_hash([self._first, self._second, self._expected])
+        self.texts = {name: (a, b) for name, a, b in zip(self._ids, self._first, self._second, strict=True)}
+
+    def embed(self, model: EmbedModel) -> None:
+        self.vectors = {"first": model.embed(self._first, "query"), "second": model.embed(self._second, "query")}
+
+    def judge(self, space: Space) -> Judged:
+        first, second = (ranking.unit(space.held(self.vectors[side])) for side in ("first", "second"))
+        # Rounded: identical sentences shall be exactly as alike as each other.
+        found = np.round((first * second).sum(1), 9)
+        found = np.where(np.isfinite(found), found, -1.0)
+        examples = []
+        for place, name in enumerate(self._ids):
+            row = (self._expected[place], float(found[place]))
+            told = {"first": self._first[place], "second": self._second[place]}
+            examples.append(Example(name, {"spearman": row, "pearson": row}, told))
+        return examples, ("spearman", "pearson"), {}
+
+
+_KINDS: Final[Mapping[str, Any]] = {
+    "bitext": _Bitext,
+    "classification": _Classification,
+    "clustering": _Clustering,
+    "sts": _Sts,
+}
