@@ -151,7 +151,12 @@ def worst(scores: Iterable[Score], count: int = WORST) -> list[Score]:
 
 def label(score: Score) -> str:
     """The language of a score, with its pair where it has one."""
-    return f"{score.language} {score.group}" if _PAIR.fullmatch(score.group) else score.language
+    return label_of(score.language, score.group)
+
+
+def label_of(language: str, group: str) -> str:
+    """A language, with its pair where its group is one."""
+    return f"{language} {group}" if _PAIR.fullmatch(group) else language
 
 
 def mean_interval(scores: Sequence[float], intervals: Sequence[Interval | None]) -> Interval | None:
