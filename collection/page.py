@@ -21,11 +21,11 @@ svg text { font-size: 11px; fill: currentColor }
 """
 
 
-def document(title: str, body: str) -> str:
-    """The whole page."""
+def document(title: str, body: str, style: str = "") -> str:
+    """The whole page; `style` comes after the house's own."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}{style}</style></head>'
         f"<body>{body}</body></html>\n"
     )
 
