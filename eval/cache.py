@@ -34,13 +34,17 @@ class Cache:
                 "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
             )
         except sqlite3.Error as error:
-            raise OutputError(f"the cache {path} cannot be used: {error}; remove it, or name another with --cache") from None
+            raise OutputError(
+                f"the cache {path} cannot be used: {error}; remove it, or name another with --cache"
+            ) from None
         self.hits = self.misses = 0
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._database.close()
 
     def all(

@@ -1,4 +1,4 @@
-"""Is what a model is asked in what it was trained on? Looked up in the collection itself, by n-grams of every script."""
+"""Is what a model is asked in what it was trained on? Looked up in the collection, by n-grams of every script."""
 
 from __future__ import annotations
 

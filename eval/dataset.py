@@ -63,7 +63,9 @@ class Tree:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             found += [str((Path(parent) / name).relative_to(folder).as_posix()) for name in sorted(names)]
             if len(found) > _MOST_FILES:
-                raise SourceError(f"{place} has more than {_MOST_FILES:,} files: name the folder of the data set itself")
+                raise SourceError(
+                    f"{place} has more than {_MOST_FILES:,} files: name the folder of the data set itself"
+                )
         return cls(folder, tuple(found))
 
 
@@ -259,7 +261,7 @@ def _json(path: Path, about: Files) -> Iterator[Row]:
 
 
 def _squad(path: Path, about: Files) -> Iterator[Row]:
-    """A row a question, with its passage. `sentence` is the sentence that its answer stands in, where breaks are told."""
+    """A row a question, with its passage. `sentence` is the one that its answer stands in, where breaks are told."""
     for article in json.loads(path.read_text("utf-8-sig"))["data"]:
         for paragraph in article["paragraphs"]:
             context = paragraph["context"]
@@ -283,13 +285,14 @@ def _squad(path: Path, about: Files) -> Iterator[Row]:
 def _table(separator: str) -> Any:
     def read(path: Path, about: Files) -> Iterator[Row]:
         csv.field_size_limit(1 << 24)
-        quoting = csv.QUOTE_MINIMAL if about.quoted else csv.QUOTE_NONE
+        quoting: Any = csv.QUOTE_MINIMAL if about.quoted else csv.QUOTE_NONE
         with open(path, encoding="utf-8-sig", newline="") as file:
-            names = list(about.columns) or None
-            for row in csv.DictReader(file, names, delimiter=separator, quoting=quoting):
-                if None in row or None in row.values():
-                    raise ValueError(f"line {len(row)} fields: expected those of the head, {', '.join(row)}")
-                yield dict(row)
+            lines = csv.reader(file, delimiter=separator, quoting=quoting)
+            names = list(about.columns) or next(lines, [])
+            for number, line in enumerate(filter(None, lines), 1):
+                if len(line) != len(names):
+                    raise ValueError(f"row {number} has {len(line)} fields: expected {len(names)}, {', '.join(names)}")
+                yield dict(zip(names, line, strict=True))
 
     return read
 
@@ -337,4 +340,6 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name, repo_type="dataset"))
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise SourceError(f"hf://{name} cannot be fetched: {reason}; a downloaded copy can be named by its path") from None
+        raise SourceError(
+            f"hf://{name} cannot be fetched: {reason}; a downloaded copy can be named by its path"
+        ) from None

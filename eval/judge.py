@@ -40,7 +40,11 @@ class Verdict(NamedTuple):
 
 
 def compare(
-    judge: ChatModel, prompts: Sequence[str], ours: Sequence[Generation], others: Sequence[Generation], language: Language
+    judge: ChatModel,
+    prompts: Sequence[str],
+    ours: Sequence[Generation],
+    others: Sequence[Generation],
+    language: Language,
 ) -> list[Verdict]:
     """The verdict on our answer to each request, beside the other's."""
     asked = []

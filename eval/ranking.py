@@ -10,7 +10,12 @@ import numpy.typing as npt
 
 Scores = npt.NDArray[np.float64]
 _PLACES: Final = 9  # cosines that differ less are the same but for rounding
-MEASURES: Final = {"ndcg_cut_10": "ndcg@10", "recip_rank": "mrr@10", "recall_10": "recall@10", "recall_100": "recall@100"}
+MEASURES: Final = {
+    "ndcg_cut_10": "ndcg@10",
+    "recip_rank": "mrr@10",
+    "recall_10": "recall@10",
+    "recall_100": "recall@100",
+}
 DEPTH: Final = 100
 
 
@@ -53,7 +58,7 @@ def measures(rankings: Sequence[Sequence[int]], relevant: Sequence[Mapping[int, 
 
 def best(scores: Scores) -> int:
     """The place of the one best score; -1 where two share it, or there is none."""
-    if not len(scores) or np.isnan(scores).any() and np.isnan(scores).all():
+    if np.isnan(scores).all():
         return -1
     top = np.nanmax(scores)
     (places,) = np.nonzero(scores == top)

@@ -157,4 +157,4 @@ def read_statistics(path: Path, metric: str) -> tuple[list[str], Rows]:
         raise SourceError(f"there is no {path}: its evaluation was moved or is not whole; run it again") from None
     except (OSError, ValueError, KeyError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
-    return ids, np.array(rows, np.float64).reshape(len(rows), -1)
+    return ids, np.array(rows, np.float64) if rows else np.empty((0, 1))

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 
 from collection.languages import Language, resolve
-from eval import contamination
 from eval.cache import Cache
 from eval.cached import CachedChat, CachedEmbedder, CachedReranker
+from eval.contamination import Share, measure
 from eval.dataset import Found, Reader, Row, Source, Tree, find_sources
 from eval.metric import Rows, interval
 from eval.metrics import metric, versions
@@ -32,7 +32,15 @@ from glotmill.errors import ConfigError, OutputError, SourceError, UserError
 from glotmill.progress import Progress
 from glotmill.version import VERSION
 
-_OWN: Final = (RESULTS, "report.json", "report.html", "answers.sqlite", "answers.sqlite-wal", "answers.sqlite-shm", ".lock")
+_OWN: Final = (
+    RESULTS,
+    "report.json",
+    "report.html",
+    "answers.sqlite",
+    "answers.sqlite-wal",
+    "answers.sqlite-shm",
+    ".lock",
+)
 CACHE: Final = "answers.sqlite"
 
 
@@ -159,7 +167,7 @@ class _Work:
 
     def _asker(self, task: Task, reader: Reader, found: Found) -> Callable[[Source], Iterator[Outcome]]:
         """How a source of a task is asked; ConfigError where the model cannot do what the task needs."""
-        identity, model = self._model(self._request.model, task.suite)
+        _, model = self._model(self._request.model, task.suite)
         config = self._request.config
         if task.suite == "embed":
             from eval.suites import embed
@@ -187,7 +195,9 @@ class _Work:
                 corpus=_corpus(task, reader, found, source),
             )
         if task.kind == "choice" and not model.scores_choices:
-            raise cannot(self._request.model, "chat", f"{task.name} asks how likely given answers are; it tells texts only")
+            raise cannot(
+                self._request.model, "chat", f"{task.name} asks how likely given answers are; it tells texts only"
+            )
         return self._chat_asker(task, reader, model)
 
     def _chat_asker(self, task: Task, reader: Reader, model: Any) -> Callable[[Source], Iterator[Outcome]]:
@@ -313,14 +323,14 @@ class _Work:
             }
         )
 
-    def contamination(self) -> Mapping[str, contamination.Share]:
+    def contamination(self) -> Mapping[str, Share]:
         """What the collection that the model was trained on holds of each task in each language."""
         if self._request.trained_on is None:
             return {}
         self._progress.note(f"looking for the items in {self._request.trained_on}")
-        return contamination.measure(self._texts, self._request.trained_on)
+        return measure(self._texts, self._request.trained_on)
 
-    def report(self, shares: Mapping[str, contamination.Share], seconds: float) -> Report:
+    def report(self, shares: Mapping[str, Share], seconds: float) -> Report:
         import dataclasses
 
         if untold := sum(share.items - share.told for share in shares.values()):
@@ -373,7 +383,7 @@ def _rows(outcome: Outcome, name: str) -> Rows:
     if name in outcome.draws:
         return np.array(outcome.draws[name], np.float64)
     rows = [one.statistics[name] for one in outcome.examples if name in one.statistics]
-    return np.array(rows, np.float64).reshape(len(rows), -1)
+    return np.array(rows, np.float64) if rows else np.empty((0, 1))
 
 
 def _corpus(task: Task, reader: Reader, found: Found, source: Source) -> list[Row] | None:

@@ -8,7 +8,7 @@ Files are named by patterns, matched at the end of a path: `{language}` is a lan
     classification  text, label, [id]
     clustering      text, label
     sts             first, second, score
-    choice          answer + `choices`, `prompts`      the right choice is a number from 0, a letter, or the choice's text
+    choice          answer + `choices`, `prompts`      the right one: a number, a letter, or its text
     text            references + `prompts`, `metrics`  what is generated stands beside references
     open            prompt                             open-ended: judged in pairs, and by its language
 """
@@ -85,7 +85,9 @@ class Task:
     license: str = "unknown"
     prompts: tuple[Prompt, ...] = ()
     choices: tuple[str, ...] = ()  # templates, one an option; or the name of a field that holds a list: "[options]"
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # name: field = NAME, and a text for each value
+    values: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # name: field = NAME, and a text for each value
     metrics: tuple[str, ...] = ()  # of generated text, the first is the main one
     answer_language: str = ""  # what is generated is of this language, not the file's; "passage": of its passage's
     sentences: bool = False  # retrieval: a document is a sentence of a passage

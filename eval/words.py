@@ -27,15 +27,15 @@ def words(text: str) -> list[str]:
     (['héllo', 'world'], ['東', '京', 'は', '日', '本'])
     """
     found: list[str] = []
-    glued = False
+    end = -1
     for match in _WORD.finditer(folded(text)):
         word = match.group()
         # A mark belongs to the letter before it, in scripts whose marks are matched as letters of their own.
-        if found and glued and match.start() == end and _is_mark(word):
+        if match.start() == end and _is_mark(word):
             found[-1] += word
         else:
             found.append(word)
-        end, glued = match.end(), True
+        end = match.end()
     return found
 
 

@@ -50,7 +50,15 @@ def test_a_wheel_holds_every_module_and_table(wheel):
 def test_a_wheel_holds_nothing_else_but_its_own_notes(wheel):
     tops = {name.split("/")[0] for name in wheel}
     notes = {top for top in tops if top.endswith(".dist-info")}
-    assert len(notes) == 1 and tops - notes == {"cli", "glotmill", "collection", "pipelines", "tokenizer", "finetune"}
+    assert len(notes) == 1 and tops - notes == {
+        "cli",
+        "glotmill",
+        "collection",
+        "pipelines",
+        "tokenizer",
+        "finetune",
+        "eval",
+    }
     (note,) = notes
     assert b"glotmill = cli.main:main" in wheel[f"{note}/entry_points.txt"]
     assert any("LICENSE" in name for name in wheel)

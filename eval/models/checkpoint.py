@@ -22,6 +22,7 @@ from eval.model import (
     file_hash,
 )
 
+
 class Chat:
     """Answers and likelihoods of an encoder-decoder."""
 
@@ -121,7 +122,9 @@ def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
     about = model_folder.read_about(folder)
     if about is None:
         weights = [*folder.glob("*.safetensors"), folder / "config.json"]
-        tokenizer = next((path for path in (folder / "spiece.model", folder / "tokenizer.json") if path.is_file()), None)
+        tokenizer = next(
+            (path for path in (folder / "spiece.model", folder / "tokenizer.json") if path.is_file()), None
+        )
         return Identity(spec, folder.name, file_hash(*weights), file_hash(tokenizer) if tokenizer else "", told)
     params, step = model_folder.find_params(folder, None)
     sha256 = about.tokenizer.sha256[:32] if about.tokenizer else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class Server:
-    """The three interfaces on one server. Its client tries again what is refused for a while; what fails is an error."""
+    """The three interfaces on one server. Its client tries again what is refused for a while; then it is an error."""
 
     scores_choices = False
 
@@ -55,7 +56,7 @@ class Server:
         rows = [row for part in self._together(ask, pieces) for row in part]
         vectors = np.array(rows, np.float32).reshape(len(texts), -1)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.where(lengths > 0, lengths, 1)
+        return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
     def ranges(self, dimension: int) -> Any:
         return None
@@ -64,19 +65,20 @@ class Server:
         found = np.full(len(documents), np.nan)
         for start in range(0, len(documents), _DOCUMENTS):
             piece = list(documents[start : start + _DOCUMENTS])
-            answer = self._call(
-                lambda piece=piece: self._client.rerank(model=self._name, query=query, documents=piece)
-            )
+            ask = functools.partial(self._client.rerank, model=self._name, query=query, documents=piece)
+            answer = self._call(ask)
             for one in answer.results:
                 found[start + one.index] = one.relevance_score
         return found
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
+        import cohere
+
         def ask(prompt: str) -> Generation:
             answer = self._call(
                 lambda: self._client.chat(
                     model=self._name,
-                    messages=[{"role": "user", "content": prompt}],
+                    messages=[cohere.UserChatMessageV2(content=prompt)],
                     max_tokens=limits.max_tokens,
                     temperature=limits.temperature,
                     seed=limits.seed,

@@ -1,9 +1,9 @@
 """What was recorded of any model, as JSON lines: scores without the model, or without running it twice.
 
-    {"prompt": ..., "text": ...}                                 an answer
-    {"prompt": ..., "choice": ..., "log_likelihood": ...}        how likely an answer is
-    {"text": ..., "embedding": [...], "kind": "query"}           kind: query, document; left out: both
-    {"query": ..., "document": ..., "score": ...}                a reranker's score
+{"prompt": ..., "text": ...}                                 an answer
+{"prompt": ..., "choice": ..., "log_likelihood": ...}        how likely an answer is
+{"text": ..., "embedding": [...], "kind": "query"}           kind: query, document; left out: both
+{"query": ..., "document": ..., "score": ...}                a reranker's score
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Replay:
         self.scores_choices = bool(self._choices)
         lengths = sorted({len(vector) for vector in self._vectors.values()})
         if len(lengths) > 1:
-            raise SourceError(f"{path} has embeddings of {lengths[0]} and of {lengths[-1]} numbers: expected one length")
+            raise SourceError(
+                f"{path} has embeddings of {lengths[0]} and of {lengths[-1]} numbers: expected one length"
+            )
         self.dimensions = tuple(lengths)
 
     def _add(self, row: dict[str, Any]) -> None:

@@ -247,7 +247,7 @@ def _open(
         examples.append(Example(name, statistics, told))
     if unread := sum(verdict.unread for verdict in verdicts):
         notes += (f"{task.name}: {unread} words of the judge in {language.code} were no verdict: taken for ties",)
-    wanted = ("win_rate", "win_rate_length", "flip_rate") if verdicts else ()
+    wanted: tuple[str, ...] = ("win_rate", "win_rate_length", "flip_rate") if verdicts else ()
     wanted += ("refusal_rate",) if task.refusals else ()
     wanted += confusion.METRICS if detector is not None else ()
     judged = {"against": config.chat.against, "judge": config.chat.judge} if verdicts else {}

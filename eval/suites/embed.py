@@ -95,7 +95,9 @@ class _Kind:
 class _Bitext(_Kind):
     def __init__(self, task: Task, rows: Sequence[Row], train: Sequence[Row], config: EvalConfig) -> None:
         super().__init__()
-        pairs = [(a[0], b[0]) for row in rows if (a := texts(row, "source", task)) and (b := texts(row, "target", task))]
+        pairs = [
+            (a[0], b[0]) for row in rows if (a := texts(row, "source", task)) and (b := texts(row, "target", task))
+        ]
         if not pairs:
             raise NothingToAsk("no row has text on both sides")
         chosen = take(rows[: len(pairs)], config.limit, lambda place: pairs[place][1])
@@ -294,7 +296,9 @@ def _clusterings(vectors: npt.NDArray[Any], count: int) -> Iterator[tuple[npt.ND
         picks = np.array(chance.choices(range(len(vectors)), k=_PER_DRAW))
         model = MiniBatchKMeans(n_clusters=count, batch_size=512, init="k-means++", n_init=1, random_state=_SEED)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different vectors than labels: that is the result
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # fewer different vectors than labels: that is the result
             yield picks, model.fit_predict(vectors[picks])
 
 

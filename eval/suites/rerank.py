@@ -71,7 +71,7 @@ def run(
     *,
     corpus: Sequence[Row] | None = None,
 ) -> Iterator[Outcome]:
-    """The outcome of a task in a language. A document that the first stage did not find cannot be won back, and counts."""
+    """The outcome of a task in a language. What the first stage did not find cannot be won back, and counts."""
     found = retrieval(rows, corpus if corpus is not None else rows, task)
     if not found.queries:
         raise NothingToAsk("no query has a document that answers it")

@@ -12,7 +12,7 @@ PRECISIONS: Final = ("float", "int8", "uint8", "binary", "ubinary")
 
 @dataclass(frozen=True)
 class EmbedSettings:
-    """Embeddings: cut to what dimensions, held in what precisions. Beside the whole vectors, which are always judged."""
+    """Embeddings: cut to what dimensions, held in what precisions, beside the whole vectors, always judged."""
 
     dimensions: tuple[int, ...] = ()
     precisions: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The forms in which the same embeddings are held: cut to fewer dimensions, in fewer bits; each is judged as a whole."""
+"""The forms in which the same embeddings are held: cut to fewer dimensions, in fewer bits; each judged as a whole."""
 
 from __future__ import annotations
 
