@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from eval.metric import interval, mean, median_of_means
+from eval.metrics import METRICS, metric, versions
+from glotmill.errors import UnknownNameError
+
+
+def rows(*values):
+    return np.array(values, float).reshape(len(values), -1)
+
+
+def test_a_proportion_of_all_ones_is_not_certain():
+    bounds = interval(mean("accuracy", proportion=True), rows(*[1] * 20))
+    assert bounds.method == "wilson" and bounds.high == 1 and 0.8 < bounds.low < 0.87
+
+
+def test_a_bootstrap_covers_the_mean_as_often_as_it_says():
+    chance = np.random.default_rng(0)
+    hits = 0
+    for trial in range(200):
+        bounds = interval(mean("x"), chance.exponential(size=(80, 1)), seed=trial)
+        hits += bounds.low <= 1.0 <= bounds.high
+    assert hits >= 180
+
+
+def test_intervals_are_the_same_for_the_same_seed():
+    values = np.random.default_rng(1).normal(size=(50, 1))
+    assert interval(mean("x"), values, 3) == interval(mean("x"), values, 3)
+
+
+def test_nothing_is_told_of_no_items_and_no_interval_of_one():
+    one = mean("x")
+    assert one.score(np.empty((0, 1))) is None
+    assert one.score(rows(0.5)) == 0.5 and interval(one, rows(0.5)) is None
+
+
+def test_a_score_that_is_no_number_is_none():
+    assert mean("x").score(rows(1.0, float("nan"))) is None
+
+
+def test_the_score_of_several_prompts_is_the_median_of_their_means():
+    values = np.array([[1, 0, 1], [1, 0, 0], [1, 1, 0]], float)
+    assert median_of_means("accuracy").score(values) == pytest.approx(1 / 3)
+
+
+def test_a_bootstrap_from_sums_is_that_of_the_rows_themselves():
+    chrf = metric("chrf2++")
+    values = np.abs(np.random.default_rng(2).normal(size=(12, 24))) + 1
+    picks = np.random.default_rng(3).integers(0, 12, (5, 12))
+    assert chrf.resampled(values, picks) == pytest.approx([chrf.score(values[pick]) for pick in picks])
+
+
+def test_correlation_of_what_is_all_the_same_is_nothing():
+    values = np.array([[1, 0.5], [2, 0.5], [3, 0.5]])
+    assert metric("spearman").score(values) == 0 and metric("pearson").score(values) == 0
+
+
+def test_wins_that_come_of_length_alone_are_none_at_equal_length():
+    longer = np.linspace(-100, 100, 80)
+    wins = (longer > 0).astype(float)
+    wins[::10] = 1 - wins[::10]  # the odd exception
+    value = metric("win_rate_length").score(np.stack([wins + 0.0, longer], 1))
+    assert value == pytest.approx(0.5, abs=0.05)
+    skewed = np.stack([(longer > -50).astype(float), longer], 1)
+    assert metric("win_rate").score(skewed[:, :1]) > 0.7
+    assert metric("win_rate_length").score(np.array([[1.0, 5], [0.5, 5]])) == 0.75
+
+
+def test_all_metrics_score_and_name_their_library():
+    assert all(name == one.name for name, one in METRICS.items())
+    assert versions("chrf2++").startswith("sacrebleu:") and versions("ndcg@10_first").startswith("pytrec-eval")
+    with pytest.raises(UnknownNameError, match="exact_match"):
+        metric("exact_mach")
+
+
+def test_wilsons_interval_is_scipys():
+    bounds = interval(mean("a", proportion=True), rows(1, 0, 0, 1, 1))
+    expected = stats.binomtest(3, 5).proportion_ci(0.95, "wilson")
+    assert (bounds.low, bounds.high) == (expected.low, expected.high)
