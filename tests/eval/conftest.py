@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,3 +39,28 @@ def record(tmp_path):
         return f"replay:{path}"
 
     return write
+
+
+@pytest.fixture
+def cohere_server(tmp_path):
+    """Starts a server in a process of its own; gives its address, and what it was asked so far."""
+    running = []
+
+    def start(*options):
+        log = tmp_path / f"requests-{len(running)}.jsonl"
+        log.touch()
+        command = [sys.executable, str(Path(__file__).with_name("cohere_server.py")), str(log), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        port = process.stdout.readline().strip()
+
+        def asked():
+            return [json.loads(line) for line in log.read_text("utf-8").split("\n") if line]
+
+        return f"http://127.0.0.1:{port}", asked
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
