@@ -34,7 +34,7 @@ def plot(label: str, points: Sequence[Point], mean: float | None = None, zero: b
         return ""
     points = sorted(points, key=lambda one: (-one.value, one.label))
     ticks = axis([bound for one in points for bound in _reach(one)] + ([0.0] if zero else []))
-    slot = max(13, min(28, 640 // len(points)))
+    slot = max(13, min(28, 1080 // len(points)))
     width = _LEFT + slot * len(points) + 12
     places = [_LEFT + slot * place + slot // 2 for place in range(len(points))]
     said = f"{label}: from {_said(points[0])} to {_said(points[-1])}"
