@@ -79,7 +79,7 @@ th[aria-sort=ascending] button::after{content:" ▲"} th[aria-sort=descending] b
 code,pre{font:.85rem/1.5 ui-monospace,monospace} code{overflow-wrap:anywhere} pre{margin:0;padding:.4rem .6rem}
 @media (max-width:40rem){.box{font-size:.8rem} .box th,.box td{padding:.15rem .4rem} body{padding:0 .6rem}}
 svg{display:block} pre.names{writing-mode:vertical-lr;padding:0 0 .4rem;font-size:11px}
-svg .grid{stroke:var(--line)} svg .mean{stroke:var(--ink);stroke-dasharray:4 3}
+svg .grid{stroke:var(--line)} svg .zero{stroke:var(--ink)} svg .mean{stroke:var(--ink);stroke-dasharray:4 3}
 svg .whisker{stroke-width:1.6;fill:none} svg .dot{stroke-width:7;stroke-linecap:round;fill:none}
 """
     + "".join(
