@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,6 +113,7 @@ def lm_eval_samples(folder: Path, score: Score) -> list[dict[str, Any]]:
 
 def write_lm_eval(report: Report, evaluation: Path, folder: Path) -> list[Path]:
     """Writes results_<date>.json and a samples file a task below <folder>/<model>/; the paths written."""
+    evaluation = evaluation if evaluation.is_dir() else evaluation.parent
     results = to_lm_eval(report, evaluation)
     base = folder / results["model_name_sanitized"]
     date = _safe(str(results["date"] or "undated"))
@@ -261,3 +262,10 @@ def _sample(place: int, line: Mapping[str, Any]) -> dict[str, Any]:
 def _hash(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+EXPORTS: Final[Mapping[str, Callable[[Report, Path, Path], list[Path]]]] = {
+    "mteb": lambda report, evaluation, out: write_mteb(report, out),
+    "lm-eval": write_lm_eval,
+}
+"""By the name of a format, what writes a report, of an evaluation's folder, into another."""

@@ -42,9 +42,8 @@ def render(report: Report, title: str = "") -> str:
 def leading(units: Sequence[Unit]) -> list[Unit]:
     """Of a task's units those that stand for it: its main metric, in all dimensions where there are several."""
     main = [unit for unit in units if unit.main] or list(units[:1])
-    sizes = [unit.group for unit in units if rollup.size(unit.group)]
-    full = [unit for unit in main if rollup.is_full(unit.group, sizes)]
-    return [unit for unit in main if not rollup.size(unit.group)] + full or main
+    groups = [unit.group for unit in units]
+    return [unit for unit in main if not rollup.size(unit.group) or rollup.is_full(unit.group, groups)] or main
 
 
 def _anchor(suite: str, task: str = "") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.interchange import to_lm_eval, to_mteb, write_lm_eval, write_mteb
+from eval.interchange import EXPORTS, to_lm_eval, to_mteb, write_lm_eval, write_mteb
 from eval.metric import Interval
 from eval.results import Example, Report, Score, examples_path, write_examples
 from glotmill.errors import SourceError
@@ -109,6 +109,15 @@ def test_lm_eval_s_results_have_scores_errors_and_samples(chat):
     samples = [json.loads(line) for line in written[1].read_text("utf-8").splitlines()]
     assert len(samples) == 30 and samples[3]["acc"] == 1 and samples[3]["resps"] == [["sí"]]
     assert samples[3]["arguments"] == {"gen_args_0": {"arg_0": "¿3?"}} and samples[3]["target"] == '["sí", "no"]'
+
+
+def test_exports_are_found_by_name(chat):
+    folder, report = chat
+    assert len(EXPORTS["lm-eval"](report, folder / "report.json", folder / "a")) == 3
+    assert {path.name for path in EXPORTS["mteb"](embedded(), folder, folder / "b")} >= {
+        "tatoeba.json",
+        "model_meta.json",
+    }
 
 
 def test_a_report_without_such_scores_is_refused(chat, tmp_path):

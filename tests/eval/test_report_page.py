@@ -15,10 +15,48 @@ from eval.page_plot import Point, axis, plot
 from eval.page_retention import heat
 from eval.page_signatures import signatures
 from eval.report_page import render
-from eval.results import Report, Score
+from eval.results import Missing, Report, Score
 
 OPTIONAL = {"td", "tr", "th"}  # whose ends HTML lets one leave out
 VOID = {"meta", "input"}
+LANGUAGES = ("eng_Latn", "swh_Latn", "kat_Geor", "urd_Arab", "abk_Cyrl", "deu_Latn-fra_Latn")
+
+
+@pytest.fixture
+def report():
+    """Three suites: sizes of embeddings, scores without intervals, contamination, names that would be markup."""
+    scores = []
+    for place, language in enumerate(LANGUAGES):
+        value = 0.9 - 0.12 * place
+        for group, kept in (("1536.float", 1.0), ("1536.int8", 0.99), ("256.float", 0.93), ("256.binary", 0.6)):
+            bounds = Interval(value * kept - 0.05, value * kept + 0.04, "bootstrap:1000")
+            signature = f"suite:embed|task:tatoeba|language:{language}|metric:f1|data:d{place}|n:{100 + place}"
+            scores.append(
+                Score(
+                    "embed", "tatoeba", language, "f1", value * kept, 100 + place, signature, bounds, True, True, group
+                )
+            )
+        shares = 0.25 if place == 1 else 0.0
+        scores.append(
+            Score(
+                "chat",
+                "<script>boom()</script>",
+                language,
+                "chrf2++",
+                60 - place,
+                9,
+                "",
+                None,
+                True,
+                contaminated=shares,
+            )
+        )
+    scores.append(Score("rerank", "xquad", "eng_Latn", "ndcg@10", 0.0, 1, "data:z", None, True))
+    missing = (
+        Missing("chat", "mgsm", "zul_Latn", "no items"),
+        Missing("speech", "fleurs", "eng_Latn", "no such suite"),
+    )
+    return Report({"name": "نموذج <b>", "sha256": "ab12"}, tuple(scores), missing, ("a <i>note</i>",), {"version": "1"})
 
 
 class Outline(HTMLParser):
@@ -88,6 +126,11 @@ def test_what_is_left_of_embeddings_is_a_share_of_the_full_ones(report):
     page = render(report)
     assert '<td class="h0">99.0' in page and f'<td class="h{heat(0.6)}">60.0' in page and heat(0.6) > heat(0.93) > 0
     assert "Shares, in per cent, of the score at 1536.float" in page
+    unnamed = tuple(
+        dataclasses.replace(one, group="" if one.group == "1536.float" else one.group) for one in report.scores
+    )
+    page = render(dataclasses.replace(report, scores=unnamed))
+    assert '<td class="h0">99.0' in page and "score at all dimensions, float" in page
     only = tuple(one for one in report.scores if one.group != "1536.float" and one.group != "256.float")
     assert "Shares, in per cent" not in render(dataclasses.replace(report, scores=only))
 

@@ -9,10 +9,26 @@ import subprocess
 
 import pytest
 
+from eval.metric import Interval
 from eval.report_page import render
+from eval.results import Report, Score
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+LANGUAGES = ("eng_Latn", "swh_Latn", "kat_Geor", "urd_Arab", "abk_Cyrl", "deu_Latn-fra_Latn")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+
+
+@pytest.fixture
+def report():
+    """Answers in six languages, and embeddings of two sizes."""
+    scores = []
+    for place, language in enumerate(LANGUAGES):
+        scores.append(Score("chat", "translate", language, "chrf2++", 60.0 - place, 9, "", None, True))
+        for group, value in (("1536.float", 0.9 - place / 10), ("256.int8", 0.8 - place / 10)):
+            bounds = Interval(value - 0.1, value + 0.1, "bootstrap:1000")
+            signature = f"task:tatoeba|language:{language}|data:d{place}"
+            scores.append(Score("embed", "tatoeba", language, "f1", value, 100, signature, bounds, True, True, group))
+    return Report({"name": "نموذج", "sha256": "ab" * 32}, tuple(scores))
 
 
 @pytest.fixture
