@@ -21,7 +21,7 @@ from eval.rollup import mean_interval
 from glotmill.errors import ConfigError, SourceError, UserError, nearest
 
 Key = tuple[str, str, str, str, str]
-_SAME: Final = ("suite", "task", "language", "metric", "group", "data")  # what a signature must agree in
+_SAME: Final = ("suite", "task", "language", "metric", "options", "group", "data")  # what a signature must agree in
 _OWN: Final = ("model", "tokenizer", "n")  # what each has its own of
 
 
@@ -214,9 +214,9 @@ def _pair(folder_a: Path, folder_b: Path, a: Score, b: Score) -> _Pairing:
 def _agree(metric: Metric, a: Score, b: Score) -> None:
     """SourceError where the signatures say that the scores are of other data or other options."""
     parts_a, parts_b = signature_parts(a.signature), signature_parts(b.signature)
-    for key in (*_SAME, *signature_parts(metric.options)):
+    for key in dict.fromkeys((*_SAME, *signature_parts(metric.options))):
         if parts_a.get(key) != parts_b.get(key):
-            what = "other data" if key == "data" else f"another {key}"
+            what = {"data": "other data", "options": "other options of its metric"}.get(key, f"another {key}")
             seen = f"{key} is {parts_a.get(key, 'not told')} in A and {parts_b.get(key, 'not told')} in B"
             raise SourceError(f"B was scored on {what}: {seen}; evaluate both the same way")
 

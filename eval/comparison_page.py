@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from collection.page import document
 from eval.compare import Comparison, Difference, Overall
-from eval.page_parts import bullets, fact_list, table, text, wrapped
+from eval.page_parts import bullets, fact_list, language_cells, languages_of, table, text, wrapped
 from eval.page_plot import Point, plot
 from eval.page_script import SCRIPT, SEARCH
 from eval.page_style import STYLE
@@ -16,9 +16,9 @@ from eval.report import bounds, facts, named, number
 from eval.rollup import INTERVALS, label_of, place
 
 _CORRECTIONS: Final = {
-    "holm": "corrected by Holm's method: the chance that any of a metric's differences is called real by luck is 5 %",
-    "bh": "corrected by Benjamini and Hochberg's method: of the differences called real, 5 % are luck on average",
-    "none": "not corrected: of equal systems, one language in twenty is called different",
+    "holm": "corrected by Holm's method (that luck makes any difference of a metric real has a chance of 5 % at most)",
+    "bh": "corrected by Benjamini and Hochberg's method (of the differences called real, 5 % are luck on average)",
+    "none": "not corrected (of equal systems, one language in twenty is called different)",
 }
 
 
@@ -28,8 +28,8 @@ def render_comparison(comparison: Comparison, title: str = "") -> str:
     title = title or f"{names[0]} and {names[1]}"
     parts = [
         f"<h1>{text(title)}</h1>",
-        "<p>Differences are B less A. A difference is real where p is at most 0.05: p of approximate randomisation over "
-        f"the items that both have, {_CORRECTIONS[comparison.correction]}. Intervals are of the paired bootstrap.</p>",
+        "<p>Differences are B less A. A difference is real where p is at most 0.05: p of approximate randomisation "
+        f"over the items that both have, {_CORRECTIONS[comparison.correction]}. Intervals: paired bootstrap.</p>",
         f'<div class="pair"><div>{_model("A", comparison.a)}</div><div>{_model("B", comparison.b)}</div></div>',
         bullets(comparison.notes),
         f"<h2>Tasks</h2>{_overall(comparison.overall)}" if comparison.overall else "<p>Nothing was compared.</p>",
@@ -46,6 +46,7 @@ def render_comparison(comparison: Comparison, title: str = "") -> str:
         ]
         head = ("task", "metric", "language", "why")
         parts.append(f"<h2>Not compared</h2>{table('not compared', head, rows, texts=4)}")
+    parts.append(languages_of(one.language for one in comparison.differences))
     parts.append(f'<p class="muted">{INTERVALS}</p>')
     return document(title, "".join(parts) + SCRIPT, STYLE)
 
@@ -96,13 +97,12 @@ def _point(one: Difference) -> Point:
 
 
 def _differences(task: str, found: Sequence[Difference]) -> str:
-    head = "language|name|script|family|class|metric|better|A|B|B less A|95 % interval|p, corrected|p|p, bootstrap"
+    head = "language|name|class|metric|better|A|B|B less A|95 % interval|p, corrected|p|p, bootstrap"
     rows = []
     for one in sorted(found, key=lambda one: (one.language, not one.main)):
-        where = place(one.language)
         rows.append(
             (
-                *map(text, (one.language, where.name, where.script, where.family, where.resource)),
+                *language_cells(one.language),
                 text(named(one.metric, one.group)),
                 f"<td><b>{one.better}</b>" if one.better else "",
                 number(one.score_a),
@@ -117,7 +117,7 @@ def _differences(task: str, found: Sequence[Difference]) -> str:
             )
         )
     names = (*head.split("|"), "items", "left out")
-    return table(f"every language of {task}", names, rows, texts=7, kind="languages", ordered=True)
+    return table(f"every language of {task}", names, rows, texts=5, kind="languages", ordered=True)
 
 
 def signed(value: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from eval.page_style import CLASSES, TEXTS
-from eval.rollup import RESOURCES
+from eval.rollup import RESOURCES, place
 
 
 def text(value: object) -> str:
@@ -82,3 +82,18 @@ def class_key(resources: Iterable[str]) -> str:
     seen = set(resources)
     items = "".join(f'<span><i class="{CLASSES[one]}"></i>{one}</span>' for one in RESOURCES if one in seen)
     return f'<div class="key">{items}</div>'
+
+
+def language_cells(code: str) -> tuple[str, str, str]:
+    """What stands of a language in every table: the rest is in `languages_of`, where the search looks too."""
+    where = place(code)
+    return text(code), text(where.name), where.resource
+
+
+def languages_of(codes: Iterable[str]) -> str:
+    """A folded table of all languages of the page with their scripts and families, once: it would fill every table."""
+    known = [(code, place(code)) for code in sorted(set(codes))]
+    rows = [[text(one) for one in (code, at.name, at.script, at.family, at.resource)] for code, at in known]
+    head = ("language", "name", "script", "family", "class")
+    shown = table("languages of this page", head, rows, texts=5, kind="languages reference", ordered=True)
+    return f"<details><summary>Languages, scripts and families ({len(rows)})</summary>{shown}</details>" if rows else ""

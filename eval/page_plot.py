@@ -34,13 +34,14 @@ def plot(label: str, points: Sequence[Point], mean: float | None = None, zero: b
         return ""
     points = sorted(points, key=lambda one: (-one.value, one.label))
     ticks = axis([bound for one in points for bound in _reach(one)] + ([0.0] if zero else []))
-    slot = max(13, min(28, 640 // len(points)))
+    slot = max(13, min(28, 1080 // len(points)))
     width = _LEFT + slot * len(points) + 12
     places = [_LEFT + slot * place + slot // 2 for place in range(len(points))]
     said = f"{label}: from {_said(points[0])} to {_said(points[-1])}"
+    nought = f'<path class="zero" d="M{_LEFT} {_y(0, ticks)}H{width}"/>' if zero else ""
     drawn = (
         f'<svg width="{width}" height="{_TOP + _HEIGHT + 8}" role="img" aria-label="{escape(said)}">'
-        f"{_grid(ticks, width)}{_mean(mean, ticks, width)}{_marks(points, places, ticks)}</svg>"
+        f"{_grid(ticks, width)}{_mean(mean, ticks, width)}{nought}{_marks(points, places, ticks)}</svg>"
     )
     # The names hang below as lines of a text that runs down the page: a tenth of the bytes of SVG's own.
     names = "\n".join(escape(" ".join(one.label.split())) for one in points)

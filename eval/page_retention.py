@@ -17,16 +17,17 @@ _STEPS: Final = (0.99, 0.97, 0.94, 0.90, 0.80, 0.65)  # a share below the first 
 
 def retention(units: Sequence[Unit]) -> str:
     """Of the units of one metric of a task: shares of the score in all dimensions and floats; nothing without them."""
-    groups = [unit.group for unit in units if rollup.size(unit.group)]
+    groups = [unit.group for unit in units]
     full = next((unit for unit in units if rollup.is_full(unit.group, groups)), None)
-    if full is None or len(groups) < 2:
+    order = sorted((unit for unit in units if unit is full or rollup.size(unit.group)), key=_order)
+    if full is None or len(order) < 2:
         return ""
-    order = sorted((unit for unit in units if rollup.size(unit.group)), key=_order)
     by_group = {unit.group: {one.language: one for one in unit.scores} for unit in order}
     whole = by_group[full.group]
     others = [group for group in by_group if group != full.group]
     languages = sorted({one.language for unit in order for one in unit.scores})
-    head = ("language", full.group, *others)
+    name = full.group or "all dimensions, float"
+    head = ("language", name, *others)
     rows = [
         (
             "all, mean",
@@ -39,7 +40,7 @@ def retention(units: Sequence[Unit]) -> str:
         shares = [_cell(own, by_group[group].get(code)) for group in others]
         rows.append((text(code), f"{own.score:.3f}" if own else "–", *shares))
     told = (
-        f"Shares, in per cent, of the score at {text(full.group)}, which stands beside the language. "
+        f"Shares, in per cent, of the score at {text(name)}, which stands beside the language. "
         "A dash: one of the two scores is missing, or the full one is 0."
     )
     title = f"What is left of {full.metric}, by dimension and precision"

@@ -32,7 +32,7 @@ if (filter) {
   for (const table of document.querySelectorAll("table.languages"))
     for (const row of table.tBodies[0].rows) {
       const own = Array.from(row.cells).slice(0, +table.dataset.texts).map(cell => cell.textContent);
-      if (own.length > 4) facts[own[0]] = own.slice(1, 5).join(" ");
+      if (table.classList.contains("reference")) facts[own[0]] = own.slice(1).join(" ");
       rows.push([row, own[0], own.join(" ")]);
     }
   for (const one of rows) {

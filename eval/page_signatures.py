@@ -48,9 +48,12 @@ def _told_by(signed: _Signed, key: str, name: Callable[[Score], Hashable]) -> bo
 
 
 def _lines(signed: _Signed, keys: Sequence[str], name: Callable[[Score], str]) -> list[str]:
+    """A heading with the keys where there is but one, a line for each name."""
     named_parts = {name(one): parts for one, parts in signed}
-    lines = ((who, _line(parts, keys)) for who, parts in named_parts.items())
-    return [f"{who}: {line}" for who, line in lines if line]
+    if len(keys) == 1:
+        (key,) = keys
+        return [f"{key}:", *(f"{who} {parts[key]}" for who, parts in named_parts.items() if key in parts)]
+    return [f"{who} {line}" for who, parts in named_parts.items() if (line := _line(parts, keys))]
 
 
 def _line(parts: dict[str, str], keys: Sequence[str]) -> str:

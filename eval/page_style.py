@@ -51,12 +51,13 @@ STYLE: Final = (
 *{box-sizing:border-box}
 body{background:var(--back);color:var(--ink);margin:1rem auto;max-width:76rem;overflow-wrap:break-word}
 a{color:var(--link)} h2{border-top:2px solid var(--line);padding-top:1rem} h3{font-size:1.05rem;margin:1.8rem 0 .4rem}
-h4{font-size:.95rem;margin:1rem 0 .3rem} p,li{max-width:60rem} .muted{color:var(--muted)} .flag{color:var(--flag);font-weight:600}
+h4{font-size:.95rem;margin:1rem 0 .3rem} p,li{max-width:60rem}
+.muted{color:var(--muted)} .flag{color:var(--flag);font-weight:600}
 nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;margin:.3rem 0;list-style:none}
 dl.facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.1rem 1rem;margin:.6rem 0}
 dl.facts dt{color:var(--muted)} dl.facts dd{margin:0;overflow-wrap:anywhere}
-.box{overflow:auto;max-height:30rem;border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0}
-.box:focus-visible,button:focus-visible,input:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offset:1px}
+.box{overflow:auto;font-size:.92em;max-height:30rem;border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0}
+:focus-visible{outline:2px solid var(--link);outline-offset:1px}
 .box table{width:max-content;min-width:100%}
 .box th,.box td{padding:.15rem .6rem;white-space:nowrap;font-variant-numeric:tabular-nums}
 .box td.wrap{white-space:normal;min-width:14rem}
@@ -68,12 +69,17 @@ dl.facts dt{color:var(--muted)} dl.facts dd{margin:0;overflow-wrap:anywhere}
 th button{all:unset;cursor:pointer;font-weight:600} th button:hover{text-decoration:underline}
 th[aria-sort=ascending] button::after{content:" ▲"} th[aria-sort=descending] button::after{content:" ▼"}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:0 1.2rem}
-.pair>div{min-width:0} .search{position:sticky;top:0;z-index:5;background:var(--back);padding:.5rem 0;border-bottom:1px solid var(--line)}
-.search input{font:inherit;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:.3rem;padding:.3rem .5rem;width:min(100%,26rem)}
-.key{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.3rem 0;font-size:.9rem} .key i{margin:0 .35rem 0 0;border-radius:50%}
+.pair>*{min-width:0}
+.search{position:sticky;top:0;z-index:5;background:var(--back);padding:.5rem 0;border-bottom:1px solid var(--line)}
+.search input{font:inherit;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:.3rem}
+.search input{padding:.3rem .5rem;width:min(100%,26rem)}
+.key{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.3rem 0;font-size:.9rem}
+.key i{margin:0 .35rem 0 0;border-radius:50%}
 .task{content-visibility:auto;contain-intrinsic-size:auto 60rem} summary{cursor:pointer;padding:.2rem 0}
 code,pre{font:.85rem/1.5 ui-monospace,monospace} code{overflow-wrap:anywhere} pre{margin:0;padding:.4rem .6rem}
-svg{display:block} pre.names{writing-mode:vertical-lr;padding:0 0 .4rem;font-size:11px} svg .grid{stroke:var(--line)} svg .mean{stroke:var(--ink);stroke-dasharray:4 3}
+@media (max-width:40rem){.box{font-size:.8rem} .box th,.box td{padding:.15rem .4rem} body{padding:0 .6rem}}
+svg{display:block} pre.names{writing-mode:vertical-lr;padding:0 0 .4rem;font-size:11px}
+svg .grid{stroke:var(--line)} svg .zero{stroke:var(--ink)} svg .mean{stroke:var(--ink);stroke-dasharray:4 3}
 svg .whisker{stroke-width:1.6;fill:none} svg .dot{stroke-width:7;stroke-linecap:round;fill:none}
 """
     + "".join(

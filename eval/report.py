@@ -60,7 +60,10 @@ def to_json(report: Report) -> dict[str, Any]:
 
 
 def comparison_tables(comparison: Comparison, every: bool = False) -> list[Table]:
-    """What two evaluations differ in: by task, then the real differences (or `every` one), then what was refused."""
+    """What two evaluations differ in: by task, then the real differences (or `every` one), then what was refused.
+
+    Its notes are not among them: they are sentences.
+    """
     overall = tuple(
         (
             one.task,
@@ -91,7 +94,6 @@ def comparison_tables(comparison: Comparison, every: bool = False) -> list[Table
             ("task", "metric", "language", "why"),
             tuple((one.task, named(one.metric, one.group), one.language, one.why) for one in comparison.refused),
         ),
-        Table("Notes", ("",), tuple((note,) for note in comparison.notes)),
     ]
     return [table for table in found if table.rows]
 

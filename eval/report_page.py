@@ -7,11 +7,11 @@ from html import escape
 
 from collection.page import document
 from eval import rollup
-from eval.page_parts import bullets, contamination, fact_list, table, text, wrapped
+from eval.page_parts import bullets, contamination, fact_list, language_cells, languages_of, table, text, wrapped
 from eval.page_plot import Point, plot
 from eval.page_retention import retention
-from eval.page_signatures import signatures
 from eval.page_script import SCRIPT, SEARCH
+from eval.page_signatures import signatures
 from eval.page_style import STYLE
 from eval.report import bounds, facts, named, number
 from eval.results import Missing, Report, Score
@@ -34,6 +34,7 @@ def render(report: Report, title: str = "") -> str:
         own = [unit for unit in units if unit.suite == suite]
         parts.append(_suite(suite, own, [one for one in report.missing if one.suite == suite]))
     if units:
+        parts.append(languages_of(one.language for one in report.scores))
         parts.append(f'<p class="muted">{rollup.INTERVALS}</p>')
     return document(title, "".join(parts) + SCRIPT, STYLE)
 
@@ -41,9 +42,8 @@ def render(report: Report, title: str = "") -> str:
 def leading(units: Sequence[Unit]) -> list[Unit]:
     """Of a task's units those that stand for it: its main metric, in all dimensions where there are several."""
     main = [unit for unit in units if unit.main] or list(units[:1])
-    sizes = [unit.group for unit in units if rollup.size(unit.group)]
-    full = [unit for unit in main if rollup.is_full(unit.group, sizes)]
-    return [unit for unit in main if not rollup.size(unit.group)] + full or main
+    groups = [unit.group for unit in units]
+    return [unit for unit in main if not rollup.size(unit.group) or rollup.is_full(unit.group, groups)] or main
 
 
 def _anchor(suite: str, task: str = "") -> str:
@@ -114,10 +114,12 @@ def _lead(task: str, unit: Unit) -> str:
     for by, title in (("script", "By script"), ("family", "By family")):
         shown = _by(f"{task} {name}: {title}", [one for one in rolled if one.by == by])
         folded += f"<details><summary>{title}</summary>{shown}</details>"
+    worst = _worst(f"worst languages of {task} {name}", unit)
     return (
         f"<h4>{text(name)}</h4>{plot(f'{task} {name}', points, rolled[0].mean)}"
-        f'<div class="pair"><div><h4>Resource classes</h4>{classes}{folded}</div>'
-        f"<div><h4>Worst languages</h4>{_worst(f'worst languages of {task} {name}', unit)}</div></div>"
+        f'<div class="pair"><div><h4>Resource classes</h4>{classes}</div>'
+        f"<div><h4>Worst languages</h4>{worst}</div></div>"
+        f'<div class="pair">{folded}</div>'
     )
 
 
@@ -143,16 +145,14 @@ def _languages(task: str, units: Sequence[Unit]) -> str:
         for one in unit.scores:
             found.setdefault((one.language, one.group), {})[one.metric] = one
     grouped = any(group for _, group in found)
-    head = ["language", "name", "script", "family", "class", *(["group"] if grouped else [])]
+    head = ["language", "name", "class", *(["group"] if grouped else [])]
     texts = len(head)
     looked = any(one.contaminated is not None for scores in found.values() for one in scores.values())
     for place_of, metric in enumerate(metrics):
         head += [metric, "95 % interval", *(["contaminated"] if looked and not place_of else [])]
     rows = []
     for (language, group), scores in sorted(found.items(), key=lambda item: (item[0][0], _group_order(item[0][1]))):
-        where = place(language)
-        row = [text(part) for part in (language, where.name, where.script, where.family, where.resource)]
-        row += [text(group)] if grouped else []
+        row = [*language_cells(language), *([text(group)] if grouped else [])]
         shares = [one.contaminated for one in scores.values() if one.contaminated is not None]
         for place_of, metric in enumerate(metrics):
             score = scores.get(metric)

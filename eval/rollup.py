@@ -104,8 +104,14 @@ def size(group: str) -> tuple[int, str] | None:
 
 
 def is_full(group: str, groups: Iterable[str]) -> bool:
-    """Whether a group has all dimensions, in floats: what the others are held against."""
-    sizes = [found for one in groups if (found := size(one)) and found[1] in _FLOATS]
+    """Whether a group has all dimensions, in floats: what the others are held against.
+
+    That is the one without a name beside named sizes, or else the largest of floats.
+    """
+    names = set(groups)
+    if "" in names:
+        return group == "" and any(map(size, names))
+    sizes = [found for one in names if (found := size(one)) and found[1] in _FLOATS]
     return bool(sizes) and size(group) == max(sizes)
 
 

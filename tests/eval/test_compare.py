@@ -104,11 +104,20 @@ def test_items_that_one_alone_has_are_left_out_and_told(two):
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [({"data": "d2"}, "other data: data is d1 in A and d2 in B"), ({"more": "|fold:none"}, "another fold")],
+    [
+        ({"data": "d2"}, "other data: data is d1 in A and d2 in B"),
+        ({"more": "|fold:none"}, "another fold"),
+        ({"more": "|fold:nfkc|options:x"}, "other options of its metric"),
+    ],
 )
 def test_other_data_and_other_options_are_refused(tmp_path, change, why):
     rows = {"deu_Latn": answers(0.5)}
-    a = evaluation(tmp_path / "a", "a", rows, more="" if "data" in change else "|fold:nfkc")
+    a = evaluation(
+        tmp_path / "a",
+        "a",
+        rows,
+        more="" if "data" in change else "|fold:nfkc|options:y" if "options" in change["more"] else "|fold:nfkc",
+    )
     with pytest.raises(SourceError, match=f"none of the 1 scores .* xquad in deu_Latn: .*{why}"):
         compare(a, evaluation(tmp_path / "b", "b", rows, **change))
 

@@ -93,7 +93,7 @@ def test_p_is_near_that_of_sacrebleu(name, strength, monkeypatch):
 
     systems = [[worn(text, share) for text in gold] for share in (0.4, 0.4 * (1 - strength))]
     statistics = {"chrf2++": text_metrics.chrf_statistics, "bleu": text_metrics.bleu_statistics}[name]
-    a, b = (np.array([statistics(text, [ref]) for text, ref in zip(system, gold)]) for system in systems)
+    a, b = (np.array([statistics(text, [ref]) for text, ref in zip(system, gold, strict=True)]) for system in systems)
     theirs = {"chrf2++": CHRF(word_order=2, references=[gold]), "bleu": BLEU(references=[gold])}[name]
     metric = metric_of(name)
     found = {}

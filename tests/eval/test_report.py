@@ -44,7 +44,7 @@ def test_json_has_the_report_and_its_roll_ups():
     values = json.loads(json.dumps(report.to_json(FULL), allow_nan=False))
     assert values["scores"][0]["score"] == 0.6 and values["missing"][0]["why"] == "no items"
     everything = [one for one in values["rollups"] if one["by"] == "all"]
-    assert [(one["metric"], one["languages"]) for one in everything][0] == ("accuracy_probe", 2)
+    assert (everything[0]["metric"], everything[0]["languages"]) == ("accuracy_probe", 2)
     assert values["worst"][0]["languages"][0] == {"language": "kat_Geor", "score": 0.0}
 
 

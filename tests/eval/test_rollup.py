@@ -87,3 +87,8 @@ def test_contamination_is_the_share_of_all_items_that_were_looked_up():
 
 def test_nothing_rolls_up_to_nothing():
     assert rollup.units(Report({}, ())) == [] and rollup.mean_interval([], []) is None
+
+
+def test_beside_sizes_the_unnamed_group_is_the_whole():
+    assert rollup.is_full("", ["", "256.int8", "1024.float"]) and not rollup.is_full("1024.float", ["", "1024.float"])
+    assert not rollup.is_full("", [""])
