@@ -2,7 +2,7 @@
 
     python benchmarks/metric_parity.py [--write tests/eval/parity.json]
 
-Needs mteb and lm-eval, which the project does not: the figures that they gave are recorded, and tests hold ours to them.
+Needs mteb and lm-eval, which the project does not: what they gave is recorded, and tests hold ours to it.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ def mteb_scores() -> dict[str, float]:
         "classification": task(
             AbsTaskClassification, "Topics", "Classification", "accuracy",
             lambda: splits(train=data.labelled(180, "train"), test=data.labelled(220, "test")),
-        ),  # fmt: skip
+        ),
         "clustering": task(
             AbsTaskClustering, "Clusters", "Clustering", "v_measure", lambda: splits(test=topics),
             max_fraction_of_documents_to_embed=None,
-        ),  # fmt: skip
+        ),
         "sts": task(AbsTaskSTS, "Alike", "STS", "cosine_spearman", lambda: splits(test=two(data.pairs())),
                     min_score=0, max_score=10),
     }  # fmt: skip
@@ -122,7 +122,9 @@ def lm_eval_scores() -> dict[str, float]:
     from lm_eval.tasks import TaskManager
 
     questions, texts = data.choices(), data.translations()
-    likely = {(one["question"], f" {a}"): v for one in questions for a, v in zip(one["options"], one["values"], strict=True)}
+    likely = {
+        (one["question"], f" {a}"): v for one in questions for a, v in zip(one["options"], one["values"], strict=True)
+    }
 
     class Replay(LM):
         def loglikelihood(self, requests: Any) -> Any:

@@ -16,8 +16,9 @@ from typing import Any, Final
 from eval import paired
 from eval.metric import LEVEL, Interval, Metric, Rows
 from eval.metrics import metric as metric_of
-from eval.results import Report, Score, examples_path, read_statistics, signature_parts
+from eval.results import Report, Score, examples_path, read_statistics
 from eval.rollup import mean_interval
+from eval.signature import signature_parts
 from glotmill.errors import ConfigError, SourceError, UserError, nearest
 
 Key = tuple[str, str, str, str, str]

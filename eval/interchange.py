@@ -17,7 +17,8 @@ import numpy as np
 
 from eval import rollup
 from eval.report import named
-from eval.results import Report, Score, examples_path, read_statistics, signature_parts
+from eval.results import Report, Score, examples_path, read_statistics
+from eval.signature import signature_parts
 from glotmill import files
 from glotmill.errors import SourceError
 

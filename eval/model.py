@@ -119,6 +119,11 @@ class Loaded(NamedTuple):
     model: Any
     makes: Literal["vectors", "scores", "text"]
 
+    def close(self) -> None:
+        """Lets go of what the model holds, such as connections."""
+        if close := getattr(self.model, "close", None):
+            close()
+
 
 # The module of each kind, with `load(argument, suite, options) -> Loaded`.
 KINDS: Final = {

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Sequence
 
 from eval.page_parts import box, text
 from eval.report import named
-from eval.results import Score, signature_parts
+from eval.results import Score
+from eval.signature import signature_parts
 
 
 def signatures(scores: Sequence[Score]) -> str:

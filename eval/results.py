@@ -47,19 +47,6 @@ class Score:
         return cls(**{**values, "interval": Interval(**bounds) if bounds else None})
 
 
-def signature_parts(signature: str) -> dict[str, str]:
-    """What a signature says by its keys; a key without a value has "", one that comes twice has both, by commas.
-
-    >>> signature_parts("task:sib|data:1f2e|both_orders")
-    {'task': 'sib', 'data': '1f2e', 'both_orders': ''}
-    """
-    parts: dict[str, str] = {}
-    for piece in filter(None, signature.split("|")):
-        key, _, value = piece.partition(":")
-        parts[key] = f"{parts[key]},{value}" if key in parts else value
-    return parts
-
-
 @dataclass(frozen=True)
 class Missing:
     """A score that there is not, and why: nothing is left out in silence."""

@@ -76,8 +76,11 @@ def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = F
             _clear(out)
         with Cache(request.cache or out / CACHE) as cache:
             work = _Work(request, out, cache, progress, languages)
-            for task in fitting:
-                work.run(task, found[task.name])
+            try:
+                for task in fitting:
+                    work.run(task, found[task.name])
+            finally:
+                work.close()
             shares = work.contamination()
             report = work.report(shares, round(time.monotonic() - begun, 1))
         _remove_stale(out, work.written)
@@ -135,6 +138,7 @@ class _Work:
         self._models: dict[str, tuple[Identity, Any]] = {}
         self._scores: list[tuple[str, str, Score]] = []
         self._texts: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        self._loaded: list[Loaded] = []
         self._missing: list[Missing] = []
         self._notes: dict[str, None] = {}
         self.written: set[Path] = set()
@@ -246,8 +250,14 @@ class _Work:
         if key not in self._models:
             config = self._request.config
             loaded = load(spec, suite, Options(config.batch, config.max_input, config.dtype, timeout=config.timeout))
+            self._loaded.append(loaded)
             self._models[key] = (loaded.identity, self._wrapped(loaded, spec, suite))
         return self._models[key]
+
+    def close(self) -> None:
+        """Lets go of all models."""
+        for loaded in self._loaded:
+            loaded.close()
 
     def _wrapped(self, loaded: Loaded, spec: str, suite: Suite) -> Any:
         identity, model, makes = loaded

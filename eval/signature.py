@@ -10,10 +10,14 @@ def signature(parts: Mapping[str, object]) -> str:
     return "|".join(f"{key}:{str(value).replace('|', '/')}" for key, value in parts.items() if value not in ("", None))
 
 
-def parse(text: str) -> dict[str, str]:
-    """The parts of a signature.
+def signature_parts(signature: str) -> dict[str, str]:
+    """What a signature says by its keys; a key without a value has "", one that comes twice has both, by commas.
 
-    >>> parse("task:xcopa|n:500")
-    {'task': 'xcopa', 'n': '500'}
+    >>> signature_parts("task:sib|data:1f2e|both_orders")
+    {'task': 'sib', 'data': '1f2e', 'both_orders': ''}
     """
-    return dict(part.split(":", 1) for part in text.split("|") if ":" in part)
+    parts: dict[str, str] = {}
+    for piece in filter(None, signature.split("|")):
+        key, _, value = piece.partition(":")
+        parts[key] = f"{parts[key]},{value}" if key in parts else value
+    return parts

@@ -1,4 +1,4 @@
-"""How likely a model finds given answers: the sum of their tokens' log probabilities, as rank classification needs it."""
+"""How likely a model finds given answers: the sum of their tokens' log probabilities, for rank classification."""
 
 from __future__ import annotations
 

@@ -29,12 +29,18 @@ class Server:
     def __init__(self, spec: str, url: str, name: str, options: Options) -> None:
         try:
             import cohere
-        except ImportError:
-            raise MissingDependencyError("cohere", "eval", spec) from None
+            import httpx
+        except ImportError as error:
+            raise MissingDependencyError(str(error.name), "augment", spec) from None
         key = options.key or os.environ.get("CO_API_KEY", "")
-        self._client = cohere.ClientV2(api_key=key, base_url=url.rstrip("/"), timeout=options.timeout)
+        self._connections = httpx.Client(timeout=options.timeout, follow_redirects=True)
+        self._client = cohere.ClientV2(api_key=key, base_url=url.rstrip("/"), httpx_client=self._connections)
         self._spec, self._name, self._url = spec, name, url
         self.dimensions: tuple[int, ...] = ()
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._connections.close()
 
     def measure(self) -> None:
         """Asks how long its vectors are."""
@@ -54,7 +60,7 @@ class Server:
 
         pieces = [texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS)]
         rows = [row for part in self._together(ask, pieces) for row in part]
-        vectors = np.array(rows, np.float32).reshape(len(texts), -1)
+        vectors = np.array(rows, np.float32) if rows else np.empty((0, max(self.dimensions, default=0)), np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
@@ -116,7 +122,11 @@ def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
         url = f"http://{url.lstrip('/')}"
     server = Server(spec, url, name or "default", options)
     if suite == "embed":
-        server.measure()
+        try:
+            server.measure()
+        except BaseException:
+            server.close()
+            raise
     # A server's weights cannot be looked at: it is known by its address and the model's name.
     makes: dict[str, Any] = {"embed": "vectors", "rerank": "scores", "chat": "text"}
     return Loaded(Identity(spec, name or url, f"{url}#{name}"), server, makes[suite])

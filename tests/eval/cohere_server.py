@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import parity_data  # noqa: E402
+import parity_data
 
 LOG = Path(sys.argv[1])
 OPTIONS = dict(word.partition("=")[::2] for word in sys.argv[2:])
@@ -44,7 +44,13 @@ class Handler(BaseHTTPRequestHandler):
         vectors = [[float(value) * 2 for value in parity_data.vector(text)] for text in texts]
         vectors = vectors[:-1] if "short" in OPTIONS else vectors
         meta = {"api_version": {"version": "2"}}
-        return {"id": "1", "texts": texts, "embeddings": {"float": vectors}, "meta": meta, "response_type": "embeddings_by_type"}
+        return {
+            "id": "1",
+            "texts": texts,
+            "embeddings": {"float": vectors},
+            "meta": meta,
+            "response_type": "embeddings_by_type",
+        }
 
     def _rerank(self, body, documents):
         query = parity_data.vector(body["query"])

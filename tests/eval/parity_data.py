@@ -54,7 +54,11 @@ def labelled(count: int, name: str) -> list[dict[str, str]]:
 def pairs(count: int = 80) -> list[dict[str, object]]:
     """Every fourth pair is of identical sentences, whose cosines are 1 but for rounding."""
     return [
-        {"first": f"s{n}|a", "second": f"s{n if n % 3 else n + 1}|{'a' if n % 4 == 0 else 'b'}", "score": (6 if n % 3 else 2) + n % 4}
+        {
+            "first": f"s{n}|a",
+            "second": f"s{n if n % 3 else n + 1}|{'a' if n % 4 == 0 else 'b'}",
+            "score": (6 if n % 3 else 2) + n % 4,
+        }
         for n in range(count)
     ]
 

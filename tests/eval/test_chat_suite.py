@@ -11,7 +11,10 @@ from eval.task import Prompt
 from glotmill.errors import ConfigError
 
 CHOICE = [{"q": f"swali {n}", "options": ["ndiyo", "hapana kabisa"], "answer": n % 2} for n in range(20)]
-TEXT = [{"prompt": f"sema {n}", "reference": word} for n, word in enumerate(["मौसम अच्छा है", "الطقس جميل", "天気がいい", "habari njema"])]
+TEXT = [
+    {"prompt": f"sema {n}", "reference": word}
+    for n, word in enumerate(["मौसम अच्छा है", "الطقس جميل", "天気がいい", "habari njema"])
+]
 
 
 class Model:
@@ -37,7 +40,9 @@ def _choice(model, rows=CHOICE, config=EvalConfig(), prompts=("{q}",), **more):
     return chat.run(one, SWAHILI, rows, model, config)
 
 
-def _text(model, rows=TEXT, config=EvalConfig(), metrics=("exact_match", "chrf2++", "bleu", "rougeLsum", "f1_words"), **more):
+def _text(
+    model, rows=TEXT, config=EvalConfig(), metrics=("exact_match", "chrf2++", "bleu", "rougeLsum", "f1_words"), **more
+):
     one = task("text", "chat", prompts=(Prompt("p", "{prompt}"),), metrics=metrics, **more)
     return chat.run(one, SWAHILI, rows, model, config)
 
@@ -155,7 +160,9 @@ def test_a_line_of_english_shows_by_line_and_a_word_by_word(detector):
     language = resolve("arb_Arab")
     scores = scores_of(_open(Model(text=lambda prompt: mixed), language=language, detector=detector))
     assert scores["right_language_lines"] == pytest.approx(2 / 3)
-    word = scores_of(_open(Model(text=lambda prompt: arabic.replace("جميل", "beautiful")), language=language, detector=detector))
+    word = scores_of(
+        _open(Model(text=lambda prompt: arabic.replace("جميل", "beautiful")), language=language, detector=detector)
+    )
     assert 0.8 < word["right_language_words"] < 1 and word["right_language_lines"] == 1
 
 

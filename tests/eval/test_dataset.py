@@ -50,7 +50,11 @@ def test_json_lines_parquet_and_what_is_neither(tmp_path):
 def test_sentences_of_passages_come_from_their_breaks(tmp_path):
     context = "محمد هنا. علي هناك."
     breaks = [[0, 9], [10, 19]]
-    question = {"id": "q1", "question": "أين علي؟", "answers": [{"text": "هناك", "answer_start": context.index("هناك")}]}
+    question = {
+        "id": "q1",
+        "question": "أين علي؟",
+        "answers": [{"text": "هناك", "answer_start": context.index("هناك")}],
+    }
     paragraph = {"context": context, "qas": [question], "sentence_breaks": breaks}
     path = tmp_path / "ar.json"
     path.write_text(json.dumps({"data": [{"title": "t", "paragraphs": [paragraph]}]}), "utf-8")
@@ -61,7 +65,7 @@ def test_sentences_of_passages_come_from_their_breaks(tmp_path):
 def test_sides_of_different_length_are_refused(sentences):
     (sentences / "tatoeba.heb-eng.eng").write_text("Good morning\n")
     found = find_sources(built_in()["tatoeba"], [Tree.of(str(sentences))])
-    with pytest.raises(SourceError, match="heb has 4 lines, .*eng has 1: expected as many"):
+    with pytest.raises(SourceError, match=r"heb has 4 lines, .*eng has 1: expected as many"):
         Reader(built_in()["tatoeba"]).rows(found.sources["heb_Hebr"])
 
 
@@ -84,8 +88,10 @@ def test_one_language_twice_is_told_and_taken_once(sentences, tmp_path):
 
 
 def test_rows_are_joined_by_a_column(tmp_path):
-    for code, lines in (("eng_Latn", "index_id\tcategory\ttext\n2\tx\ttwo\n1\tx\tone\n"),
-                        ("tam_Taml", "index_id\tcategory\ttext\n1\tx\tஒன்று\n3\tx\tமூன்று\n")):
+    for code, lines in (
+        ("eng_Latn", "index_id\tcategory\ttext\n2\tx\ttwo\n1\tx\tone\n"),
+        ("tam_Taml", "index_id\tcategory\ttext\n1\tx\tஒன்று\n3\tx\tமூன்று\n"),
+    ):
         (tmp_path / code).mkdir()
         (tmp_path / code / "test.tsv").write_text(lines, "utf-8")
     one = built_in()["sib200_to_english"]

@@ -66,7 +66,9 @@ def test_a_better_model_scores_better():
             return super().embed([text.split("|")[0] for text in texts], kind)
 
     for kind in ("bitext", "retrieval", "classification", "clustering"):
-        main = {"bitext": "f1", "retrieval": "ndcg@10", "classification": "accuracy_probe", "clustering": "v_measure"}[kind]
+        main = {"bitext": "f1", "retrieval": "ndcg@10", "classification": "accuracy_probe", "clustering": "v_measure"}[
+            kind
+        ]
         assert _scores(kind, Better())[main] > _scores(kind, Meaning())[main] > 0.2
 
 
@@ -81,9 +83,9 @@ def test_a_probe_learns_from_one_split_and_is_judged_by_another():
 def test_fewer_dimensions_and_bits_are_judged_beside_the_whole():
     config = EvalConfig(embed=EmbedSettings((8, 32), ("float", "int8", "ubinary")))
     found = _scores("bitext", Meaning(), config)
-    assert set(found) == {f"{group}f1" for group in ("", "8.float:", "8.int8:", "8.ubinary:", "32.int8:", "32.ubinary:")} | {
-        f"{group}accuracy_mined" for group in ("", "8.float:", "8.int8:", "8.ubinary:", "32.int8:", "32.ubinary:")
-    }
+    assert set(found) == {
+        f"{group}f1" for group in ("", "8.float:", "8.int8:", "8.ubinary:", "32.int8:", "32.ubinary:")
+    } | {f"{group}accuracy_mined" for group in ("", "8.float:", "8.int8:", "8.ubinary:", "32.int8:", "32.ubinary:")}
     assert found["f1"] > found["8.float:f1"] > found["8.ubinary:f1"] and abs(found["32.int8:f1"] - found["f1"]) < 0.1
 
 

@@ -1,12 +1,25 @@
+import contextlib
+
 import numpy as np
 import pytest
 from parity_data import vector
 
-from eval.model import Limits, Options, load
+from eval import model as models
+from eval.model import Limits, Options
 from glotmill.errors import ConfigError, SourceError
 
 
-def test_embeddings_come_in_order_in_calls_of_96_and_of_unit_length(cohere_server):
+@pytest.fixture
+def load():
+    with contextlib.ExitStack() as stack:
+
+        def one(*words):
+            return stack.enter_context(contextlib.closing(models.load(*words)))
+
+        yield one
+
+
+def test_embeddings_come_in_order_in_calls_of_96_and_of_unit_length(cohere_server, load):
     url, asked = cohere_server()
     loaded = load(f"http:{url}#embed-v4", "embed")
     texts = [f"مرحبا {n}|" for n in range(200)]
@@ -17,7 +30,7 @@ def test_embeddings_come_in_order_in_calls_of_96_and_of_unit_length(cohere_serve
     assert loaded.identity.name == "embed-v4" and loaded.makes == "vectors"
 
 
-def test_scores_come_back_to_their_documents(cohere_server):
+def test_scores_come_back_to_their_documents(cohere_server, load):
     url, _ = cohere_server()
     model = load(f"http:{url}#rerank-v4", "rerank").model
     documents = ["b|x", "a|y", "c|z"]
@@ -25,7 +38,7 @@ def test_scores_come_back_to_their_documents(cohere_server):
     assert model.scores("a|q", documents) == pytest.approx(expected)
 
 
-def test_answers_come_in_order_and_refusals_for_a_while_are_tried_again(cohere_server):
+def test_answers_come_in_order_and_refusals_for_a_while_are_tried_again(cohere_server, load):
     url, asked = cohere_server("fail=3")
     loaded = load(f"http:{url}#command", "chat")
     prompts = [f"שאלה {n}" for n in range(12)]
@@ -35,7 +48,7 @@ def test_answers_come_in_order_and_refusals_for_a_while_are_tried_again(cohere_s
         loaded.model.log_likelihoods([("a", "b")])
 
 
-def test_what_a_server_will_not_do_is_said_in_a_line(cohere_server):
+def test_what_a_server_will_not_do_is_said_in_a_line(cohere_server, load):
     url, _ = cohere_server("short")
     with pytest.raises(SourceError, match="answered 404: model unknown-1 not found"):
         load(f"http:{url}#unknown-1", "chat").model.generate(["x"], Limits())
@@ -43,6 +56,6 @@ def test_what_a_server_will_not_do_is_said_in_a_line(cohere_server):
         load(f"http:{url}#short", "embed")
 
 
-def test_a_server_that_is_not_there():
+def test_a_server_that_is_not_there(load):
     with pytest.raises(SourceError, match="cannot be reached"):
         load("http:127.0.0.1:9#m", "embed", Options(timeout=2))

@@ -28,7 +28,7 @@ def test_measures_follow_their_formulas():
 
 
 def test_the_eleventh_place_counts_for_nothing_at_ten():
-    (row,) = ranking.measures([list(range(100, 110)) + [5]], [{5: 1}])
+    (row,) = ranking.measures([[*range(100, 110), 5]], [{5: 1}])
     assert (row["ndcg@10"], row["mrr@10"], row["recall@10"], row["recall@100"]) == (0, 0, 0, 1)
 
 

@@ -54,7 +54,9 @@ def test_a_reranker_that_tells_nothing_apart_wins_nothing(model):
 
 
 def test_what_the_first_stage_did_not_find_is_lost():
-    found = _scores(Right(), config=EvalConfig(rerank=RerankSettings(depth=1)), first=rerank.EmbeddedFirst(Meaning(), "m"))
+    found = _scores(
+        Right(), config=EvalConfig(rerank=RerankSettings(depth=1)), first=rerank.EmbeddedFirst(Meaning(), "m")
+    )
     assert found["ndcg@10"] == found["ndcg@10_first"] < 1
 
 

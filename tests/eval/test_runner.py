@@ -10,7 +10,7 @@ from parity_data import vector
 
 from eval.results import Report, examples_path, read_statistics
 from eval.runner import Request, evaluate
-from eval.signature import parse
+from eval.signature import signature_parts
 from eval.suites.settings import ChatSettings, EvalConfig
 from glotmill.errors import ConfigError, OutputError, SourceError
 from glotmill.progress import Progress
@@ -41,10 +41,22 @@ def test_every_score_says_all_that_it_depends_on(meaning, sentences, tmp_path):
     report = _run(_request(meaning, sentences), tmp_path / "out")
     assert {one.language for one in report.scores} == {"swh_Latn", "heb_Hebr", "jpn_Jpan"}
     assert [one.metric for one in report.scores if one.main] == ["f1"] * 3
-    told = parse(report.scores[0].signature)
-    assert {"suite", "task", "language", "metric", "options", "n", "seed", "data", "model", "library", "glotmill"} <= set(told)
+    told = signature_parts(next(one.signature for one in report.scores if one.main))
+    assert {
+        "suite",
+        "task",
+        "language",
+        "metric",
+        "options",
+        "n",
+        "seed",
+        "data",
+        "model",
+        "library",
+        "glotmill",
+    } <= set(told)
     assert Report.read(tmp_path / "out").to_json() == json.loads(json.dumps(report.to_json()))
-    assert len({parse(one.signature)["data"] for one in report.scores}) == 3
+    assert len({signature_parts(one.signature)["data"] for one in report.scores}) == 3
 
 
 def test_examples_say_what_came_and_make_the_score_again(meaning, sentences, tmp_path):
@@ -134,10 +146,19 @@ def test_an_answer_that_was_not_recorded_is_told(record, sentences, tmp_path):
 def quiz(tmp_path, write_lines):
     """XCOPA's layout, two languages, and a collection that holds some of its items."""
     folder = tmp_path / "quiz"
-    for code, premise in (("sw", "Mvulana alianguka kutoka kwenye mti mkubwa karibu na nyumba yao jana jioni"),
-                          ("ta", "சிறுவன் நேற்று மாலை தன் வீட்டின் அருகே உள்ள பெரிய மரத்திலிருந்து கீழே விழுந்தான்")):
+    for code, premise in (
+        ("sw", "Mvulana alianguka kutoka kwenye mti mkubwa karibu na nyumba yao jana jioni"),
+        ("ta", "சிறுவன் நேற்று மாலை தன் வீட்டின் அருகே உள்ள பெரிய மரத்திலிருந்து கீழே விழுந்தான்"),
+    ):
         rows = [
-            {"premise": f"{premise} {number}", "choice1": "a", "choice2": "b", "question": "cause", "label": number % 2, "idx": number}
+            {
+                "premise": f"{premise} {number}",
+                "choice1": "a",
+                "choice2": "b",
+                "question": "cause",
+                "label": number % 2,
+                "idx": number,
+            }
             for number in range(6)
         ]
         write_lines(folder / code / f"test.{code}.jsonl", rows)
@@ -156,22 +177,34 @@ def _likely(quiz):
         for row in Reader(task).rows(source):
             for prompt in task.prompts:
                 for number, choice in enumerate(options(row, task)):
-                    rows.append({"prompt": task.filled(prompt.text, row), "choice": choice, "log_likelihood": -1.0 - number})
+                    rows.append(
+                        {"prompt": task.filled(prompt.text, row), "choice": choice, "log_likelihood": -1.0 - number}
+                    )
     return rows
 
 
-def test_how_much_of_a_task_is_in_what_was_trained_on(quiz, record, tmp_path, glotmill, write_lines):
+def _glotmill(*words):
+    command = [sys.executable, "-c", "from cli.main import main; main()", *map(str, words)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_how_much_of_a_task_is_in_what_was_trained_on(quiz, record, tmp_path, write_lines):
     premises = [json.loads(line)["premise"] for line in (quiz / "sw/test.sw.jsonl").read_text("utf-8").splitlines()]
     rows = [{"inputs": f"Soma: {text}", "targets": "ndiyo", "language": "swh_Latn"} for text in premises[:1]]
-    rows += [{"inputs": f"Mto {n} unapita katikati ya mji wetu wa zamani", "targets": "kweli", "language": "swh_Latn"} for n in range(3)]
+    rows += [
+        {"inputs": f"Mto {n} unapita katikati ya mji wetu wa zamani", "targets": "kweli", "language": "swh_Latn"}
+        for n in range(3)
+    ]
     write_lines(tmp_path / "rows.jsonl", rows)
     config = tmp_path / "in.toml"
     source = f'kind = "table"\npath = "{tmp_path / "rows.jsonl"}"'
     options = 'options = { name = "t", inputs = "{inputs}", targets = "{targets}", language = "{language}" }'
     config.write_text(f"[[sources]]\n{source}\n{options}\n")
-    glotmill("ingest", "--config", config, "--set", "language_id.detector=none", "--out", tmp_path / "in")
-    glotmill("build", "--input", tmp_path / "in", "--out", tmp_path / "collection")
-    report = _run(_request(record(_likely(quiz)), quiz, ("chat",), trained_on=tmp_path / "collection"), tmp_path / "out")
+    _glotmill("ingest", "--config", config, "--out", tmp_path / "in")
+    _glotmill("build", "--input", tmp_path / "in", "--out", tmp_path / "collection")
+    report = _run(
+        _request(record(_likely(quiz)), quiz, ("chat",), trained_on=tmp_path / "collection"), tmp_path / "out"
+    )
     shares = {one.language: one.contaminated for one in report.scores}
     assert shares["swh_Latn"] > 0 and shares["tam_Taml"] == 0
     with pytest.raises(SourceError, match="is no collection"):
@@ -189,8 +222,8 @@ def test_open_answers_are_compared_by_a_judge(tmp_path, write_lines, record):
     write_lines(tmp_path / "open/questions_Arabic.jsonl", [{"question_id": n, "text": f"سؤال {n}"} for n in range(3)])
     answers = [{"prompt": f"سؤال {n}", "text": f"جواب {n}"} for n in range(3)]
     ours, other = record(answers, "ours.jsonl"), record(answers, "other.jsonl")
-    from eval.judge import _question
     from collection.languages import resolve
+    from eval.judge import _question
 
     asked = [
         {"prompt": _question(f"سؤال {n}", f"جواب {n}", f"جواب {n}", resolve("arb_Arab")), "text": "A"} for n in range(3)
@@ -207,8 +240,19 @@ def test_a_killed_run_goes_on_and_asks_only_what_was_not_answered(cohere_server,
         rows = [{"question_id": n, "text": f"{name} {n}"} for n in range(40)]
         write_lines(tmp_path / f"open/questions_{name}.jsonl", rows)
     url, asked = cohere_server("slow=0.05")
-    words = ["eval", "run", "--suite", "chat", "--model", f"http:{url}#m", "--data", str(tmp_path / "open"),
-             "--out", str(tmp_path / "out"), "--json"]
+    words = [
+        "eval",
+        "run",
+        "--suite",
+        "chat",
+        "--model",
+        f"http:{url}#m",
+        "--data",
+        str(tmp_path / "open"),
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
     command = [sys.executable, "-c", "from cli.main import main; main()", *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
     while len(asked()) < 60:

@@ -44,7 +44,12 @@ def test_every_prompt_of_xcopa_can_be_filled_in_every_language(shared):
 
 
 def _task(**more):
-    values = {"data": Files(("x",), "jsonl"), "fields": {"answer": "a"}, "choices": ("x",), "prompts": (Prompt("p", "q"),)}
+    values = {
+        "data": Files(("x",), "jsonl"),
+        "fields": {"answer": "a"},
+        "choices": ("x",),
+        "prompts": (Prompt("p", "q"),),
+    }
     return Task("mine", "chat", "choice", "", **{**values, **more})
 
 

@@ -68,4 +68,8 @@ def test_the_last_number_counts_in_any_digits(answer, expected, right):
 
 
 def test_bleu_cuts_scripts_without_spaces():
-    assert [texts.bleu_tokenizer(*one) for one in (("zho", False), ("tha", False), ("swh", True))] == ["zh", "char", "13a"]
+    assert [texts.bleu_tokenizer(*one) for one in (("zho", False), ("tha", False), ("swh", True))] == [
+        "zh",
+        "char",
+        "13a",
+    ]
