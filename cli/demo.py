@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.demo_model import DemoModel, write_config
+from cli.demo_model import DemoModel, write_config, write_task
 from cli.options import Debug, Json
 from cli.output import folder_name, guarded, print_json, print_table
 
@@ -56,6 +56,8 @@ def demo(
     _run(["tokenizer", "report", "--tokenizer", tokenizer, "--data", sentences], json)
     _run(["tokenizer", "encode", "--tokenizer", tokenizer, "--collection", finished, "--out", encoded], json)
     model = None if steps == 0 else _finetune(out, steps, json)
+    if model:
+        _evaluate(out, json)
     _tell(out, places["xp3x"], model, round(time.monotonic() - begun, 1), json)
 
 
@@ -114,6 +116,15 @@ def _finetune(out: Path, steps: int | None, json: bool) -> DemoModel:
     fewer = () if steps is None else ("--set", f"steps={steps}")
     _run(["finetune", config, *fewer, "--out", folder_name(run)], json)
     return DemoModel.read(run)
+
+
+def _evaluate(out: Path, json: bool) -> None:
+    """The model is judged on rows that were kept out of training: exercises, which have a rule, and all."""
+    run, finished, report = (folder_name(out / name) for name in ("model", "collection", "eval"))
+    exercises = folder_name(write_task(out))
+    wanted = ("--task-file", exercises, "--task", "collection", "--trained-on", finished)
+    asked = ["eval", "run", "--suite", "chat", "--model", f"checkpoint:{run}", "--data", finished, *wanted]
+    _run([*asked, "--out", report], json)
 
 
 def _tell(out: Path, sample: str, model: DemoModel | None, seconds: float, json: bool) -> None:
@@ -177,6 +188,9 @@ def _tell(out: Path, sample: str, model: DemoModel | None, seconds: float, json:
         print(f"  glotmill generate --checkpoint {run} --prompt '{asked}'")
         print(f"  glotmill finetune {config} --out other    the same model again, or another")
         print(f"  {run}                                          loss.svg, and all answers in samples/")
+        print(
+            f"  {folder_name(out / 'eval' / 'report.html')}                               scores by language, with plots"
+        )
     print(f"  {sample}                                     the sample, in the sources' own formats")
 
 

@@ -24,6 +24,13 @@ def write_config(out: Path) -> Path:
     return target
 
 
+def write_task(out: Path) -> Path:
+    """demo_task.toml as out/exercises.toml: a task of one's own."""
+    target = out / "exercises.toml"
+    files.write_text(target, resources.files("cli").joinpath("demo_task.toml").read_text("utf-8"))
+    return target
+
+
 @dataclass(frozen=True)
 class DemoModel:
     """What a run came to, on validation rows."""

@@ -33,7 +33,8 @@ def run(
         list[str] | None, typer.Option("--task", "-t", help="Only this task; may be repeated, or with commas between.")
     ] = None,
     task_file: Annotated[
-        list[Path] | None, typer.Option("--task-file", help="A task of your own, as a TOML file; may be repeated.")
+        list[Path] | None,
+        typer.Option("--task-file", help="A task of your own, as a TOML file; may be repeated. Alone, only those."),
     ] = None,
     languages: Annotated[
         str,

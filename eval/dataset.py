@@ -170,11 +170,15 @@ class Reader:
     def rows(self, source: Source) -> list[Row]:
         """The rows to judge by, in the order of the file; SourceError where it cannot be read."""
         if self._task.data.format == RECORDS:
-            return self._of_records(source).get(source.language.code, [])
+            return self._wanted(self._of_records(source).get(source.language.code, []))
         rows = self._file(source.path)
         if source.beside:
             rows = self._joined(rows, self._file(source.beside), source)
-        return [row for row in rows if all(str(row.get(k)) == v for k, v in self._task.data.where.items())]
+        return self._wanted(rows)
+
+    def _wanted(self, rows: list[Row]) -> list[Row]:
+        where = self._task.data.where
+        return [row for row in rows if all(str(row.get(name)) in values for name, values in where.items())]
 
     def train_rows(self, source: Source) -> list[Row]:
         """The rows to learn from; none where there is no such file."""

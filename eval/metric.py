@@ -87,17 +87,19 @@ class Interval:
 
 
 def interval(metric: Metric, rows: Rows, seed: int = 0) -> Interval | None:
-    """The interval of a score over items; None for fewer than two items, of which nothing can be said.
+    """The interval of a score over items; None where nothing can be said.
 
     A mean of zeros and ones has Wilson's, since a bootstrap of all ones says that nothing is in doubt; other scores
-    have the percentiles of a bootstrap over items.
+    have the percentiles of a bootstrap over items, of which there must be two.
     """
     n = len(rows)
-    if n < 2 or metric.score(rows) is None:
+    if not n or metric.score(rows) is None:
         return None
     if metric.proportion and rows.shape[1] == 1 and bool(np.isin(rows[:, 0], (0.0, 1.0)).all()):
         bounds = stats.binomtest(int(rows[:, 0].sum()), n).proportion_ci(LEVEL, "wilson")
         return Interval(float(bounds.low), float(bounds.high), "wilson")
+    if n < 2:
+        return None
     resamples = RESAMPLES if metric.of_sums else _RESAMPLES_WHOLE
     values = metric.resampled(rows, draws(n, resamples, seed))
     values = values[np.isfinite(values)]

@@ -61,7 +61,7 @@ class Files:
     quoted: bool = True  # whether a table's fields may stand in quotation marks
     beside: str = ""  # a file whose columns come beside, as other_NAME: parallel text
     join: str = ""  # the column that both share; "": line by line
-    where: Mapping[str, str] = field(default_factory=dict)  # only rows that say so
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # only rows that have one of these values
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def read(path: Path) -> Task:
 
 
 def chosen(suites: Sequence[str], names: Sequence[str] = (), files: Sequence[Path] = ()) -> list[Task]:
-    """The tasks of some suites: those that are named, or all; `files` hold further ones."""
+    """The tasks of some suites: those that are named and those of `files`, or all where neither is given."""
     for suite in suites:
         if suite not in SUITES:
             raise UnknownNameError("suite", suite, SUITES, f"expected one or more of {', '.join(SUITES)}")
@@ -185,7 +185,7 @@ def chosen(suites: Sequence[str], names: Sequence[str] = (), files: Sequence[Pat
     for name in names:
         if name not in tasks:
             raise UnknownNameError("task", name, tasks, "`glotmill eval tasks` lists all")
-    wanted = [*names, *own] if names else list(tasks)
+    wanted = [*names, *own] or list(tasks)
     return [task for name, task in tasks.items() if name in wanted and task.suite in suites]
 
 

@@ -41,7 +41,7 @@ def run(
     if task.kind != "open":
         whole = [row for row in whole if _answerable(row, task)]
     if not whole:
-        raise NothingToAsk("no row has an answer" if rows else "its files have no rows")
+        raise NothingToAsk("no row has an answer" if rows else "its files have no rows of the task")
     names = identifiers(whole, task)
     chosen = take(whole, config.limit, lambda place: names[place])
     items = [(names[place], whole[place]) for place in chosen]

@@ -46,7 +46,7 @@ def run(
     `train`: rows that a probe learns from; `corpus`: rows whose documents answer the queries, where they are others.
     """
     if not rows:
-        raise NothingToAsk("its files have no rows")
+        raise NothingToAsk("its files have no rows of the task")
     if task.kind == "retrieval":
         made = _Retrieval(task, rows, corpus if corpus is not None else rows, config)
     else:

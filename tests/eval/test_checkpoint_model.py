@@ -64,8 +64,16 @@ def test_it_answers_and_tells_how_likely_answers_are(folder):
 
 def test_it_is_known_by_its_weights_and_by_how_it_is_run(folder, tmp_path, tokenizer):
     same, other = _save(tmp_path / "same", tokenizer, 0), _save(tmp_path / "other", tokenizer, 1)
-    keys = [identify("", one, Options(max_input=size)).key for one, size in ((folder, 64), (same, 64), (other, 64), (folder, 32))]
-    assert keys[0].split(":")[1] == keys[1].split(":")[1] and len({*keys}) >= 3 and keys[0] != keys[2] and keys[0] != keys[3]
+    keys = [
+        identify("", one, Options(max_input=size)).key
+        for one, size in ((folder, 64), (same, 64), (other, 64), (folder, 32))
+    ]
+    assert (
+        keys[0].split(":")[1] == keys[1].split(":")[1]
+        and len({*keys}) >= 3
+        and keys[0] != keys[2]
+        and keys[0] != keys[3]
+    )
 
 
 @pytest.mark.parametrize("suite", ["embed", "rerank"])

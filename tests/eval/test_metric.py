@@ -34,6 +34,7 @@ def test_nothing_is_told_of_no_items_and_no_interval_of_one():
     one = mean("x")
     assert one.score(np.empty((0, 1))) is None
     assert one.score(rows(0.5)) == 0.5 and interval(one, rows(0.5)) is None
+    assert interval(mean("x", proportion=True), rows(1)).low < 0.3
 
 
 def test_a_score_that_is_no_number_is_none():

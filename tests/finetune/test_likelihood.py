@@ -34,7 +34,9 @@ def test_a_likelihood_is_the_sum_of_the_log_probabilities_of_the_answers_tokens(
     tokenizer = Tokenizer.load(small_tokenizer)
     prompt, answer = PAIRS[0]
     ids, target = ([*tokenizer.encode([text])[0], 1] for text in (prompt, answer))
-    logits = tiny.logits(tiny.model(model.architecture), model.params, np.array([ids]), np.array([[0, *target[:-1]]]))[0]
+    logits = tiny.logits(tiny.model(model.architecture), model.params, np.array([ids]), np.array([[0, *target[:-1]]]))[
+        0
+    ]
     shifted = logits - logits.max(-1, keepdims=True)
     expected = sum(shifted[place, one] - np.log(np.exp(shifted[place]).sum()) for place, one in enumerate(target))
     (found,) = scorer.log_likelihoods([PAIRS[0]])
