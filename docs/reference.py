@@ -15,6 +15,7 @@ import typer
 
 from cli.main import app
 from collection.reject import REASONS
+from eval.suites.settings import EvalConfig
 from finetune.config import FinetuneConfig
 from pipelines.build import BuildConfig
 from pipelines.ingest import IngestConfig
@@ -104,6 +105,7 @@ def configuration() -> Iterator[str]:
         ("tokenizer train", TokenizerConfig),
         ("tokenizer encode", EncodeConfig),
         ("finetune", FinetuneConfig),
+        ("eval run", EvalConfig),
     ):
         yield f"## glotmill {command}\n"
         yield "| key | default | meaning |"
