@@ -55,6 +55,7 @@ h4{font-size:.95rem;margin:1rem 0 .3rem} p,li{max-width:60rem}
 .muted{color:var(--muted)} .flag{color:var(--flag);font-weight:600}
 nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;margin:.3rem 0;list-style:none}
 dl.facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.1rem 1rem;margin:.6rem 0}
+@media (max-width:40rem){dl.facts{grid-template-columns:minmax(0,1fr)}}
 dl.facts dt{color:var(--muted)} dl.facts dd{margin:0;overflow-wrap:anywhere}
 .box{overflow:auto;font-size:.92em;max-height:30rem;border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0}
 :focus-visible{outline:2px solid var(--link);outline-offset:1px}

@@ -186,13 +186,13 @@ def _missing(missing: Iterable[Missing]) -> Table:
 
 
 def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a report says of its model or its run, in words: nested keys joined by points, nothing for None."""
+    """What a report says of its model or its run, in words: nested keys joined by points, nothing for what is empty."""
     found: list[tuple[str, str]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
             found += [(f"{key}.{name}", text) for name, text in facts(value)]
         elif isinstance(value, list | tuple):
             found.append((key, ", ".join(map(str, value))))
-        elif value is not None:
+        elif value not in (None, ""):
             found.append((key, str(value)))
-    return found
+    return [(name, text) for name, text in found if text]

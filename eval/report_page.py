@@ -25,7 +25,7 @@ def render(report: Report, title: str = "") -> str:
     suites = dict.fromkeys([unit.suite for unit in units] + [one.suite for one in report.missing])
     parts = [
         f"<h1>{text(title)}</h1>",
-        fact_list([*facts(report.model), *facts(report.run)]),
+        _facts(report),
         bullets(report.notes),
         _contents(units),
         SEARCH if units else "<p>There are no scores.</p>",
@@ -37,6 +37,19 @@ def render(report: Report, title: str = "") -> str:
         parts.append(languages_of(one.language for one in report.scores))
         parts.append(f'<p class="muted">{rollup.INTERVALS}</p>')
     return document(title, "".join(parts) + SCRIPT, STYLE)
+
+
+def _facts(report: Report) -> str:
+    """What was judged, on what and when; how it was run is folded away."""
+    first = {name: report.model.get(name) for name in ("spec", "sha256", "tokenizer")}
+    first |= {name: report.run.get(name) for name in ("data", "trained_on", "date", "glotmill")}
+    models = report.run.get("models") or {}
+    others = {key: one for key, one in models.items() if one.get("sha256") != report.model.get("sha256")}
+    rest = {key: value for key, value in report.model.items() if key not in first and key != "name"}
+    rest |= {key: value for key, value in report.run.items() if key not in first and key != "models"}
+    folded = fact_list(facts(rest | ({"others": others} if others else {})))
+    more = f"<details><summary>How it was run</summary>{folded}</details>" if folded else ""
+    return fact_list(facts(first)) + more
 
 
 def leading(units: Sequence[Unit]) -> list[Unit]:
