@@ -41,11 +41,11 @@ def render(report: Report, title: str = "") -> str:
 
 def _facts(report: Report) -> str:
     """What was judged, on what and when; how it was run is folded away."""
-    first = {name: report.model.get(name) for name in ("spec", "sha256", "tokenizer")}
+    first = {name: report.model.get(name) for name in ("name", "spec", "sha256", "tokenizer")}
     first |= {name: report.run.get(name) for name in ("data", "trained_on", "date", "glotmill")}
     models = report.run.get("models") or {}
     others = {key: one for key, one in models.items() if one.get("sha256") != report.model.get("sha256")}
-    rest = {key: value for key, value in report.model.items() if key not in first and key != "name"}
+    rest = {key: value for key, value in report.model.items() if key not in first}
     rest |= {key: value for key, value in report.run.items() if key not in first and key != "models"}
     folded = fact_list(facts(rest | ({"others": others} if others else {})))
     more = f"<details><summary>How it was run</summary>{folded}</details>" if folded else ""

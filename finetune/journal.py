@@ -133,6 +133,8 @@ class Journal:
         # The first step's time is the compiler's.
         self._seconds = None if first and number == 1 else smoothed
         mfu = self._speed.flops / seconds / self._speed.peak if self._speed.peak else None
+        if mfu is not None and mfu > 1:
+            mfu = None  # the peak of a CPU was measured while others used it: no number is better than a wrong one
         row = (
             number,
             *(repr(value) for value in values[:-2]),
