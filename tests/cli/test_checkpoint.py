@@ -95,6 +95,8 @@ def test_a_model_answers(glotmill, tmp_path):
         (("checkpoint", "show", "x", "--step", "lst"), "error: --step 'lst': expected a number, best or last"),
         (("generate", "-c", "x", "-p", "hi", "--dtype", "float16"), "outgrow its range"),
         (("generate", "-c", "x", "-p", "hi", "--early-stopping", "yes"), "expected false, true or never"),
+        (("generate", "-c", "x", "-p", "hi", "--early-stopping", "true"), "early_stopping is for beams"),
+        (("generate", "-c", "x", "-p", "hi", "--input-json"), "give one of them"),
     ],
 )
 def test_mistakes_are_told_in_one_line(glotmill, arguments, told):

@@ -78,6 +78,8 @@ def test_a_row_does_not_depend_on_its_neighbours(model, inputs, decoding):
         assert shuffled.lengths_B[place] == length
         assert np.array_equal(shuffled.ids_BxT[place, :length], together.ids_BxT[row, :length])
         assert shuffled.scores_B[place] == pytest.approx(together.scores_B[row], rel=1e-4)
+    sums = together.gains_BxT.sum(-1) / (together.lengths_B if decoding.beams > 1 else 1)
+    assert np.allclose(sums, together.scores_B, rtol=1e-4)
     length = together.lengths_B[2]
     assert np.array_equal(wider.ids_BxT[0, :length], together.ids_BxT[2, :length])
     assert wider.lengths_B.tolist() == [length, 0, 0, 0, 0, 0]
@@ -229,6 +231,8 @@ def test_seeds_make_draws(model, inputs):
         ({"top_p": 0.0, "temperature": 1.0}, "top_p is 0.0"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"early_stopping": "sometimes"}, "expected true, false or never"),
+        ({"early_stopping": "never"}, "early_stopping is for beams, and there are none"),
+        ({"length_penalty": 0.5}, "length_penalty is for beams, and there are none"),
     ],
 )
 def test_what_cannot_be_is_told(changes, told):
