@@ -152,8 +152,7 @@ def load(path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None =
     if about is None:
         from finetune import hugging_face
 
-        if step is not None:
-            raise SourceError(f"{path} is a folder of Hugging Face, and has no steps: leave out --step")
+        hugging_face.check_step(path, step)
         return hugging_face.load(path, shardings=shardings)
     folder, chosen = find_params(path, step)
     tokenizer = path / TOKENIZER if (path / TOKENIZER).is_dir() else None

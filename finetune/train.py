@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -169,10 +170,21 @@ class _Run:
         self.progress.note(f"going on from step {newest:,}")
         saved = self.checkpoints.progress(newest)
         self.data.restore(saved["data"])
-        self.best, self.best_step = saved["best"], saved["best_step"]
-        self.checkpoints.recall_best(self.best_step, self.best)
+        self._recall_best(saved)
         restored = self.checkpoints.restore(newest, self.trainer.disk_shapes, self.config.lora.rank)
         return self.trainer.from_disk(restored), newest
+
+    def _recall_best(self, saved: Mapping[str, Any]) -> None:
+        """Goes on with the best so far, unless it was measured on other examples."""
+        before, now = saved.get("validation_examples"), self.config.data.validation.examples
+        if before == now:
+            self.best, self.best_step = saved["best"], saved["best_step"]
+            self.checkpoints.recall_best(self.best_step, self.best)
+        elif saved["best"] is not None:
+            self.progress.note(
+                f"note: data.validation.examples was {before}, is {now}: losses before cannot be compared, and the "
+                "next checkpoint that is measured is the best until another is better"
+            )
 
     def _steps(self, state: TrainState, start: int, journal: Journal, stop: StopRequests) -> int:
         total, when, evaluate = self.config.steps, self.config.checkpoints, self.config.evaluate
@@ -228,7 +240,12 @@ class _Run:
         return answers
 
     def _save(self, state: TrainState, step: int) -> None:
-        progress = {"data": self.data.state(), "best": self.best, "best_step": self.best_step}
+        progress = {
+            "data": self.data.state(),
+            "best": self.best,
+            "best_step": self.best_step,
+            "validation_examples": self.config.data.validation.examples,
+        }
         self.checkpoints.save(step, self.trainer.to_disk(state), progress)
         if self.config.checkpoints.best and self.best is not None and self.best_step == step:
             self.checkpoints.name_best(step, self.best)

@@ -14,9 +14,14 @@ from collection.store import part_name
 @pytest.fixture
 def shards(tmp_path):
     """Writes a folder of token shards; a row is a dict with `turns`, (role, ids) each, and whatever else it has."""
+    return writer(tmp_path)
+
+
+def writer(home):
+    """What writes folders of token shards into a folder."""
 
     def write(name, rows, *, vocabulary=1000, sha256="tokenizer", identity="", parts=2, columns=("dataset", "task")):
-        folder, tally = tmp_path / name, Tally()
+        folder, tally = home / name, Tally()
         base = [field for field in tokens.SCHEMA if field.name not in ("dataset", "task")]
         schema = pa.schema([*base, *(pa.field(column, pa.string()) for column in columns)])
         lines = []
@@ -134,8 +139,8 @@ def small_tokenizer(tmp_path_factory):
     return folder / "folder"
 
 
-@pytest.fixture
-def configured(shards, small_tokenizer, tmp_path):
+@pytest.fixture(scope="session")
+def configured(small_tokenizer, tmp_path_factory):
     """A configuration that trains a tiny model in a blink, on two languages; sections may be changed."""
     from finetune.config import FinetuneConfig
     from finetune.tokenizer_copy import identify
@@ -150,7 +155,9 @@ def configured(shards, small_tokenizer, tmp_path):
         }
         for n in range(200)
     ]
-    tokens = shards("tokens", rows, vocabulary=identity.pieces, sha256=identity.sha256)
+    tokens = writer(tmp_path_factory.mktemp("configured"))(
+        "tokens", rows, vocabulary=identity.pieces, sha256=identity.sha256
+    )
 
     def make(**changes):
         values = {

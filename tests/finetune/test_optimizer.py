@@ -8,7 +8,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from finetune.optimizer import Optimizer, OptimizerConfig
-from finetune.schedule import FACTORS, ScheduleConfig, schedule
+from finetune.schedule import FACTORS, USED_BY, ScheduleConfig, schedule
 from glotmill.errors import ConfigError, UnknownNameError
 
 RATE = jnp.float32(0.01)
@@ -141,26 +141,31 @@ def test_senseless_optimizers_are_refused(values, key):
     ],
 )
 def test_schedules_are_products_of_t5x_s_factors(factors, expected):
-    config = ScheduleConfig(factors, 2.0, warmup_steps=10, decay_factor=0.5, steps_per_decay=10, steps_per_cycle=60)
-    rate = schedule(config)
+    values = {"base": 2.0, "warmup_steps": 10, "decay_factor": 0.5, "steps_per_decay": 10, "steps_per_cycle": 60}
+    names = {name.strip() for name in factors.split("*")}
+    rate = schedule(ScheduleConfig(factors, **{key: values[key] for key in values if names & {*USED_BY[key]}}))
     np.testing.assert_allclose([float(rate(step)) for step in (0, 5, 10, 40)], expected, rtol=1e-5)
 
 
 def test_a_misspelt_factor_names_the_nearest():
     with pytest.raises(UnknownNameError, match="linear_warmup"):
         ScheduleConfig("constant * linear_warmpu")
-    assert len(FACTORS) == 7
+    assert len(FACTORS) == 7 and {name for names in USED_BY.values() for name in names} == {*FACTORS}
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "told"),
     [
-        {"factors": "linear_decay * constant"},
-        {"factors": "linear_warmup", "base": 0.5},
-        {"warmup_steps": 0},
-        {"base": 0.0},
+        ({"factors": "linear_decay * constant"}, "holds constant and linear_warmup already"),
+        ({"factors": "linear_warmup", "base": 0.5}, "base is 0.5, and no factor of .* add constant or linear_decay"),
+        ({"warmup_steps": 500}, "warmup_steps is 500, and no factor of 'constant' uses it: add linear_warmup or"),
+        ({"factors": "constant * linear_warmup", "decay_factor": 0.9}, "add decay_every or linear_decay"),
+        ({"factors": "constant * cosine_decay", "steps_per_decay": 9}, "add decay_every to"),
+        ({"steps_per_cycle": 9}, "add cosine_decay to"),
+        ({"factors": "constant * linear_warmup", "warmup_steps": 0}, "expected 1 or more"),
+        ({"base": 0.0}, "expected more than 0"),
     ],
 )
-def test_senseless_schedules_are_refused(values):
-    with pytest.raises(ConfigError):
+def test_senseless_schedules_are_refused(values, told):
+    with pytest.raises(ConfigError, match=told):
         ScheduleConfig(**values)
