@@ -197,8 +197,9 @@ class Diverged(UserError):
         super().__init__(
             f"{what} of step {step} is not a number (rate {values.rate:.2g}): nothing of it was saved. Try a lower "
             "optimizer.schedule.base, linear_warmup in optimizer.schedule.factors, optimizer.clip=1.0, or "
-            f"execution.dtype=float32. {run} cannot go on with these changed: begin another run, from its last checkpoint if "
-            f"it has one (`glotmill checkpoint import {run} --step last --out MODEL`, then model.init=MODEL)"
+            f"execution.dtype=float32. {run} cannot go on with these changed: begin another run, from its last "
+            f"checkpoint if it has one (`glotmill checkpoint import {run} --step last --out MODEL`, then "
+            "model.init=MODEL)"
         )
 
 

@@ -94,14 +94,10 @@ def assert_same_run(one, other):
     assert jax.tree.all(jax.tree.map(np.array_equal, *params))
 
 
-def stop_at_three(config, out):
-    stopped = train(config, out, progress=SignalAt(3))
+def test_a_stopped_run_goes_on_to_the_bit(finished, tmp_path):
+    stopped = train(finished.config, tmp_path / "parts", progress=SignalAt(3))
     assert not stopped.complete and 3 <= stopped.step < 6
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-
-def test_a_stopped_run_goes_on_to_the_bit(finished, tmp_path):
-    stop_at_three(finished.config, tmp_path / "parts")
     assert train(finished.config, tmp_path / "parts").complete
     assert_same_run(tmp_path / "parts", finished.out)
 
@@ -110,9 +106,12 @@ def test_stacked_layers_and_additions_go_on_to_the_bit(configured, tmp_path):
     how = {"execution": {"scan": True, "dropout": 0.1}, "lora": {"rank": 2}, "microbatches": 2}
     config = configured(**how, model={"shape": {**SHAPE, "encoder_layers": 2}})
     train(config, tmp_path / "whole")
-    stop_at_three(config, tmp_path / "parts")
-    assert train(config, tmp_path / "parts").complete
-    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+    parts = shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    for name in ("4", "6"):  # as if it had been killed before them
+        shutil.rmtree(parts / "checkpoints" / name)
+    (parts / "checkpoints/best.json").unlink()
+    assert train(config, parts).complete
+    assert_same_run(parts, tmp_path / "whole")
 
 
 def test_a_finished_run_is_told_and_a_longer_one_goes_on_whatever_else_lies_there(configured, finished, run):
@@ -222,11 +221,25 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(configured, tmp_
     assert "run --step last --out MODEL`, then model.init=MODEL)" in str(told.value)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the threads that read it
-def test_a_truncated_checkpoint_is_told_and_the_one_before_serves(finished, run):
-    for path in (run / "checkpoints/30/params").rglob("*"):
+def truncate(checkpoint):
+    for path in (checkpoint / "params").rglob("*"):
         if path.is_file() and path.parent.name == "d":
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_damaged_weights_to_begin_with_leave_a_folder_as_it_was(configured, finished, run, tmp_path):
+    source = shutil.copytree(finished.out, tmp_path / "source")
+    truncate(source / "checkpoints/30")
+    config, before = configured(model={"init": str(source), "tokenizer": ""}), contents(run)
+    for out, fresh in ((run, True), (tmp_path / "new", False), (tmp_path / "new", False)):
+        with pytest.raises(SourceError, match="damaged or half-written"):
+            train(config, out, fresh=fresh)
+    assert contents(run) == before and not contents(tmp_path / "new")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the threads that read it
+def test_a_truncated_checkpoint_is_told_and_the_one_before_serves(finished, run):
+    truncate(run / "checkpoints/30")
     with pytest.raises(SourceError, match=r"checkpoints/30 cannot be restored.*Remove that folder"):
         train(finished.config, run)
     shutil.rmtree(run / "checkpoints/30")
