@@ -80,7 +80,7 @@ def plain():
 @pytest.fixture(scope="session")
 def tiny():
     """A model as small as they come, with what tests need to feed it."""
-    from functools import partial
+    import functools
     from types import SimpleNamespace
 
     import jax
@@ -99,16 +99,21 @@ def tiny():
     def model(architecture=shape, **run):
         return EncoderDecoder(architecture, Execution(**run))
 
+    @functools.cache
     def params(module, seed=0):
         ids = jnp.ones((1, 4), jnp.int32)
         return meta.unbox(jax.jit(module.init)(jax.random.key(seed), ids, ids)["params"])
+
+    @functools.cache
+    def compiled(module, keywords):
+        return jax.jit(functools.partial(module.apply, **dict(keywords)))
 
     def pairs(*lengths, seed=0):
         chance = np.random.default_rng(seed)
         return [Pair(*(chance.integers(3, 128, size).astype(np.int32) for size in both)) for both in lengths]
 
     def logits(module, params, *arrays, **keywords):
-        return np.asarray(jax.jit(partial(module.apply, **keywords))({"params": params}, *arrays))
+        return np.asarray(compiled(module, tuple(keywords.items()))({"params": params}, *arrays))
 
     return SimpleNamespace(shape=shape, model=model, params=params, pairs=pairs, logits=logits)
 
