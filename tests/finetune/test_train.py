@@ -1,5 +1,6 @@
 """A run, from its configuration to its folder: learning, stopping, going on, and what it says when it cannot."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from finetune import model_folder
+from finetune import model_folder, parameters
 from finetune.config import FinetuneConfig
 from finetune.journal import Diverged, read_metrics
 from finetune.train import train
@@ -23,7 +24,6 @@ from tokenizer import model_file
 
 EXACT = ("step", "loss", "z_loss", "accuracy", "tokens", "sequences", "gradient_norm", "learning_rate")
 FINISHED = {"steps": 30, "checkpoints": {"every_steps": 10}, "microbatches": 2}
-SHAPE = {"width": 16, "heads": 2, "head_width": 8, "feed_forward": 32, "encoder_layers": 1, "decoder_layers": 1}
 
 
 class SignalAt(Progress):
@@ -102,9 +102,18 @@ def test_a_stopped_run_goes_on_to_the_bit(finished, tmp_path):
     assert_same_run(tmp_path / "parts", finished.out)
 
 
-def test_stacked_layers_and_additions_go_on_to_the_bit(configured, tmp_path):
+@pytest.fixture
+def source(tiny, small_tokenizer, tmp_path):
+    """A model of two layers, to begin with."""
+    shape, chance = dataclasses.replace(tiny.shape, vocabulary=384), np.random.default_rng(0)
+    leaves = {name: chance.normal(0, 0.1, size) for name, size in parameters.shapes(shape).items()}
+    model_folder.save(tmp_path / "source", shape, parameters.nested(leaves), tokenizer=small_tokenizer)
+    return tmp_path / "source"
+
+
+def test_additions_to_another_model_s_stacked_layers_go_on_to_the_bit(configured, source, tmp_path):
     how = {"execution": {"scan": True, "dropout": 0.1}, "lora": {"rank": 2}, "microbatches": 2}
-    config = configured(**how, model={"shape": {**SHAPE, "encoder_layers": 2}})
+    config = configured(**how, model={"init": str(source), "tokenizer": ""})
     train(config, tmp_path / "whole")
     parts = shutil.copytree(tmp_path / "whole", tmp_path / "parts")
     for name in ("4", "6"):  # as if it had been killed before them
@@ -112,6 +121,10 @@ def test_stacked_layers_and_additions_go_on_to_the_bit(configured, tmp_path):
     (parts / "checkpoints/best.json").unlink()
     assert train(config, parts).complete
     assert_same_run(parts, tmp_path / "whole")
+    base, after = (model_folder.load(folder).params for folder in (source, parts))
+    np.testing.assert_array_equal(base["token_embedder"]["embedding"], after["token_embedder"]["embedding"])
+    kernels = [tree["encoder"]["layers_1"]["mlp"]["wo"]["kernel"] for tree in (base, after)]
+    assert not np.array_equal(*kernels) and np.abs(kernels[0] - kernels[1]).max() < 0.2
 
 
 def test_a_finished_run_is_told_and_a_longer_one_goes_on_whatever_else_lies_there(configured, finished, run):
@@ -197,16 +210,6 @@ def test_the_best_is_sought_anew_where_it_was_measured_on_other_examples(configu
     assert best(run)["step"] == (30 if examples == 4 else 31)
     told = "data.validation.examples was 4, is 3: losses before cannot be compared"
     assert (told in " ".join(capsys.readouterr().err.split())) == (examples == 3)
-
-
-def test_a_run_begins_with_another_one_s_weights(configured, finished, tmp_path):
-    model = {"init": str(finished.out), "tokenizer": ""}
-    train(configured(steps=1, model=model, lora={"rank": 2}, execution={"scan": True}), tmp_path / "second")
-    base = model_folder.load(finished.out).params
-    after = model_folder.load(tmp_path / "second").params
-    np.testing.assert_array_equal(base["token_embedder"]["embedding"], after["token_embedder"]["embedding"])
-    kernels = [tree["encoder"]["layers_0"]["mlp"]["wo"]["kernel"] for tree in (base, after)]
-    assert not np.array_equal(*kernels) and np.abs(kernels[0] - kernels[1]).max() < 0.1
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(configured, tmp_path):
