@@ -86,8 +86,8 @@ def tiny():
     import jax
     import jax.numpy as jnp
     import numpy as np
-    from flax.linen import meta
 
+    from finetune import parameters
     from finetune.architecture import Architecture, Execution
     from finetune.conversation import Pair
     from finetune.model import EncoderDecoder
@@ -100,9 +100,18 @@ def tiny():
         return EncoderDecoder(architecture, Execution(**run))
 
     @functools.cache
-    def params(module, seed=0):
-        ids = jnp.ones((1, 4), jnp.int32)
-        return meta.unbox(jax.jit(module.init)(jax.random.key(seed), ids, ids)["params"])
+    def params(architecture=shape, seed=0):
+        """Of the sizes that the model would draw, without compiling it for that; unstacked."""
+        chance = np.random.default_rng(seed)
+
+        def draw(name, size):
+            if name.endswith("/scale"):
+                return np.ones(size, np.float32)
+            deviation = size[0] ** -0.5 if name.endswith("/kernel") else 1.0
+            return chance.normal(0, deviation, size).astype(np.float32)
+
+        sizes = parameters.shapes(architecture)
+        return parameters.nested({name: jnp.asarray(draw(name, size)) for name, size in sizes.items()})
 
     @functools.cache
     def compiled(module, keywords):

@@ -24,7 +24,7 @@ WAYS = list(itertools.product((1.0, 0.0, 2.5, -1.0), (False, True, "never")))
 @pytest.fixture(scope="module")
 def model(tiny):
     """A model that ends answers now and then, so that rows end at different steps."""
-    params = jax.tree.map(np.array, tiny.params(tiny.model(), seed=5))
+    params = jax.tree.map(np.array, tiny.params(seed=5))
     params["decoder"]["logits_dense"]["kernel"] *= 2
     params["decoder"]["logits_dense"]["kernel"][:, EOS] *= 3
     return tiny.shape, ready(params, Execution())
@@ -96,7 +96,7 @@ def test_a_lower_limit_needs_no_other_decoder(model, inputs):
 
 def test_bfloat16_decodes(tiny, inputs):
     run = Execution(dtype="bfloat16")
-    params = ready(tiny.params(tiny.model()), run)
+    params = ready(tiny.params(), run)
     assert params["encoder"]["encoder_norm"]["scale"].dtype == jnp.float32
     assert params["encoder"]["layers_0"]["mlp"]["wo"]["kernel"].dtype == jnp.bfloat16
     found = Decoder(tiny.shape, run, Decoding(max_tokens=4))(params, inputs)
