@@ -157,7 +157,7 @@ def test_a_refused_run_changes_nothing_in_its_folder(configured, run, changes, e
     assert contents(run) == before
 
 
-def test_a_checkpoint_of_other_shapes_is_refused_and_stays(finished, run):
+def test_a_checkpoint_that_lacks_a_part_is_refused_and_stays(finished, run):
     shutil.rmtree(run / "checkpoints/30/optimizer")
     before = contents(run)
     with pytest.raises(SourceError, match=r"checkpoints/30 cannot be restored"):
