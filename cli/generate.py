@@ -72,6 +72,8 @@ def generate(
     early: dict[str, Any] = {"false": False, "true": True, "never": "never"}
     if early_stopping.lower() not in early:
         raise ConfigError(f"--early-stopping {early_stopping!r}: expected false, true or never")
+    if prompt is not None and input_json:
+        raise ConfigError("--prompt is one prompt, --input-json says how standard input is read: give one of them")
     if prompt is None and sys.stdin.isatty():
         raise ConfigError("there is no prompt: give one with --prompt, or lines on standard input")
     from finetune.architecture import Execution

@@ -23,8 +23,10 @@ class Beams(NamedTuple):
     """The state of the search."""
 
     running_BxKxT: Array
-    running_score_BxK: Array  # sums of log probabilities
+    running_gain_BxKxT: Array  # the log probability of each id
+    running_score_BxK: Array  # their sums
     ids_BxKxT: Array  # of the finished ones, best first
+    gain_BxKxT: Array
     score_BxK: Array  # divided by length to the power of the penalty
     finished_BxK: Array
     open_B: Array  # whether a running beam may still become better than a finished one
@@ -37,7 +39,8 @@ def start(filled_B: Array, beams: int, length: int) -> Beams:
     # All beams are the same as yet: only the first counts.
     running = jnp.broadcast_to(jnp.where(jnp.arange(beams) == 0, 0.0, _WORST), (rows, beams))
     worst = jnp.full((rows, beams), _WORST)
-    return Beams(ids, running, ids, worst, jnp.zeros((rows, beams), bool), filled_B)
+    gain = jnp.zeros(ids.shape)
+    return Beams(ids, gain, running, ids, gain, worst, jnp.zeros((rows, beams), bool), filled_B)
 
 
 def is_done(search: Beams, early_stopping: EarlyStopping) -> Array:
@@ -53,13 +56,13 @@ def advance(
     The last ids of the running beams are `running_BxKxT[:, :, place]`.
     """
     rows, beams = search.running_score_BxK.shape
-    score_BxC, source_BxC, id_BxC = _continuations(search.running_score_BxK, logits_RxV)
-    ids_BxCxT = jnp.take_along_axis(search.running_BxKxT, source_BxC[:, :, None], axis=1).at[:, :, place].set(id_BxC)
+    score_BxC, source_BxC, id_BxC, gained_BxC = _continuations(search.running_score_BxK, logits_RxV)
+    ids_BxCxT = _taken(search.running_BxKxT, source_BxC).at[:, :, place].set(id_BxC)
+    gain_BxCxT = _taken(search.running_gain_BxKxT, source_BxC).at[:, :, place].set(gained_BxC)
     ends_BxC = (id_BxC == EOS) | (place + 1 >= limit)
 
     onward_BxC = score_BxC + jnp.where(ends_BxC, _WORST, 0.0)
     running_score_BxK, chosen_BxK = jax.lax.top_k(onward_BxC, beams)
-    running_BxKxT = jnp.take_along_axis(ids_BxCxT, chosen_BxK[:, :, None], axis=1)
     source_BxK = jnp.take_along_axis(source_BxC, chosen_BxK, axis=1)
 
     counts_BxC = ends_BxC & (jnp.arange(2 * beams) < beams)
@@ -67,7 +70,6 @@ def advance(
     shut_BxC = ~counts_BxC | closed_B[:, None]
     candidate_BxC = score_BxC / _power(place + 1, length_penalty) + jnp.where(shut_BxC, _WORST, 0.0)
     score_BxK, best_BxK = jax.lax.top_k(jnp.concatenate([search.score_BxK, candidate_BxC], axis=1), beams)
-    merged = jnp.concatenate([search.ids_BxKxT, ids_BxCxT], axis=1)
     finished = jnp.concatenate([search.finished_BxK, counts_BxC & ~closed_B[:, None]], axis=1)
     finished_BxK = jnp.take_along_axis(finished, best_BxK, axis=1)
 
@@ -76,9 +78,11 @@ def advance(
     possible_B = running_score_BxK[:, 0] / _power(longest, length_penalty)
     to_beat_B = jnp.where(finished_BxK, score_BxK.min(-1, keepdims=True), _WORST).min(-1)
     after = Beams(
-        running_BxKxT,
+        _taken(ids_BxCxT, chosen_BxK),
+        _taken(gain_BxCxT, chosen_BxK),
         running_score_BxK,
-        jnp.take_along_axis(merged, best_BxK[:, :, None], axis=1),
+        _taken(jnp.concatenate([search.ids_BxKxT, ids_BxCxT], axis=1), best_BxK),
+        _taken(jnp.concatenate([search.gain_BxKxT, gain_BxCxT], axis=1), best_BxK),
         score_BxK,
         finished_BxK,
         search.open_B & (possible_B > to_beat_B),
@@ -86,15 +90,21 @@ def advance(
     return after, (jnp.arange(rows)[:, None] * beams + source_BxK).reshape(-1)
 
 
-def _continuations(running_score_BxK: Array, logits_RxV: Array) -> tuple[Array, Array, Array]:
-    """The 2K best continuations of each row, falling: score, beam, id, [B, 2K] each."""
+def _taken(array_BxMxT: Array, chosen_BxN: Array) -> Array:
+    """[B, N, T]: of each row some of its lines."""
+    return jnp.take_along_axis(array_BxMxT, chosen_BxN[:, :, None], axis=1)
+
+
+def _continuations(running_score_BxK: Array, logits_RxV: Array) -> tuple[Array, Array, Array, Array]:
+    """The 2K best continuations of each row, falling: score, beam, id, its log probability, [B, 2K] each."""
     rows, beams = running_score_BxK.shape
     # None of the best of all beams is beyond the best of its own.
     logits_RxC, ids_RxC = highest(logits_RxV, 2 * beams)
     log_RxC = logits_RxC - jax.nn.logsumexp(logits_RxV, axis=-1, keepdims=True)
     scores = (log_RxC.reshape(rows, beams, -1) + running_score_BxK[:, :, None]).reshape(rows, -1)
     score_BxC, places = jax.lax.top_k(scores, 2 * beams)
-    return score_BxC, places // (2 * beams), jnp.take_along_axis(ids_RxC.reshape(rows, -1), places, axis=1)
+    id_BxC, gained_BxC = (jnp.take_along_axis(one.reshape(rows, -1), places, axis=1) for one in (ids_RxC, log_RxC))
+    return score_BxC, places // (2 * beams), id_BxC, gained_BxC
 
 
 def _power(length: Array, penalty: float) -> Array:

@@ -137,9 +137,21 @@ class FinetuneConfig:
                 f"data.rows is {self.data.rows}, which {self.microbatches} microbatches cannot share: "
                 "expected a multiple of them"
             )
+        self._check_answers()
+
+    def _check_answers(self) -> None:
+        """ConfigError where answers are asked for, and there is nothing that they could be compared with."""
+        data, told = self.data, f"evaluate.generate is {self.evaluate.generate}"
+        if not self.evaluate.generate:
+            return
+        if data.sources and all(data.spans_share(source) == 1 for source in data.sources):
+            raise ConfigError(f"{told}, and all sources are span corruption, which has no answers: leave it out")
+        if not data.validation.examples:
+            raise ConfigError(f"{told}, and data.validation.examples 0: there is no prompt to answer; raise it")
 
 
-# A run may be taken up with these changed: none of them changes what a step computes, but for rounding.
+# A run may be taken up with these changed: none of them changes what a step computes, but for rounding. With other
+# validation examples, losses cannot be compared with those before: the best checkpoint is sought anew.
 MAY_CHANGE: Final = ("out", "steps", "mesh", "checkpoints", "evaluate", "log", "distributed")
 _MAY_CHANGE_BELOW: Final = ("data.prefetch", "data.cache", "data.validation.examples", "data.validation.rows")
 

@@ -42,8 +42,7 @@ def import_model(
     model_folder.check_free(out, fresh)
     known = (source / ABOUT).is_file() or (source / "config.json").is_file()
     if not known and t5x.is_checkpoint(source):
-        if step is not None:
-            raise SourceError(f"{source} is of T5X: name the folder of its step, checkpoint_N, instead of --step")
+        t5x.check_step(source, step)
         return _import_t5x(source, out, tokenizer, weights_only, fresh)
     model = model_folder.load(source, step=step)
     kind: Kind = "hugging face" if model.about is None else "model" if model.step is None else "run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Final
 
 from finetune.conversation import Rendering
 from finetune.data_config import DataConfig, SourceConfig
-from finetune.example_index import ExampleIndex, Group, Purpose, Selection, Use
+from finetune.example_index import TRAINED, ExampleIndex, Group, Purpose, Selection, Use
 from finetune.example_store import ExampleStore, shared_tokenizer
 from finetune.mixture import GroupName, Mixture
 from finetune.shuffle import key_of
@@ -103,7 +103,34 @@ class Corpus:
         out = []
         for (label, _), index in self.indexes.items():
             out += [f"{label}: {count:,} {what} were left out" for what, count in index.left_out.items() if count]
-        return out
+        by_reason: dict[str, list[str]] = {}
+        for code, reason in sorted(self.untrained.items()):
+            by_reason.setdefault(reason, []).append(code)
+        return out + [f"not trained on: {', '.join(codes)}: {reason}" for reason, codes in by_reason.items()]
+
+    @cached_property
+    def untrained(self) -> dict[str, str]:
+        """Languages that have rows and are wanted, but give no training example; each with the reason."""
+        splits: dict[str, set[str]] = {}
+        for source in self.config.sources:
+            for kind in self.stores[source.label].kinds:
+                if not source.of or kind.source in source.of:
+                    splits.setdefault(kind.language, set()).add(kind.split)
+        there = {name.language for name, _ in self.groups("train")}
+        trained = {name.language for name in self.mixture.groups}
+        wanted = set(self.config.languages or splits)
+        return {
+            code: _why(found, code in there) for code, found in splits.items() if code in wanted and code not in trained
+        }
+
+
+def _why(splits: Set[str], has_examples: bool) -> str:
+    """Why a language with rows of these splits is not trained on."""
+    if has_examples:
+        return "their data sets have a share of 0"
+    if splits & TRAINED:
+        return "none of their rows makes a training example"
+    return f"all their rows are of split {' or '.join(sorted(splits))}"
 
 
 def _check_rows(source: SourceConfig, store: ExampleStore) -> None:

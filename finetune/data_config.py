@@ -115,7 +115,7 @@ class DataConfig:
     targets: int = 1024  # ids in a decoder row
     rows: int = 256  # rows of a step, over all hosts
     pack: bool = True  # several examples in a row, kept apart by segment ids
-    all_turns: bool = True  # an example for every assistant turn of a conversation, or for the last one only
+    all_turns: bool = True  # an example for every assistant turn of a conversation, or for its last turn only
     seed: int = 0  # of the order
     block: int = 8192  # examples that are drawn, shuffled and packed together
     prefetch: int = 4  # batches made ahead of the step

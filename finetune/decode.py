@@ -61,6 +61,9 @@ class Decoding:
             )
         if self.early_stopping not in (True, False, "never"):
             raise ConfigError(f"early_stopping is {self.early_stopping!r}: expected true, false or never")
+        for name in ("length_penalty", "early_stopping"):
+            if self.beams == 1 and getattr(self, name) != getattr(Decoding, name):
+                raise ConfigError(f"{name} is for beams, and there are none: ask for 2 or more, or leave it out")
 
 
 class Decoded(NamedTuple):
@@ -68,7 +71,8 @@ class Decoded(NamedTuple):
 
     ids_BxT: Any  # int32, without the start, with the end where there is one, then 0
     lengths_B: Any  # int32, the end included
-    scores_B: Any  # float32, sums of log probabilities; of beams, divided by length to the power of the penalty
+    gains_BxT: Any  # float32, the log probability of each id
+    scores_B: Any  # float32, their sums; of beams, divided by length to the power of the penalty
 
 
 class Rows(NamedTuple):
@@ -76,7 +80,7 @@ class Rows(NamedTuple):
 
     ids_BxT: Array
     done_B: Array
-    score_B: Array
+    gain_BxT: Array  # log probabilities
 
 
 class Inputs(NamedTuple):
@@ -173,7 +177,7 @@ class Decoder:
         if decoding.beams > 1:
             search = beam_search.start(filled_B, decoding.beams, length)
         else:
-            search = Rows(jnp.full((rows, length), PAD, jnp.int32), ~filled_B, jnp.zeros(rows))
+            search = Rows(jnp.full((rows, length), PAD, jnp.int32), ~filled_B, jnp.zeros((rows, length)))
         return Inputs(fixed, cross_bias, keys_B, limit), State(jnp.int32(0), cache, search)
 
     def _advanced(self, params: Any, inputs: Inputs, state: State, until: Array) -> tuple[State, Array]:
@@ -215,19 +219,20 @@ class Decoder:
         return Rows(
             search.ids_BxT.at[:, place].set(jnp.where(search.done_B, PAD, next_B)),
             search.done_B | (next_B == EOS),
-            search.score_B + jnp.where(search.done_B, 0.0, gained_B),
+            search.gain_BxT.at[:, place].set(jnp.where(search.done_B, 0.0, gained_B)),
         )
 
     def _told(self, state: State, filled_B: Any) -> Decoded:
         search = jax.device_get(state.search)
         if isinstance(search, Beams):
-            ids_BxT, scores_B = search.ids_BxKxT[:, 0], search.score_BxK[:, 0]
+            ids_BxT, gains_BxT, scores_B = search.ids_BxKxT[:, 0], search.gain_BxKxT[:, 0], search.score_BxK[:, 0]
         else:
-            ids_BxT, scores_B = search.ids_BxT, search.score_B
+            ids_BxT, gains_BxT, scores_B = search.ids_BxT, search.gain_BxT, search.gain_BxT.sum(-1)
         ended_BxT = ids_BxT == EOS
         length_B = np.where(ended_BxT.any(-1), ended_BxT.argmax(-1) + 1, int(state.place))
         length_B = np.where(filled_B, length_B, 0).astype(np.int32)
-        return Decoded(ids_BxT[:, : max(1, int(length_B.max(initial=0)))], length_B, scores_B)
+        longest = max(1, int(length_B.max(initial=0)))
+        return Decoded(ids_BxT[:, :longest], length_B, gains_BxT[:, :longest], scores_B)
 
 
 def _column(search: Rows | Beams, place: Array) -> Array:
@@ -246,11 +251,9 @@ def _grown(state: State, length: int) -> State:
         return jnp.pad(leaf, widths)
 
     cache = [KeyValues(padded(one.key, 2), padded(one.value, 2)) for one in state.cache]
-    search = state.search
-    if isinstance(search, Beams):
-        search = search._replace(running_BxKxT=padded(search.running_BxKxT, 2), ids_BxKxT=padded(search.ids_BxKxT, 2))
-    else:
-        search = search._replace(ids_BxT=padded(search.ids_BxT, 1))
+    # What has a place for each id is the last axis's, and named so.
+    by_place = {name: leaf for name, leaf in state.search._asdict().items() if name.endswith("xT")}
+    search = state.search._replace(**{name: padded(leaf, leaf.ndim - 1) for name, leaf in by_place.items()})
     return State(state.place, cache, search)
 
 

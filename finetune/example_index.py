@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,10 +26,11 @@ from finetune.store_layout import Kind
 from glotmill import files
 from glotmill.errors import OutputError, explain_os_error
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 POINTER: Final = np.dtype([("turn", "<i8"), ("piece", "<i4")])
 _CHUNK: Final = 1 << 20
 _HOLD_OUT: Final = key_of("held out")
+TRAINED: Final = frozenset(("", "train"))  # splits
 
 Purpose = Literal["train", "validation"]
 Use = Literal["answers", "spans"]
@@ -132,7 +133,7 @@ def _keys(
     """The groups that there can be, and of each kind of row its group, when it is not held out and when it is."""
 
     def purpose(kind: Kind, held: bool) -> Purpose | None:
-        if (selection.of and kind.source not in selection.of) or kind.split not in ("", "train", "validation"):
+        if (selection.of and kind.source not in selection.of) or kind.split not in TRAINED | {"validation"}:
             return None
         held = held and kind.language in selection.hold_out_of
         return "validation" if held or kind.split == "validation" else "train"
@@ -157,10 +158,11 @@ def _examples(
     left_out: Counter[str],
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
     """Group and pointer of every example, a stretch of turns at a time."""
-    candidates: Callable[[ExampleStore, Selection, int, int, Counter[str]], npt.NDArray[Any]]
     candidates = _answers if selection.use == "answers" else _texts
     for start in range(0, store.turns, _CHUNK):
-        pointers = candidates(store, selection, start, min(start + _CHUNK, store.turns), left_out)
+        pointers, none = candidates(store, selection, start, min(start + _CHUNK, store.turns))
+        for reason, turns in none.items():  # of rows that count at all
+            left_out[reason] += int((tables[0][store.row_kinds[store.turn_rows[turns]]] >= 0).sum())
         rows = store.turn_rows[pointers["turn"]]
         kinds = store.row_kinds[rows]
         groups = tables[0][kinds]
@@ -176,33 +178,39 @@ def is_held_out(row_ids: npt.NDArray[np.uint8], share: float) -> npt.NDArray[np.
     return np.asarray(mix(ends ^ np.uint64(_HOLD_OUT)) < np.uint64(share * 2.0**64))
 
 
-def _answers(
-    store: ExampleStore, selection: Selection, start: int, end: int, left_out: Counter[str]
-) -> npt.NDArray[Any]:
+# Examples, and the turns that make none, by reason.
+Candidates = tuple[npt.NDArray[Any], dict[str, npt.NDArray[np.int64]]]
+
+
+def _answers(store: ExampleStore, selection: Selection, start: int, end: int) -> Candidates:
     """Assistant turns that say something, after something was said."""
-    answers = start + np.flatnonzero(store.turn_roles[start:end] == ASSISTANT)
-    rows = store.turn_rows[answers]
+    turns = np.arange(start, end)
+    unanswered = turns[:0]
+    is_answer = store.turn_roles[start:end] == ASSISTANT
     if not selection.all_turns:
-        last = answers + 1 == store.row_turns[rows + 1]
-        answers, rows = answers[last], rows[last]
+        is_last = turns + 1 == store.row_turns[store.turn_rows[start:end] + 1]
+        unanswered = turns[is_last & ~is_answer]
+        is_answer &= is_last
+    answers = turns[is_answer]
     starts = store.turn_starts[answers]
     empty = store.turn_starts[answers + 1] == starts
-    unasked = ~empty & (starts == store.turn_starts[store.row_turns[rows]])
-    left_out["empty answers"] += int(empty.sum())
-    left_out["answers to nothing"] += int(unasked.sum())
-    return _pointers(answers[~empty & ~unasked])
+    unasked = ~empty & (starts == store.turn_starts[store.row_turns[store.turn_rows[answers]]])
+    return _pointers(answers[~empty & ~unasked]), {
+        "empty answers": answers[empty],
+        "answers to nothing": answers[unasked],
+        "conversations that do not end with an answer": unanswered,
+    }
 
 
-def _texts(store: ExampleStore, selection: Selection, start: int, end: int, left_out: Counter[str]) -> npt.NDArray[Any]:
+def _texts(store: ExampleStore, selection: Selection, start: int, end: int) -> Candidates:
     """Every turn, whoever said it, in pieces."""
     lengths = np.diff(store.turn_starts[start : end + 1])
     long_enough = lengths >= SHORTEST
-    left_out["texts of one id or none"] += int((~long_enough).sum())
     turns = start + np.flatnonzero(long_enough)
     counts = pieces(lengths[long_enough], selection.longest)
     out = _pointers(np.repeat(turns, counts))
     out["piece"] = np.arange(len(out)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return out
+    return out, {"texts of one id or none": start + np.flatnonzero(~long_enough)}
 
 
 def _pointers(turns: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

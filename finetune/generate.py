@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +24,6 @@ FinishReason = Literal["eos", "stop", "length"]
 _SHORTEST: Final = 16
 # So many batches are read before they are sorted by length.
 _AHEAD: Final = 16
-_HALF: Final = "\ufffd"  # what bytes that make no character, or none yet, are decoded to
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Answer:
     """What a model says to a prompt."""
 
     text: str
-    tokens: int  # ids that were made, the end included
+    tokens: int  # ids that were made, the end included; up to a stop string, those that made it
     finish_reason: FinishReason
     prompt_tokens: int
     truncated: bool  # whether the end of the prompt was cut
-    score: float | None  # of beams divided by length^penalty, else the sum of log probabilities; None: streamed
+    score: float | None  # log probabilities of `tokens` ids summed, of beams divided by length^penalty; None: streamed
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,17 @@ class Generator:
             yield number, self._answer(decoded, row, prompts[number])
 
     def _answer(self, decoded: Decoded, row: int, prompt: Prompt) -> Answer:
-        count = int(decoded.lengths_B[row])
+        count, score = int(decoded.lengths_B[row]), float(decoded.scores_B[row])
         ids = decoded.ids_BxT[row, :count].tolist()
         text, stopped = _cut(self.text(ids), self._stop)
         reason: FinishReason = "stop" if stopped else "eos" if count and ids[-1] == EOS else "length"
-        return Answer(text, count, reason, len(prompt.ids), prompt.truncated, float(decoded.scores_B[row]))
+        if stopped:
+            # As if no more ids had been made than it took. Texts only grow, so the first such place can be sought.
+            count = bisect.bisect_left(range(count), True, key=lambda end: _cut(self.text(ids[:end]), self._stop)[1])
+            text, _ = _cut(self.text(ids[:count]), self._stop)
+            penalty = self._decoding.length_penalty if self._decoding.beams > 1 else 0.0
+            score = float(decoded.gains_BxT[row, :count].sum()) / count**penalty
+        return Answer(text, count, reason, len(prompt.ids), prompt.truncated, score)
 
     def stream(self, text: str, row: int = 0) -> Stream:
         """The answer to one text, piece by piece; as if it were the text number `row` of `answers`."""
@@ -132,10 +138,13 @@ class Generator:
         return self._stop
 
     def text(self, ids: Sequence[int]) -> str:
-        """What ids say. Ids that mean nothing say nothing: padding, the end, and those past the tokenizer's pieces."""
-        return self.tokenizer.decode(
-            [number for number in ids if number not in (PAD, EOS) and number < self.tokenizer.size]
-        )
+        """What ids say, without a character at the end of which only the first bytes are there.
+
+        Ids that mean nothing say nothing: padding, the end, and those past the tokenizer's pieces. So the text of more
+        ids begins with the text of fewer.
+        """
+        meant = [number for number in ids if number not in (PAD, EOS) and number < self.tokenizer.size]
+        return self.tokenizer.decode(self.tokenizer.whole(meant))
 
 
 class Stream:
@@ -159,8 +168,8 @@ class Stream:
             if stopped:
                 reason = "stop"
                 break
-            # Half a character, and what may become a stop string, wait for what follows.
-            sure = len(text.rstrip(_HALF)) - _begun(text.rstrip(_HALF), generator.stop)
+            # What may become a stop string waits for what follows.
+            sure = len(text) - _begun(text, generator.stop)
             if sure > told:
                 yield text[told:sure]
                 told = sure

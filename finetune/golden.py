@@ -7,6 +7,7 @@ golden.npz   input_ids, attention_mask, labels (-100: none)   what went in
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 
 from finetune import model_folder
 from finetune.architecture import Execution
-from finetune.decode import Decoder, Decoding, ready
+from finetune.decode import Decoding, decoder, ready
 from finetune.model import EncoderDecoder
 from glotmill.errors import ConfigError, SourceError
 from tokenizer.vocabulary import EOS, PAD
@@ -87,10 +88,8 @@ def check(folder: Path, tolerance: Tolerance = Tolerance(), weights: Path | None
     for name, beams in (("greedy", 1), ("beam4", _BEAMS)):
         expected = golden[name][:, 1:]
         decoding = Decoding(max_tokens=expected.shape[1], beams=beams)
-        decoded = Decoder(model.architecture, Execution(), decoding)(
-            params, golden["input_ids"], mask_BxL=filled
-        ).ids_BxT
-        found.append(_ids(name, np.asarray(decoded), expected))
+        decoded = decoder(model.architecture, Execution(), decoding)(params, golden["input_ids"], mask_BxL=filled)
+        found.append(_ids(name, np.asarray(decoded.ids_BxT), expected))
     return found
 
 
@@ -116,19 +115,21 @@ def _run(model: EncoderDecoder, params: Any, golden: Mapping[str, np.ndarray]) -
     """Encoder output and logits, teacher-forced."""
     labels = np.where(golden["labels"] == _NO_LABEL, PAD, golden["labels"])
     shifted = np.pad(labels[:, :-1], ((0, 0), (1, 0)), constant_values=PAD)
-
-    @jax.jit
-    def run(params: Any, ids: jax.Array, mask: jax.Array, decoder_ids: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def apply(method: str, *arguments: Any, **named: Any) -> Any:
-            return model.apply({"params": params}, *arguments, method=method, **named)
-
-        encoded = apply("encode", ids, mask)
-        hidden = apply("decode", decoder_ids, encoded, cross_mask=mask)
-        return encoded, apply("head", hidden)
-
     mask = jnp.asarray(golden["attention_mask"], bool)[:, None, None, :]
-    encoded, logits = run(params, jnp.asarray(golden["input_ids"]), mask, jnp.asarray(shifted))
+    encoded, logits = _computed(model, params, jnp.asarray(golden["input_ids"]), mask, jnp.asarray(shifted))
     return np.asarray(encoded), np.asarray(logits)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _computed(
+    model: EncoderDecoder, params: Any, ids: jax.Array, mask: jax.Array, decoder_ids: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    def apply(method: str, *arguments: Any, **named: Any) -> Any:
+        return model.apply({"params": params}, *arguments, method=method, **named)
+
+    encoded = apply("encode", ids, mask)
+    hidden = apply("decode", decoder_ids, encoded, cross_mask=mask)
+    return encoded, apply("head", hidden)
 
 
 def _loss(logits: np.ndarray, labels: np.ndarray) -> float:

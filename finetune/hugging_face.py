@@ -47,6 +47,12 @@ _NORMS: Final = {
 _KERNELS: Final = {"query": "q", "key": "k", "value": "v", "out": "o"}
 
 
+def check_step(folder: Path, step: object) -> None:
+    """SourceError where a step is asked for."""
+    if step is not None:
+        raise SourceError(f"{folder} is a folder of Hugging Face, and has no steps: leave out --step")
+
+
 def tensor_name(name: str) -> str:
     """What Hugging Face calls a parameter: `encoder/layers_0/mlp/wo/kernel` is their
     `encoder.block.0.layer.1.DenseReluDense.wo.weight`."""

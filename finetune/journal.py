@@ -88,7 +88,7 @@ class Journal:
     def __init__(
         self, out: Path, start: int, total: int, every: int, tensorboard: bool, speed: Speed, progress: Progress
     ) -> None:
-        self._writes = jax.process_index() == 0
+        self._out, self._writes = out, jax.process_index() == 0
         self._total, self._every, self._speed, self._progress = total, every, speed, progress
         self._pending: deque[tuple[int, float, StepMetrics]] = deque()
         self._before = time.monotonic()
@@ -125,7 +125,7 @@ class Journal:
         now = time.monotonic()
         seconds, self._before = now - self._before, now
         if not (math.isfinite(values.loss) and math.isfinite(values.gradient_norm)):
-            raise Diverged(number, values)
+            raise Diverged(number, values, self._out)
         if not self._writes:
             return
         first = self._seconds is None
@@ -194,12 +194,14 @@ class Journal:
 class Diverged(UserError):
     """A loss or gradient that is not a number."""
 
-    def __init__(self, step: int, values: StepMetrics) -> None:
+    def __init__(self, step: int, values: StepMetrics, run: Path) -> None:
         what = "the loss" if not math.isfinite(values.loss) else "the gradient"
         super().__init__(
             f"{what} of step {step} is not a number (rate {values.rate:.2g}): nothing of it was saved. Try a lower "
             "optimizer.schedule.base, linear_warmup in optimizer.schedule.factors, optimizer.clip=1.0, or "
-            "execution.dtype=float32; the last checkpoint is of before"
+            f"execution.dtype=float32. {run} cannot go on with these changed: begin another run, from its last "
+            f"checkpoint if it has one (`glotmill checkpoint import {run} --step last --out MODEL`, then "
+            "model.init=MODEL)"
         )
 
 

@@ -173,8 +173,7 @@ def load(
     if about is None:
         from finetune import hugging_face
 
-        if step is not None:
-            raise SourceError(f"{path} is a folder of Hugging Face, and has no steps: leave out --step")
+        hugging_face.check_step(path, step)
         return hugging_face.load(path, shardings=shardings)
     if about.head and not with_head:
         raise SourceError(

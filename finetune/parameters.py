@@ -9,7 +9,7 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 
-from finetune.architecture import Architecture
+from finetune.architecture import Architecture, Execution
 from finetune.encoder import EncoderModel
 from finetune.head import Projection
 from finetune.model import EncoderDecoder
@@ -27,12 +27,21 @@ def shapes(architecture: Architecture, projection: Projection | None = None) -> 
     Nothing is computed.
     """
     ids = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    # With its layers in a stack a model is traced in the time of one layer.
+    run = Execution(scan=True)
     if projection:
-        variables = jax.eval_shape(EncoderModel(architecture, projection).init, jax.random.key(0), ids)
+        variables = jax.eval_shape(EncoderModel(architecture, projection, run).init, jax.random.key(0), ids)
     else:
-        variables = jax.eval_shape(EncoderDecoder(architecture).init, jax.random.key(0), ids, ids)
-    # Not Flax's `unbox`: where there is a mesh it would place what is only a shape.
-    return {name: tuple(leaf.value.shape) for name, leaf in flat(variables["params"]).items()}
+        variables = jax.eval_shape(EncoderDecoder(architecture, run).init, jax.random.key(0), ids, ids)
+    found: dict[str, Shape] = {}
+    for name, leaf in flat(variables["params"]).items():
+        # Not Flax's `unbox`: where there is a mesh it would place what is only a shape.
+        part, _, rest = name.partition("/layers/")
+        layers = range(leaf.value.shape[0]) if rest else ()
+        found |= {f"{part}/layers_{number}/{rest}": tuple(leaf.value.shape[1:]) for number in layers}
+        if not rest:
+            found[name] = tuple(leaf.value.shape)
+    return flat(nested(found))
 
 
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:

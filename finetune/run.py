@@ -20,7 +20,7 @@ import jax
 from finetune.config import FinetuneConfig, difference
 from glotmill import config as configuration
 from glotmill import files, locks
-from glotmill.errors import OutputError, explain_os_error
+from glotmill.errors import ConfigError, OutputError, explain_os_error
 from glotmill.paths import remove
 
 CONFIG, MANIFEST = "run.toml", "manifest.json"
@@ -64,6 +64,7 @@ class RunFolder:
     def _check(self, fresh: bool) -> None:
         there = {path.name for path in self.path.iterdir()}
         is_run = (self.path / CONFIG).exists()
+        self._check_cache()
         strangers = sorted(name for name in there if name not in _OWN and not name.endswith(".tmp"))
         if strangers and (fresh or not is_run):
             raise OutputError(
@@ -78,11 +79,20 @@ class RunFolder:
 
     def _check_clearing(self) -> None:
         """OutputError where an earlier run is to be thrown away that this one is to read from."""
-        config, root = self._config, self.path.resolve()
-        read = [config.model.init, config.model.tokenizer, config.data.cache]
-        for path in (*read, *(source.path for source in config.data.sources)):
-            if path and (Path(path).resolve() == root or root in Path(path).resolve().parents):
+        config = self._config
+        for path in (config.model.init, config.model.tokenizer, *(source.path for source in config.data.sources)):
+            if path and self._holds(path):
                 raise OutputError(f"--fresh would throw away {path}, which this run is to read: choose another --out")
+
+    def _check_cache(self) -> None:
+        """ConfigError where examples would be laid out in the run's folder, which --fresh clears."""
+        cache = self._config.data.cache
+        if cache and self._holds(cache):
+            raise ConfigError(f"data.cache {cache} is in the run's folder {self.path}: expected a folder beside it")
+
+    def _holds(self, path: str) -> bool:
+        place, root = Path(path).resolve(), self.path.resolve()
+        return place == root or root in place.parents
 
     def clear(self) -> None:
         """Throws away an earlier run. Called when all that this one needs was found."""

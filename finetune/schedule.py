@@ -36,8 +36,12 @@ class ScheduleConfig:
             raise ConfigError(
                 "schedule.factors: linear_decay holds constant and linear_warmup already; take those away"
             )
-        if not {"constant", "linear_decay"} & {*names} and self.base != ScheduleConfig.base:
-            raise ConfigError(f"schedule.base is {self.base}, and no factor uses it: add constant to schedule.factors")
+        for key, users in USED_BY.items():
+            if not {*users} & {*names} and getattr(self, key) != getattr(ScheduleConfig, key):
+                raise ConfigError(
+                    f"schedule.{key} is {getattr(self, key)}, and no factor of {self.factors!r} uses it: add "
+                    f"{' or '.join(users)} to schedule.factors, or leave it out"
+                )
         for key in ("warmup_steps", "steps_per_decay", "steps_per_cycle"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"schedule.{key} is {getattr(self, key)}: expected 1 or more")
@@ -85,4 +89,11 @@ FACTORS: Final[dict[str, Callable[[jax.Array, jax.Array, ScheduleConfig], jax.Ar
     ),
     "decay_every": lambda value, step, config: value * config.decay_factor ** jnp.floor(step / config.steps_per_decay),
     "cosine_decay": _cosine,
+}
+USED_BY: Final = {
+    "base": ("constant", "linear_decay"),
+    "warmup_steps": ("linear_warmup", "linear_decay", "rsqrt_decay", "rsqrt_normalized_decay", "cosine_decay"),
+    "decay_factor": ("decay_every", "linear_decay"),
+    "steps_per_decay": ("decay_every",),
+    "steps_per_cycle": ("cosine_decay",),
 }

@@ -79,8 +79,10 @@ def summarise(path: Path, step: Step = None) -> Summary:
     """SourceError where there is no checkpoint, or one that is damaged."""
     if not (path / ABOUT).is_file():
         if (path / "config.json").is_file():
+            hugging_face.check_step(path, step)
             return _of_hugging_face(path)
         if t5x.is_checkpoint(path):
+            t5x.check_step(path, step)
             return _of_t5x(path)
     about = model_folder.read_about(path)
     assert about is not None

@@ -60,6 +60,12 @@ def find(path: Path) -> Path:
     raise SourceError(f"{path} holds no checkpoint of T5X: expected a folder with the file {FILE}, or such a file")
 
 
+def check_step(path: Path, step: object) -> None:
+    """SourceError where a step is asked for: checkpoints of T5X have one folder each."""
+    if step is not None:
+        raise SourceError(f"{path} is of T5X: name the folder of its step, checkpoint_N, instead of --step")
+
+
 def is_checkpoint(path: Path) -> bool:
     """Whether `find` finds one."""
     try:

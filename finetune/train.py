@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -65,9 +66,9 @@ def train(config: FinetuneConfig, out: Path, *, fresh: bool = False, progress: P
     progress = progress or Progress.silent()
     folder = RunFolder(out, config)
     with folder.opened(fresh):
-        run = _Run(config, folder, progress, fresh)
+        run = _Run(config, folder, progress)
         with run.trainer.at_work():
-            done, measured = run.go()
+            done, measured = run.go(fresh)
         return Trained(out, done, done == config.steps, measured, run.notes, round(time.monotonic() - begun, 1))
 
 
@@ -85,7 +86,9 @@ def _join(config: FinetuneConfig) -> None:
 class _Run:
     """What a run is made of, put together once."""
 
-    def __init__(self, config: FinetuneConfig, folder: RunFolder, progress: Progress, fresh: bool) -> None:
+    checkpoints: Checkpoints
+
+    def __init__(self, config: FinetuneConfig, folder: RunFolder, progress: Progress) -> None:
         self.config, self.folder, self.progress = config, folder, progress
         start = start_of(config.model)
         identity = identify(start.tokenizer)
@@ -115,16 +118,13 @@ class _Run:
             "data": {label: store.identity for label, store in self.data.corpus.stores.items()},
         }
         self._identity, self._start = identity, start
-        if fresh:
-            folder.clear()
-        self.checkpoints = Checkpoints(folder.path, config.checkpoints.keep)
         self.measured: Measured | None = None
         self.best: float | None = None
         self.best_step: int | None = None
 
-    def go(self) -> tuple[int, Measured | None]:
+    def go(self, fresh: bool) -> tuple[int, Measured | None]:
         """Steps made in all, and the last measurements."""
-        state, start = self._begin()
+        state, start = self._begin(fresh)
         self._take_folder()
         begun = time.monotonic()
         log, total = self.config.log, self.config.steps
@@ -157,22 +157,47 @@ class _Run:
             model_folder.write_about(where, self.trainer.architecture, tokenizer, provenance, self.config.lora)
         self.folder.write_manifest({**self.about, "complete": False})
 
-    def _begin(self) -> tuple[TrainState, int]:
-        newest = self.checkpoints.newest
-        if newest is None:
-            if not self.config.model.init:
-                return self.trainer.new_state(), 0
-            model = model_folder.load(as_path(self.config.model.init), shardings=self.trainer.weight_places)
-            return self.trainer.state_from(model.params), 0
+    def _begin(self, fresh: bool) -> tuple[TrainState, int]:
+        out, keep = self.folder.path, self.config.checkpoints.keep
+        known = not fresh and (out / model_folder.CHECKPOINTS).is_dir()
+        if known:
+            self.checkpoints = Checkpoints(out, keep)
+            if (newest := self.checkpoints.newest) is not None:
+                return self._taken_up(newest), newest
+        state = self._new_state()
+        if fresh:
+            self.folder.clear()
+        if not known:
+            self.checkpoints = Checkpoints(out, keep)
+        return state, 0
+
+    def _new_state(self) -> TrainState:
+        if not self.config.model.init:
+            return self.trainer.new_state()
+        model = model_folder.load(as_path(self.config.model.init), shardings=self.trainer.weight_places)
+        return self.trainer.state_from(model.params)
+
+    def _taken_up(self, newest: int) -> TrainState:
         if newest > self.config.steps:
             raise ConfigError(f"steps is {self.config.steps:,}, and {self.folder.path} is at step {newest:,} already")
         self.progress.note(f"going on from step {newest:,}")
         saved = self.checkpoints.progress(newest)
         self.data.restore(saved["data"])
-        self.best, self.best_step = saved["best"], saved["best_step"]
-        self.checkpoints.recall_best(self.best_step, self.best)
+        self._recall_best(saved)
         restored = self.checkpoints.restore(newest, self.trainer.disk_shapes, self.config.lora.rank)
-        return self.trainer.from_disk(restored), newest
+        return self.trainer.from_disk(restored)
+
+    def _recall_best(self, saved: Mapping[str, Any]) -> None:
+        """Goes on with the best so far, unless it was measured on other examples."""
+        before, now = saved.get("validation_examples"), self.config.data.validation.examples
+        if before == now:
+            self.best, self.best_step = saved["best"], saved["best_step"]
+            self.checkpoints.recall_best(self.best_step, self.best)
+        elif saved["best"] is not None:
+            self.progress.note(
+                f"note: data.validation.examples was {before}, is {now}: losses before cannot be compared, and the "
+                "next checkpoint that is measured is the best until another is better"
+            )
 
     def _steps(self, state: TrainState, start: int, journal: Journal, stop: StopRequests) -> int:
         total, when, evaluate = self.config.steps, self.config.checkpoints, self.config.evaluate
@@ -228,7 +253,12 @@ class _Run:
         return answers
 
     def _save(self, state: TrainState, step: int) -> None:
-        progress = {"data": self.data.state(), "best": self.best, "best_step": self.best_step}
+        progress = {
+            "data": self.data.state(),
+            "best": self.best,
+            "best_step": self.best_step,
+            "validation_examples": self.config.data.validation.examples,
+        }
         self.checkpoints.save(step, self.trainer.to_disk(state), progress)
         if self.config.checkpoints.best and self.best is not None and self.best_step == step:
             self.checkpoints.name_best(step, self.best)

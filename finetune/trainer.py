@@ -103,7 +103,9 @@ class Trainer:
             rank = self.config.lora.rank
             return self._state(lora.join(lora.split(self._random(), rank)[0], params) if rank else params)
 
-        made: TrainState = jax.jit(make, out_shardings=self.places, donate_argnums=0)(params)
+        # Arrays of single layers cannot become those of stacks: to give them away would free nothing.
+        given = () if self.config.execution.scan else (0,)
+        made: TrainState = jax.jit(make, out_shardings=self.places, donate_argnums=given)(params)
         return made
 
     def _random(self) -> Any:
@@ -144,7 +146,7 @@ class Trainer:
         """A restored state as the step takes it."""
         if not self.config.execution.scan:
             return state
-        stack = jax.jit(lambda state: _each_tree(stacking.stack, state), out_shardings=self.places, donate_argnums=0)
+        stack = jax.jit(lambda state: _each_tree(stacking.stack, state), out_shardings=self.places)
         stacked: TrainState = stack(state)
         return stacked
 

@@ -65,7 +65,10 @@ def from_parallel(texts: Parallel) -> Measure:
 
 
 def hold_out(lines: Mapping[str, Sequence[str]], share: float) -> tuple[dict[str, list[str]], Measure]:
-    """Lines to train on, and a measure of the others, chosen by their hash. A language of few lines gives none."""
+    """Lines to train on, and a measure of the others, chosen by their hash. A language of few lines gives none.
+
+    ConfigError where all languages have so few.
+    """
     kept: dict[str, list[str]] = {}
     held: dict[str, list[str]] = {}
     for code in sorted(lines):
@@ -75,6 +78,12 @@ def hold_out(lines: Mapping[str, Sequence[str]], share: float) -> tuple[dict[str
             continue
         ranked = sorted(lines[code], key=lambda line: (xxhash.xxh3_64_intdigest(line.encode(), 1), line))
         held[code], kept[code] = ranked[:number], ranked[number:]
+    if not held:
+        raise ConfigError(
+            f"no language has lines enough for parity, which is measured on {share:.0%} of them, on {_LEAST_LINES} at "
+            f"least and {_LARGEST_SHARE:.0%} at most: expected more text, parallel sentences (--parallel), or another "
+            "rule, such as --set sample.rule=temperature"
+        )
     return kept, Measure(held, {code: density.english_characters(code, held[code]) for code in held})
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import unicodedata
 from collections.abc import Sequence
@@ -160,6 +161,27 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.processor.decode(list(ids)))
+
+    def whole(self, ids: Sequence[int]) -> Sequence[int]:
+        """The ids without those at the end that are the first bytes of a character whose others are missing.
+
+        Bytes that can be of no character stay, and so does U+FFFD itself; `decode` gives U+FFFD for both.
+        """
+        first = len(ids)
+        while first and ids[first - 1] in self._bytes:
+            first -= 1
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder.decode(bytes(self._bytes[number] for number in ids[first:]))
+        begun, _ = decoder.getstate()
+        return ids[: len(ids) - len(begun)]
+
+    @functools.cached_property
+    def _bytes(self) -> dict[int, int]:
+        """The bytes that have pieces, by id."""
+        processor = self.processor
+        return {
+            number: byte for byte, name in enumerate(BYTES) if processor.is_byte(number := processor.piece_to_id(name))
+        }
 
     def normalize(self, text: str) -> str:
         """What `decode(encode(text))` gives."""

@@ -1,10 +1,14 @@
-"""The command in its own process, as a user runs it."""
+"""The command as a user runs it: in its own process, or in this one, where its libraries are loaded already."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from cli.main import main
 
 
 @pytest.fixture
@@ -16,5 +20,22 @@ def glotmill(tmp_path):
         return subprocess.run(
             command, cwd=tmp_path, input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=timeout
         )
+
+    return run
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch, capsys):
+    """Runs `glotmill` as `glotmill` does, without a process of its own."""
+
+    def run(*arguments, stdin=""):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["glotmill", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return SimpleNamespace(returncode=ended.value.code or 0, stdout=told.out, stderr=told.err)
 
     return run

@@ -14,9 +14,14 @@ from collection.store import part_name
 @pytest.fixture
 def shards(tmp_path):
     """Writes a folder of token shards; a row is a dict with `turns`, (role, ids) each, and whatever else it has."""
+    return writer(tmp_path)
+
+
+def writer(home):
+    """What writes folders of token shards into a folder."""
 
     def write(name, rows, *, vocabulary=1000, sha256="tokenizer", identity="", parts=2, columns=("dataset", "task")):
-        folder, tally = tmp_path / name, Tally()
+        folder, tally = home / name, Tally()
         base = [field for field in tokens.SCHEMA if field.name not in ("dataset", "task")]
         schema = pa.schema([*base, *(pa.field(column, pa.string()) for column in columns)])
         lines = []
@@ -75,14 +80,14 @@ def plain():
 @pytest.fixture(scope="session")
 def tiny():
     """A model as small as they come, with what tests need to feed it."""
-    from functools import partial
+    import functools
     from types import SimpleNamespace
 
     import jax
     import jax.numpy as jnp
     import numpy as np
-    from flax.linen import meta
 
+    from finetune import parameters
     from finetune.architecture import Architecture, Execution
     from finetune.conversation import Pair
     from finetune.model import EncoderDecoder
@@ -94,16 +99,30 @@ def tiny():
     def model(architecture=shape, **run):
         return EncoderDecoder(architecture, Execution(**run))
 
-    def params(module, seed=0):
-        ids = jnp.ones((1, 4), jnp.int32)
-        return meta.unbox(jax.jit(module.init)(jax.random.key(seed), ids, ids)["params"])
+    @functools.cache
+    def params(architecture=shape, seed=0):
+        """Of the sizes that the model would draw, without compiling it for that; unstacked."""
+        chance = np.random.default_rng(seed)
+
+        def draw(name, size):
+            if name.endswith("/scale"):
+                return np.ones(size, np.float32)
+            deviation = size[0] ** -0.5 if name.endswith("/kernel") else 1.0
+            return chance.normal(0, deviation, size).astype(np.float32)
+
+        sizes = parameters.shapes(architecture)
+        return parameters.nested({name: jnp.asarray(draw(name, size)) for name, size in sizes.items()})
+
+    @functools.cache
+    def compiled(module, keywords):
+        return jax.jit(functools.partial(module.apply, **dict(keywords)))
 
     def pairs(*lengths, seed=0):
         chance = np.random.default_rng(seed)
         return [Pair(*(chance.integers(3, 128, size).astype(np.int32) for size in both)) for both in lengths]
 
     def logits(module, params, *arrays, **keywords):
-        return np.asarray(jax.jit(partial(module.apply, **keywords))({"params": params}, *arrays))
+        return np.asarray(compiled(module, tuple(keywords.items()))({"params": params}, *arrays))
 
     return SimpleNamespace(shape=shape, model=model, params=params, pairs=pairs, logits=logits)
 
@@ -134,8 +153,8 @@ def small_tokenizer(tmp_path_factory):
     return folder / "folder"
 
 
-@pytest.fixture
-def configured(shards, small_tokenizer, tmp_path):
+@pytest.fixture(scope="session")
+def configured(small_tokenizer, tmp_path_factory):
     """A configuration that trains a tiny model in a blink, on two languages; sections may be changed."""
     from finetune.config import FinetuneConfig
     from finetune.tokenizer_copy import identify
@@ -150,7 +169,9 @@ def configured(shards, small_tokenizer, tmp_path):
         }
         for n in range(200)
     ]
-    tokens = shards("tokens", rows, vocabulary=identity.pieces, sha256=identity.sha256)
+    tokens = writer(tmp_path_factory.mktemp("configured"))(
+        "tokens", rows, vocabulary=identity.pieces, sha256=identity.sha256
+    )
 
     def make(**changes):
         values = {

@@ -149,7 +149,10 @@ def test_the_report_tells_what_was_cut_and_how_full_rows_are(open_data):
 def test_every_assistant_turn_is_an_example_or_the_last_one_only(shards):
     chat = [("user", [10]), ("assistant", [11]), ("user", [12]), ("assistant", [13])]
     strange = [("assistant", [20]), ("user", [21]), ("assistant", []), ("user", [22]), ("assistant", [23])]
-    folder = shards("chat", [{"turns": chat}, {"turns": strange}, {"turns": [("user", []), ("assistant", [30])]}])
+    open_end = [("user", [40]), ("assistant", [41]), ("user", [42])]
+    unread = {"turns": [("assistant", [50])], "split": "test"}  # of what is not read nothing is told
+    rows = [{"turns": chat}, {"turns": strange}, {"turns": [("user", []), ("assistant", [30])]}, {"turns": open_end}]
+    folder = shards("chat", [*rows, unread])
     targets = {}
     for all_turns in (True, False):
         config = DataConfig(
@@ -160,8 +163,31 @@ def test_every_assistant_turn_is_an_example_or_the_last_one_only(shards):
         assert [note for note in data.notes(10) if "left out" in note] == [
             *(["chat: 1 empty answers were left out"] if all_turns else []),
             f"chat: {2 if all_turns else 1} answers to nothing were left out",
+            *([] if all_turns else ["chat: 1 conversations that do not end with an answer were left out"]),
         ]
-    assert targets == {True: {11, 13, 23}, False: {13, 23}}
+    assert targets == {True: {11, 13, 23, 41}, False: {13, 23}}
+
+
+def test_languages_that_are_not_trained_on_are_named(shards, plain):
+    rows = [
+        *plain(4, language="swh_Latn"),
+        *plain(2, language="khm_Khmr", split="test"),
+        *plain(2, language="tha_Thai", split="validation"),
+        *plain(1, language="tha_Thai", split="test"),
+        {"turns": [("user", [9]), ("assistant", [])], "language": "arb_Arab"},
+        *plain(3, first=50, language="lao_Laoo", dataset="mute"),
+        *plain(1, language="kir_Cyrl", source="other"),
+    ]
+    source = SourceConfig(path=str(shards("tokens", rows)), of=("aya",), datasets={"mute": 0})
+    config = DataConfig(sources=(source,), inputs=9, targets=9, rows=2)
+    assert [note for note in Corpus.open(config, VOCABULARY).notes() if "not trained" in note] == [
+        "not trained on: arb_Arab: none of their rows makes a training example",
+        "not trained on: khm_Khmr: all their rows are of split test",
+        "not trained on: lao_Laoo: their data sets have a share of 0",
+        "not trained on: tha_Thai: all their rows are of split test or validation",
+    ]
+    few = Corpus.open(dataclasses.replace(config, languages=("swh_Latn",)), VOCABULARY)
+    assert few.untrained == {}  # what was not asked for is not missed
 
 
 def test_span_corruption_alone_reads_every_message_of_a_long_text_in_pieces(shards):

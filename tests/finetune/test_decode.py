@@ -15,13 +15,16 @@ from finetune.decode import Decoder, Decoding, ready
 from glotmill.errors import ConfigError
 
 EOS = 1
+GREEDY = Decoding(max_tokens=8)
+BEAMS = Decoding(max_tokens=8, beams=3, early_stopping=True)
+DRAWN = Decoding(max_tokens=8, temperature=0.9, top_p=0.8, seed=4)
 WAYS = list(itertools.product((1.0, 0.0, 2.5, -1.0), (False, True, "never")))
 
 
 @pytest.fixture(scope="module")
 def model(tiny):
     """A model that ends answers now and then, so that rows end at different steps."""
-    params = jax.tree.map(np.array, tiny.params(tiny.model(), seed=5))
+    params = jax.tree.map(np.array, tiny.params(seed=5))
     params["decoder"]["logits_dense"]["kernel"] *= 2
     params["decoder"]["logits_dense"]["kernel"][:, EOS] *= 3
     return tiny.shape, ready(params, Execution())
@@ -59,16 +62,9 @@ def test_greedy_takes_the_likeliest_id_and_the_cache_grows(tiny, model, inputs, 
     assert found.lengths_B.tolist() == ends and len(set(ends)) > 1
 
 
-@pytest.mark.parametrize(
-    "decoding",
-    [
-        Decoding(max_tokens=8),
-        Decoding(max_tokens=8, beams=3, early_stopping=True),
-        Decoding(max_tokens=8, temperature=0.9, top_p=0.8, seed=4),
-    ],
-)
+@pytest.mark.parametrize("decoding", [GREEDY, BEAMS, DRAWN])
 def test_a_row_does_not_depend_on_its_neighbours(model, inputs, decoding):
-    decoder = Decoder(model[0], decoding=decoding)
+    decoder = decode.decoder(model[0], Execution(), decoding)
     together = decoder(model[1], inputs)
     order = [4, 2, 0, 5, 1, 3]
     shuffled = decoder(model[1], inputs[order], rows_B=order)
@@ -78,27 +74,29 @@ def test_a_row_does_not_depend_on_its_neighbours(model, inputs, decoding):
         assert shuffled.lengths_B[place] == length
         assert np.array_equal(shuffled.ids_BxT[place, :length], together.ids_BxT[row, :length])
         assert shuffled.scores_B[place] == pytest.approx(together.scores_B[row], rel=1e-4)
+    sums = together.gains_BxT.sum(-1) / (together.lengths_B if decoding.beams > 1 else 1)
+    assert np.allclose(sums, together.scores_B, rtol=1e-4)
     length = together.lengths_B[2]
     assert np.array_equal(wider.ids_BxT[0, :length], together.ids_BxT[2, :length])
     assert wider.lengths_B.tolist() == [length, 0, 0, 0, 0, 0]
 
 
 def test_streamed_ids_are_the_same(model, inputs):
-    for decoding in (Decoding(max_tokens=6), Decoding(max_tokens=6, beams=2), Decoding(max_tokens=6, temperature=1.0)):
-        decoder = Decoder(model[0], decoding=decoding)
+    for decoding in (GREEDY, BEAMS, DRAWN):
+        decoder = decode.decoder(model[0], Execution(), decoding)
         whole = decoder(model[1], inputs[2:3], rows_B=[7])
         assert list(decoder.stream(model[1], inputs[2:3], row=7)) == whole.ids_BxT[0, : whole.lengths_B[0]].tolist()
 
 
 def test_a_lower_limit_needs_no_other_decoder(model, inputs):
-    decoder = Decoder(model[0], decoding=Decoding(max_tokens=8))
+    decoder = decode.decoder(model[0], Execution(), GREEDY)
     short, long = decoder(model[1], inputs, limit=3), decoder(model[1], inputs)
     assert np.array_equal(short.ids_BxT, long.ids_BxT[:, :3]) and short.lengths_B.max() == 3
 
 
 def test_bfloat16_decodes(tiny, inputs):
     run = Execution(dtype="bfloat16")
-    params = ready(tiny.params(tiny.model()), run)
+    params = ready(tiny.params(), run)
     assert params["encoder"]["encoder_norm"]["scale"].dtype == jnp.float32
     assert params["encoder"]["layers_0"]["mlp"]["wo"]["kernel"].dtype == jnp.bfloat16
     found = Decoder(tiny.shape, run, Decoding(max_tokens=4))(params, inputs)
@@ -141,7 +139,9 @@ def test_beams_follow_the_definition(penalty, early):
     chance, limit, beams = np.random.default_rng(1), 9, 3
     tables = chance.normal(0, 1.5, (8, 16, 16)).astype(np.float32)
     tables[:, :, EOS] += chance.normal(1.0, 1.0, (8, 16))
-    advance = jax.jit(beam_search.advance, static_argnames=("length_penalty", "early_stopping"))
+    # Compiled once for all penalties, where the penalty decides nothing but numbers.
+    fixed = ("length_penalty", "early_stopping") if early == "never" else ("early_stopping",)
+    advance = jax.jit(beam_search.advance, static_argnames=fixed)
     search = beam_search.start(jnp.ones(8, bool), beams, limit)
     for place in range(limit):
         last = np.zeros((8, beams), int) if place == 0 else np.asarray(search.running_BxKxT[:, :, place - 1])
@@ -214,9 +214,9 @@ def test_draws_follow_the_probabilities(top_k, top_p):
 
 def test_seeds_make_draws(model, inputs):
     def drawn(seed):
-        return Decoder(model[0], decoding=Decoding(max_tokens=8, temperature=1.0, seed=seed))(model[1], inputs).ids_BxT
+        return decode.decoder(model[0], Execution(), dataclasses.replace(DRAWN, seed=seed))(model[1], inputs).ids_BxT
 
-    first, again, other = drawn(1), drawn(1), drawn(2)
+    first, again, other = drawn(4), drawn(4), drawn(2)
     assert np.array_equal(first, again) and not np.array_equal(first[:, :3], other[:, :3])
 
 
@@ -229,6 +229,8 @@ def test_seeds_make_draws(model, inputs):
         ({"top_p": 0.0, "temperature": 1.0}, "top_p is 0.0"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"early_stopping": "sometimes"}, "expected true, false or never"),
+        ({"early_stopping": "never"}, "early_stopping is for beams, and there are none"),
+        ({"length_penalty": 0.5}, "length_penalty is for beams, and there are none"),
     ],
 )
 def test_what_cannot_be_is_told(changes, told):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from finetune.decode import Decoding
+from finetune.decode import Decoded, Decoding
 from finetune.generate import Answer, Generator, Prompt, Stream, _batches, _shape
 from finetune.model_folder import Model
 from glotmill.errors import ConfigError, SourceError
@@ -18,7 +18,7 @@ TEXTS = ["habari", "你好 世界 一天", "", "siku moja mbili tatu " * 9, "п�
 @pytest.fixture(scope="module")
 def model(tiny, small_tokenizer):
     architecture = dataclasses.replace(tiny.shape, vocabulary=384)
-    return Model(architecture, tiny.params(tiny.model(architecture)), small_tokenizer)
+    return Model(architecture, tiny.params(architecture, seed=1), small_tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,8 @@ def streamed(small_tokenizer):
 
 
 def byte_ids(tokenizer, text):
-    return [tokenizer.processor.piece_to_id(f"<0x{byte:02X}>") for byte in text.encode()]
+    text = text.encode() if isinstance(text, str) else text
+    return [tokenizer.processor.piece_to_id(f"<0x{byte:02X}>") for byte in text]
 
 
 def test_half_a_character_waits_for_the_other_half(streamed, small_tokenizer):
@@ -81,7 +82,10 @@ def test_half_a_character_waits_for_the_other_half(streamed, small_tokenizer):
     assert "".join(pieces) == text == answer.text and answer.finish_reason == "eos"
     assert len(pieces) == len(text) and "\ufffd" not in "".join(pieces)
     broken, answer = streamed(byte_ids(tokenizer, "ab👩")[:-1])
-    assert "".join(broken) == answer.text == "ab\ufffd\ufffd\ufffd" and answer.finish_reason == "length"
+    assert "".join(broken) == answer.text == "ab" and answer.finish_reason == "length" and answer.tokens == 5
+    for meant in ("ab\ufffd", b"ab\x80", b"ab\xe4\xff"):  # what no more bytes would make a character stays
+        pieces, answer = streamed(byte_ids(tokenizer, meant))
+        assert "".join(pieces) == answer.text == "ab" + "\ufffd" * (len(answer.text) - 2) != "ab"
 
 
 def test_nothing_of_a_stop_string_is_told(streamed, small_tokenizer):
@@ -99,11 +103,30 @@ def test_ids_without_a_meaning_say_nothing(generator, small_tokenizer):
     assert generator.text([0, *ids, 383, 1]) == "habari"
 
 
-def test_stop_strings_cut_batches_too(model):
-    (plain,) = Generator(model, Decoding(max_tokens=6)).answers(["habari"])
-    stop = plain.text[2:4]
-    (cut,) = Generator(model, Decoding(max_tokens=6), stop=(stop,)).answers(["habari"])
-    assert cut.text == plain.text[: plain.text.index(stop)] and cut.finish_reason == "stop"
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_batch_stops_where_a_stream_does(model, beams):
+    decoding, text = Decoding(max_tokens=8, beams=beams), "wiki mbili"
+    (plain,) = Generator(model, decoding).answers([text])
+    # The second begins before the first, but is there later.
+    cut = Generator(model, decoding, stop=(plain.text[2:4], plain.text[1:5]))
+    (answer,) = cut.answers([text])
+    assert answer.text == plain.text[:2] and answer.finish_reason == "stop" and answer.tokens < plain.tokens
+    stream = cut.stream(text)
+    assert "".join(stream) == answer.text and stream.answer == dataclasses.replace(answer, score=None)
+    shorter = dataclasses.replace(decoding, max_tokens=answer.tokens)
+    if beams == 1:  # a shorter search finds other beams
+        (same,) = Generator(model, shorter).answers([text])
+        assert same.score == pytest.approx(answer.score, rel=1e-4)
+    else:
+        assert answer.score * answer.tokens > plain.score * plain.tokens
+
+
+def test_half_a_character_at_the_end_of_a_batch_is_left_out(generator, small_tokenizer):
+    ids = byte_ids(Tokenizer.load(small_tokenizer), "ab你")[:-1]
+    scores = np.zeros((1, len(ids)), np.float32)
+    decoded = Decoded(np.array([ids]), np.array([len(ids)]), scores, scores.sum(-1))
+    answer = generator._answer(decoded, 0, Prompt(np.array([1]), False))
+    assert answer.text == "ab" and answer.tokens == 4 and answer.finish_reason == "length"
 
 
 def test_few_shapes_are_compiled():

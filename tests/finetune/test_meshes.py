@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finetune import trainer
 from finetune.architecture import architecture
+from finetune.config import FinetuneConfig
 from finetune.partitioning import MeshConfig, check_fit, make_mesh
+from glotmill.config import build
 from glotmill.errors import ConfigError, UnknownNameError
 
 SCRIPT = Path(__file__).with_name("on_eight_devices.py")
@@ -107,3 +110,11 @@ class Wide:
 def test_what_a_mesh_cannot_split_is_told(shape, rows, microbatches, message):
     with pytest.raises(ConfigError, match=message):
         check_fit(architecture("tiny", 128, **shape), rows, microbatches, MeshConfig(), Wide())
+
+
+def test_validation_rows_that_a_mesh_cannot_share_are_told(monkeypatch):
+    monkeypatch.setattr(trainer, "make_mesh", lambda config: Wide())
+    data = {"rows": 8, "validation": {"rows": 3}}
+    config = build(FinetuneConfig, {"model": {"size": "tiny", "shape": {"heads": 4}}, "data": data})
+    with pytest.raises(ConfigError, match=r"data\.validation\.rows is 3: expected a multiple of the 2 parts"):
+        trainer.Trainer.of(config, config.model.architecture(128))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax.linen import meta
 
-from finetune import stacking
+from finetune import parameters, stacking
 from finetune.architecture import FAMILIES, Architecture, Execution, architecture
 from finetune.features import features
 from finetune.layers import along_diagonals, buckets_of
@@ -28,9 +28,10 @@ def _arrays(batch):
 def test_packed_examples_do_not_see_each_other(tiny, family):
     """Logits and gradients of a packed row are those of each of its examples alone."""
     module = tiny.model(family)
-    params = tiny.params(module)
+    params = tiny.params(module.config)
     examples = tiny.pairs((5, 3), (4, 2), (3, 3))
-    in_one, in_three = features([examples], 12, 8), features([[one] for one in examples], 12, 8)
+    # Of one shape, so that it is compiled once.
+    in_one, in_three = features([examples, [], []], 12, 8), features([[one] for one in examples], 12, 8)
 
     def loss(params, batch):
         logits = module.apply({"params": params}, *_arrays(batch))
@@ -52,7 +53,7 @@ def test_packed_examples_do_not_see_each_other(tiny, family):
 
 def test_without_segments_padding_is_not_seen(tiny):
     module = tiny.model()
-    params = tiny.params(module)
+    params = tiny.params(module.config)
     ids = np.array([[5, 6, 7, 1]], np.int32)
     decoder = np.array([[0, 9, 8]], np.int32)
     padded = np.pad(ids, ((0, 0), (0, 6)))
@@ -62,7 +63,7 @@ def test_without_segments_padding_is_not_seen(tiny):
 
 def test_a_later_target_is_not_seen(tiny):
     module = tiny.model()
-    params = tiny.params(module)
+    params = tiny.params(module.config)
     ids = np.array([[5, 6, 7, 1]], np.int32)
     first = tiny.logits(module, params, ids, np.array([[0, 9, 8, 7]], np.int32))
     second = tiny.logits(module, params, ids, np.array([[0, 9, 30, 40]], np.int32))
@@ -75,7 +76,7 @@ def test_a_later_target_is_not_seen(tiny):
 )
 def test_scan_and_remat_change_nothing_but_the_layout(tiny, family, run):
     plain, other = tiny.model(family), tiny.model(family, **run)
-    params = tiny.params(plain)
+    params = tiny.params(family)
     arrays = _arrays(features([tiny.pairs((5, 3), (4, 2))], 12, 8))
     moved = stacking.stack(params) if run.get("scan") else params
     np.testing.assert_allclose(tiny.logits(plain, params, *arrays), tiny.logits(other, moved, *arrays), atol=1e-5)
@@ -88,24 +89,26 @@ def test_scan_and_remat_change_nothing_but_the_layout(tiny, family, run):
 
 def test_bfloat16_stays_close_and_keeps_float32_weights(tiny):
     exact, rough = tiny.model(), tiny.model(dtype="bfloat16")
-    params = tiny.params(rough)
-    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-    arrays = _arrays(features([tiny.pairs((5, 3))], 12, 8))
+    params, arrays = tiny.params(), _arrays(features([tiny.pairs((5, 3))], 12, 8))
+    drawn = jax.eval_shape(rough.init, jax.random.key(0), *arrays[:2])["params"]
+    assert {leaf.dtype for leaf in jax.tree.leaves(drawn)} == {jnp.dtype("float32")}
     logits = tiny.logits(exact, params, *arrays)
     assert np.abs(logits - tiny.logits(rough, params, *arrays)).max() < 0.05 * np.abs(logits).max()
 
 
 def test_dropout_needs_a_key_and_changes_what_comes_out(tiny):
-    module = tiny.model(dropout=0.5)
-    params = tiny.params(module)
+    shape = dataclasses.replace(tiny.shape, encoder_layers=1, decoder_layers=1)
+    module = tiny.model(shape, dropout=0.5)
+    params = tiny.params(module.config)
     ids, decoder = np.array([[5, 6, 1]], np.int32), np.array([[0, 9]], np.int32)
-    out = [
-        tiny.logits(module, params, ids, decoder, deterministic=False, rngs={"dropout": jax.random.key(number)})
-        for number in range(2)
-    ]
-    assert not np.allclose(*out)
+
+    @jax.jit
+    def run(key):
+        return module.apply({"params": params}, ids, decoder, deterministic=False, rngs={"dropout": key})
+
+    assert not np.allclose(*(run(jax.random.key(number)) for number in range(2)))
     np.testing.assert_array_equal(
-        tiny.logits(module, params, ids, decoder), tiny.logits(tiny.model(), params, ids, decoder)
+        tiny.logits(module, params, ids, decoder), tiny.logits(tiny.model(shape), params, ids, decoder)
     )
 
 
@@ -130,8 +133,10 @@ def test_values_lie_along_the_diagonals():
 
 
 def test_the_parameters_have_t5x_names(tiny):
-    params = tiny.params(tiny.model())
-    names = {"/".join(key.key for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(params)}
+    ids = jnp.ones((1, 4), jnp.int32)
+    drawn = meta.unbox(jax.eval_shape(tiny.model().init, jax.random.key(0), ids, ids)["params"])
+    names = set(parameters.flat(drawn))
+    assert names == set(parameters.shapes(tiny.shape))
     assert {
         "token_embedder/embedding",
         "encoder/relpos_bias/rel_embedding",
@@ -145,8 +150,6 @@ def test_the_parameters_have_t5x_names(tiny):
 
 def test_sizes_are_those_of_mt5():
     """Parameters as mT5's README counts them, and aya.md's: 300M, 580M, 1.2B, 3.7B, 13B."""
-    from finetune import parameters
-
     counts = {
         size: sum(int(np.prod(shape)) for shape in parameters.shapes(architecture(size, 250_112)).values())
         for size in ("small", "base", "large", "xl", "xxl")

@@ -10,6 +10,8 @@ import pytest
 from jax.sharding import SingleDeviceSharding
 
 from finetune import model_folder, parameters
+from finetune.convert import import_model
+from finetune.summary import summarise
 from finetune.tokenizer_copy import identify
 from glotmill.errors import OutputError, SourceError
 
@@ -157,3 +159,14 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
         model_folder.load(tmp_path / "none")
     with pytest.raises(SourceError, match="holds no model: expected a folder that"):
         model_folder.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("config.json", "of Hugging Face, and has no steps"), ("checkpoint", "is of T5X: name the folder")],
+)
+def test_a_step_of_what_has_none_is_refused(tmp_path, file, told):
+    (tmp_path / file).write_text("{}", "utf-8")
+    for read in (summarise, lambda path, step: import_model(path, tmp_path / "out", step=step)):
+        with pytest.raises(SourceError, match=told):
+            read(tmp_path, step=3)

@@ -8,23 +8,37 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from finetune.optimizer import Optimizer, OptimizerConfig
-from finetune.schedule import FACTORS, ScheduleConfig, schedule
+from finetune.schedule import FACTORS, USED_BY, ScheduleConfig, schedule
 from glotmill.errors import ConfigError, UnknownNameError
 
 RATE = jnp.float32(0.01)
 
 
 def _normal(number, *shape):
-    return jax.random.normal(jax.random.key(number), shape)
+    return np.random.default_rng(number).normal(size=shape).astype(np.float32)
 
 
 def _gone(config, axes, params, gradients):
     """Parameters after steps along some gradients."""
     optimizer = Optimizer.of(config, axes)
-    state = optimizer.start(params)
+    state, update = jax.jit(optimizer.start)(params), jax.jit(optimizer.update)
     for gradient in gradients:
-        params, state, _ = optimizer.update(gradient, state, params, RATE)
+        params, state, _ = update(gradient, state, params, RATE)
     return params, state
+
+
+def _gone_by(peer, params, gradients):
+    """The same by an optimizer of optax."""
+
+    @jax.jit
+    def step(gradient, state, params):
+        updates, state = peer.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    state = jax.jit(peer.init)(params)
+    for gradient in gradients:
+        params, state = step(gradient, state, params)
+    return params
 
 
 def test_adafactor_is_optax_s_where_that_is_right():
@@ -33,17 +47,13 @@ def test_adafactor_is_optax_s_where_that_is_right():
     axes = {"large": P("embed", "mlp"), "vector": P("embed"), "small": P("embed", "mlp")}
     gradients = [jax.tree.map(lambda leaf: _normal(9 + n, *leaf.shape) * 3, params) for n in range(4)]  # noqa: B023
     ours, _ = _gone(OptimizerConfig(), axes, params, gradients)
-    peer = optax.adafactor(0.01, min_dim_size_to_factor=128, decay_rate=0.8)
-    theirs, state = params, peer.init(params)
-    for gradient in gradients:
-        updates, state = peer.update(gradient, state, theirs)
-        theirs = optax.apply_updates(theirs, updates)
+    theirs = _gone_by(optax.adafactor(0.01, min_dim_size_to_factor=128, decay_rate=0.8), params, gradients)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
 
 
 def test_adafactor_treats_each_layer_of_a_stack_as_if_it_were_alone():
-    scales = jnp.array([1, 40, 0.1])[:, None, None]
+    scales = np.array([1, 40, 0.1], np.float32)[:, None, None]
     params, gradient = _normal(0, 3, 256, 192) * scales, _normal(1, 3, 256, 192) * scales
     stacked, state = _gone(OptimizerConfig(), {"x": P("layers", "embed", "mlp")}, {"x": params}, [{"x": gradient}] * 2)
     assert state.slots["x"].row.shape == (3, 256)
@@ -80,10 +90,7 @@ def test_adamw_is_optax_s_and_decays_matrices_only():
     gradients = [jax.tree.map(jnp.ones_like, params)] * 3
     ours, _ = _gone(OptimizerConfig(name="adamw", weight_decay=0.1), axes, params, gradients)
     peer = optax.adamw(0.01, weight_decay=0.1, mask={"kernel": True, "scale": False, "table": False})
-    theirs, state = params, peer.init(params)
-    for gradient in gradients:
-        updates, state = peer.update(gradient, state, theirs)
-        theirs = optax.apply_updates(theirs, updates)
+    theirs = _gone_by(peer, params, gradients)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
@@ -107,7 +114,7 @@ def test_clipping_bounds_the_norm_of_all_gradients_together():
     axes = {"a": P("embed"), "b": P("embed")}
     optimizer = Optimizer.of(OptimizerConfig(name="adamw", clip=1.0, epsilon=1e3), axes)
     gradients = {"a": jnp.full(3, 30.0), "b": jnp.full(4, 40.0)}
-    _, state, norm = optimizer.update(gradients, optimizer.start(params), params, RATE)
+    _, state, norm = jax.jit(optimizer.update)(gradients, optimizer.start(params), params, RATE)
     assert float(norm) == pytest.approx(np.sqrt(3 * 900 + 4 * 1600))
     moments = state[0].mu
     clipped = np.sqrt(sum(float((leaf**2).sum()) for leaf in moments.values())) / 0.1
@@ -141,26 +148,32 @@ def test_senseless_optimizers_are_refused(values, key):
     ],
 )
 def test_schedules_are_products_of_t5x_s_factors(factors, expected):
-    config = ScheduleConfig(factors, 2.0, warmup_steps=10, decay_factor=0.5, steps_per_decay=10, steps_per_cycle=60)
-    rate = schedule(config)
-    np.testing.assert_allclose([float(rate(step)) for step in (0, 5, 10, 40)], expected, rtol=1e-5)
+    values = {"base": 2.0, "warmup_steps": 10, "decay_factor": 0.5, "steps_per_decay": 10, "steps_per_cycle": 60}
+    names = {name.strip() for name in factors.split("*")}
+    rate = schedule(ScheduleConfig(factors, **{key: values[key] for key in values if names & {*USED_BY[key]}}))
+    steps = np.array([0, 5, 10, 40])
+    np.testing.assert_allclose(np.broadcast_to(jax.jit(rate)(steps), 4), expected, rtol=1e-5)
 
 
 def test_a_misspelt_factor_names_the_nearest():
     with pytest.raises(UnknownNameError, match="linear_warmup"):
         ScheduleConfig("constant * linear_warmpu")
-    assert len(FACTORS) == 7
+    assert len(FACTORS) == 7 and {name for names in USED_BY.values() for name in names} == {*FACTORS}
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "told"),
     [
-        {"factors": "linear_decay * constant"},
-        {"factors": "linear_warmup", "base": 0.5},
-        {"warmup_steps": 0},
-        {"base": 0.0},
+        ({"factors": "linear_decay * constant"}, "holds constant and linear_warmup already"),
+        ({"factors": "linear_warmup", "base": 0.5}, "base is 0.5, and no factor of .* add constant or linear_decay"),
+        ({"warmup_steps": 500}, "warmup_steps is 500, and no factor of 'constant' uses it: add linear_warmup or"),
+        ({"factors": "constant * linear_warmup", "decay_factor": 0.9}, "add decay_every or linear_decay"),
+        ({"factors": "constant * cosine_decay", "steps_per_decay": 9}, "add decay_every to"),
+        ({"steps_per_cycle": 9}, "add cosine_decay to"),
+        ({"factors": "constant * linear_warmup", "warmup_steps": 0}, "expected 1 or more"),
+        ({"base": 0.0}, "expected more than 0"),
     ],
 )
-def test_senseless_schedules_are_refused(values):
-    with pytest.raises(ConfigError):
+def test_senseless_schedules_are_refused(values, told):
+    with pytest.raises(ConfigError, match=told):
         ScheduleConfig(**values)

@@ -33,6 +33,13 @@ def test_lines_are_held_out_where_there_are_enough():
     )
 
 
+def test_too_few_lines_for_parity_are_told():
+    with pytest.raises(
+        ConfigError, match=r"no language has lines enough .* 10% of them, on 5 at least and 25% at most"
+    ):
+        hold_out({"swh_Latn": [f"neno {number}" for number in range(19)]}, 0.1)
+
+
 def test_parallel_text_is_measured_against_its_english():
     texts = {"eng_Latn": {"1": "four", "2": "six666"}, "swh_Latn": {"2": "sita", "3": "tatu"}}
     measure = from_parallel(texts)
