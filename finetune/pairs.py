@@ -153,6 +153,8 @@ def _tatoeba(path: Path, source: PairSource) -> Iterator[TextPair]:
 
 def _collection(path: Path, source: PairSource) -> Iterator[TextPair]:
     del source
+    if not store.parts(path):
+        raise SourceError(f"{path} holds no part of a collection: expected what `glotmill build` or `ingest` wrote")
     for record in store.records(path):
         for before, message in zip(record.messages, record.messages[1:], strict=False):
             if (before.role, message.role) == ("user", "assistant"):
