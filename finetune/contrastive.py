@@ -4,8 +4,9 @@ The letters beside those of architecture.py:
 
     R queries of a batch   M documents of a query, the right one first   E width of a vector
 
-A document is no negative of a query where it counts as the right one (equal keys), is the query itself, or belongs to
-a query of the same text. Key -1 is no document at all.
+A document is no negative of a query where it counts as the right one (equal keys), is the query itself, or is right
+for a query that is the same text, or that is the right document: translations of one text are all right for each
+other. Key -1 is no document at all.
 """
 
 from __future__ import annotations
@@ -67,11 +68,12 @@ def _masks(keys: Keys) -> _Masks:
     owners_N = jnp.repeat(query_R, each)  # the query that each document came with
     first_N = jnp.tile(jnp.arange(each) == 0, rows)
     same = (all_N[None] == right_R[:, None]) | (all_N[None] == query_R[:, None])
-    same = same | (first_N[None] & (owners_N[None] == query_R[:, None]))
+    alike_RxN = (owners_N[None] == query_R[:, None]) | (owners_N[None] == right_R[:, None])
+    same = same | (first_N[None] & alike_RxN)
     own_RxN = jnp.arange(rows * each)[None] == jnp.arange(rows)[:, None] * each
     documents = own_RxN | (~same & (all_N >= 0)[None])
     alike = (query_R[None] == query_R[:, None]) | (right_R[None] == right_R[:, None])
-    alike = alike | (query_R[None] == right_R[:, None])
+    alike = alike | (query_R[None] == right_R[:, None]) | (right_R[None] == query_R[:, None])
     return _Masks(documents, jnp.eye(rows, dtype=bool) | ~alike)
 
 

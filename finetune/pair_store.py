@@ -57,7 +57,7 @@ class PairStore:
             for pair in reader:
                 if config.languages and pair.query_language not in config.languages:
                     reader.left_out["of other languages"] += 1
-                elif not builder.add(source.label, pair):
+                elif not builder.add(source, pair):
                     reader.left_out[TWICE] += 1
             left_out[source.label] = reader.left_out
         return builder.build(config, left_out)
@@ -82,14 +82,16 @@ class _Builder:
         self._groups: dict[GroupName, int] = {}
         self._pairs: dict[tuple[int, int], tuple[Indexed, str]] = {}
 
-    def add(self, label: str, pair: TextPair) -> bool:
+    def add(self, source: PairSource, pair: TextPair) -> bool:
         """False for a pair that is there."""
+        label = source.label
         query = self._text(pair.query, pair.query_language)
         document = self._text(pair.document, pair.document_language)
         if (query, document) in self._pairs:
             return False
         if pair.document_id:
-            self._ids.setdefault(document, f"{label}\x1f{pair.document_id}")
+            for text in (document, query) if source.swaps else (document,):
+                self._ids.setdefault(text, f"{label}\x1f{pair.document_id}")
         negatives = tuple(self._text(one, pair.document_language) for one in pair.negatives)
         name = GroupName(label, pair.document_language, pair.query_language, "answers")
         group = self._groups.setdefault(name, len(self._groups))

@@ -1,7 +1,8 @@
 """Pairs of a query and a document, as files hold them.
 
     jsonl       {"query", "document", "language"} and, where there are some, "document_language", "negatives" (texts),
-                "document_id" (texts of one id count as one: a passage and its translation), "split"
+                "document_id" (texts of one id count as one: a passage and its translation; where either side may
+                be the query, it is the id of both), "split"
     tsv         two columns, one pair a line
     tatoeba     a folder of `NAME.xxx-yyy.xxx` and `NAME.xxx-yyy.yyy`, whose lines belong together
     collection  of `glotmill build`: each assistant's turn answers the user's turn before it

@@ -47,7 +47,7 @@ def by_hand(queries, documents, left_out=()):
 def test_it_is_info_nce_over_all_documents_of_the_batch(vectors):
     found = contrastive(*vectors, SEPARATE, PLAIN)
     assert found.total == pytest.approx(by_hand(*vectors), abs=1e-5)
-    queries, documents = vectors
+    documents = vectors[1]
     perfect = contrastive(documents[:, 0], documents, SEPARATE, PLAIN)
     assert perfect.accuracy == 1 and perfect.total < found.total
 
@@ -60,6 +60,16 @@ def test_texts_that_are_right_too_are_no_negatives(vectors):
     )
     left_out = {(3, 1), (0, 7), (1, 4), (2, 2), *((row, 3) for row in range(4))}
     assert contrastive(*vectors, keys, PLAIN).total == pytest.approx(by_hand(*vectors, left_out), abs=1e-5)
+
+
+def test_translations_of_one_text_are_no_negatives_of_each_other(vectors):
+    # Row 0 asks in one language for text 5, row 1 asks with text 5 for it in another; neither is wrong for the other.
+    keys = Keys(np.array([0, 5, 2, 3], np.int32), np.array([[5, 11], [6, 13], [14, 15], [16, 17]], np.int32))
+    left_out = {(0, 2), (1, 0)}
+    assert contrastive(*vectors, keys, PLAIN).total == pytest.approx(by_hand(*vectors, left_out), abs=1e-5)
+    there = contrastive(*vectors, keys, changed(symmetric=True)).total
+    separate = contrastive(*vectors, SEPARATE, changed(symmetric=True)).total
+    assert there < separate
 
 
 def test_the_loss_is_a_sum_over_directions_dimensions_and_precisions(vectors):
