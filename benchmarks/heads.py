@@ -1,13 +1,13 @@
 """Embed and rerank heads trained from nothing on real data, and scored on languages and texts they were not trained on.
 
-    python benchmarks/heads.py --shared SHARED --work DIR [--steps 500] [--only embed|rerank]
+    python -m benchmarks.heads --shared SHARED --work DIR [--steps 500] [--only embed|rerank]   (at the top of the tree)
 
 SHARED holds tatoeba_v1, sib200, afriqa, xquad_r and derived_xp3x; DIR keeps what was made, so that a run that was
 stopped goes on. DIR/heldout has what was held out in the layout of the sets, for `glotmill eval run`.
 
 Held out as parallel text: all Tatoeba, SIB-200 and FLORES pairs with a side in HELD_OUT, and every pair with an English
-sentence that such a Tatoeba pair has. Held out as text: AfriQA's dev split (there is no test split in this copy), all of
-XQuAD for the embedder; for the reranker XQuAD-R's languages but for XQUAD_LANGUAGES, and its last articles in all.
+sentence that such a Tatoeba pair has. Held out as text: AfriQA's dev split (this copy has no test split), all of XQuAD
+for the embedder; for the reranker XQuAD-R's languages but for XQUAD_LANGUAGES, and its last articles in all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from collection.languages import find
-from finetune.embed import Embedder
+from finetune.embed import Embedder, unit
 from finetune.mining import NgramMiner
 from finetune.quantize import asymmetric_similarity, calibrate_each, dequantize, quantize, similarity
 from finetune.rerank import Reranker
@@ -63,7 +63,7 @@ def parallel(shared: Path) -> Iterator[Row]:
 
 
 def sib(shared: Path) -> Iterator[Row]:
-    """Each sentence with its English, and with that of one other language, which changes from sentence to sentence."""
+    """Each sentence with its English, or with that of another language, which changes from sentence to sentence."""
     texts: dict[str, dict[str, str]] = {}
     for folder in sorted((shared / "sib200/annotated").iterdir()):
         if code(folder.name) not in HELD_OUT:
@@ -73,9 +73,9 @@ def sib(shared: Path) -> Iterator[Row]:
     for place, language in enumerate(languages):
         for number, (index, text) in enumerate(texts[language].items()):
             other = languages[(place + 1 + number % (len(languages) - 1)) % len(languages)]
-            for one in ("eng_Latn", other):
-                row = {"query": text, "document": texts[one][index], "document_id": index}
-                yield {**row, "language": code(language), "document_language": code(one)}
+            one = other if number % 2 else "eng_Latn"
+            row = {"query": text, "document": texts[one][index], "document_id": index}
+            yield {**row, "language": code(language), "document_language": code(one)}
 
 
 def afriqa(shared: Path, split: str) -> Iterator[Row]:
@@ -190,7 +190,7 @@ size = "{size}"
 rows = {rows}
 [data.validation]
 hold_out = 0.02
-examples = 200
+examples = 20
 rows = 64
 [optimizer.schedule]
 factors = "linear_decay"
@@ -223,7 +223,7 @@ def train(work: Path, kind: str, steps: int, size: str) -> None:
         for name, weight in weights.items()
     )
     warmup = max(1, steps // 10)
-    every, decay = max(1, steps // 4), 1 / max(1, steps - warmup) * 0.98
+    every, decay = max(1, steps // 2), 1 / max(1, steps - warmup) * 0.98
     values = {"work": work, "size": size, "rows": rows, "warmup": warmup, "every": every, "decay": decay}
     text = CONFIG.format(steps=steps, head=head + "\n" + pairs, **values)
     (work / f"{kind}.toml").write_text(text, "utf-8")
@@ -253,14 +253,16 @@ def retention(embedder: Embedder, shared: Path) -> Row:
     """XQuAD-R, accuracy@1 in its languages together, by dimension and precision; and how int8 ranges compare."""
     rows = [list(xquad(path)) for path in sorted((shared / "xquad_r").glob("*.json"))]
     found: Row = {}
+    whole = [_vectors(embedder, own) for own in rows]
     for size in embedder.dimensions:
         ranges = embedder.ranges[size]
-        pairs = [_vectors(embedder, own, size) for own in rows]
+        pairs = [(unit(queries[:, :size]), unit(documents[:, :size]), right) for queries, documents, right in whole]
         for name in ("float", "int8", "binary"):
             held = [[quantize(side, name, ranges) for side in pair[:2]] for pair in pairs]  # type: ignore[arg-type]
             hits = [_hits(similarity(*one, name, ranges), pair[2]) for one, pair in zip(held, pairs, strict=True)]  # type: ignore[arg-type]
             found[f"{size} {name}"] = round(float(np.concatenate(hits).mean()), 4)
-        hits = [_hits(asymmetric_similarity(queries, quantize(documents, "binary"), "binary"), right) for queries, documents, right in pairs]  # fmt: skip
+        mixed = [asymmetric_similarity(one[0], quantize(one[1], "binary"), "binary") for one in pairs]
+        hits = [_hits(scores, one[2]) for scores, one in zip(mixed, pairs, strict=True)]
         found[f"{size} float x binary"] = round(float(np.concatenate(hits).mean()), 4)
     own = calibrate_each(pairs[0][1])
     other = pairs[-1][1]  # in another language than the ranges are from
@@ -271,12 +273,12 @@ def retention(embedder: Embedder, shared: Path) -> Row:
     return found
 
 
-def _vectors(embedder: Embedder, rows: list[Row], size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of queries and of the distinct documents, and which document is right."""
+def _vectors(embedder: Embedder, rows: list[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of queries and of the distinct documents, as long as they are, and which document is right."""
     documents = list(dict.fromkeys(row["document"] for row in rows))
     right = np.array([documents.index(row["document"]) for row in rows])
-    queries = embedder.embed([row["query"] for row in rows], "query", dimension=size)
-    return queries, embedder.embed(documents, "document", dimension=size), right
+    queries = embedder.embed([row["query"] for row in rows], "query", normalize=False)
+    return queries, embedder.embed(documents, "document", normalize=False), right
 
 
 def _hits(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -291,15 +293,18 @@ def score_rerank(reranker: Reranker, sets: dict[str, list[Row]], queries: int) -
     for name, rows in sets.items():
         documents = list(dict.fromkeys(row["document"] for row in rows))
         before, after = [], []
-        for row, first in zip(rows[:queries], NgramMiner().best([row["query"] for row in rows[:queries]], documents, 20), strict=True):  # fmt: skip
+        asked = rows[:queries]
+        ranked = NgramMiner().best([row["query"] for row in asked], documents, 20)
+        for row, first in zip(asked, ranked, strict=True):
             there = [documents[place] for place in first]
             if row["document"] in there:
                 scores = reranker.scores(row["query"], there)
                 right = there.index(row["document"])
                 before.append(1 / (1 + right))
                 after.append(1 / (1 + int((np.delete(scores, right) >= scores[right]).sum())))
-        cut = [[value if value >= 0.1 else 0 for value in values] for values in (before, after)]
-        found[name] = {"queries": len(before), **{key: round(float(np.mean(one)), 4) for key, one in zip(("first stage", "reranked"), cut, strict=True)}}  # fmt: skip
+        cut = [[value if value >= 0.1 else 0 for value in values] or [0] for values in (before, after)]
+        means = [round(float(np.mean(values)), 4) for values in cut]
+        found[name] = {"queries": len(before), "first stage": means[0], "reranked": means[1]}
     return found
 
 
@@ -309,8 +314,8 @@ def score(shared: Path, work: Path, kinds: Iterable[str], queries: int) -> Row:
         embedder = Embedder.load(work / "embed")
         found["tatoeba"] = score_bitext(embedder, shared)
         found["xquad_r"] = retention(embedder, shared)
-        queries_, documents, right = _vectors(embedder, list(afriqa(shared, "dev")), embedder.dimensions[-1])
-        found["afriqa dev, accuracy@1"] = round(float(_hits(queries_ @ documents.T, right).mean()), 4)
+        queries_, documents, right = _vectors(embedder, list(afriqa(shared, "dev")))
+        found["afriqa dev, accuracy@1"] = round(float(_hits(unit(queries_) @ unit(documents).T, right).mean()), 4)
     if "rerank" in kinds:
         sets = {path.stem: list(xquad(path)) for path in sorted((work / "heldout/xquad_r").glob("*.json"))}
         sets["afriqa dev"] = list(afriqa(shared, "dev"))

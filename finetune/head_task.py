@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import jax
 import numpy as np
 
 from finetune import model_folder
@@ -28,6 +29,7 @@ from glotmill.errors import ConfigError
 from glotmill.progress import Progress
 from tokenizer.vocabulary import Tokenizer
 
+_LOOKED_AT: Final = 8  # batches, for how much a step computes
 _CANDIDATES: Final = 8  # documents that the right one stands among, where a reranker is measured
 
 
@@ -69,11 +71,11 @@ class HeadTask(Task):
 
     @property
     def flops(self) -> float:
-        """Of the last batch that was made; of a run that has made none, of full rows."""
-        head, rows = self._config.head, self._config.data.rows
-        each = 1 + head.negatives
-        lengths = [head.max_tokens * rows * each] + [head.max_tokens * rows] * (head.kind == "embed")
-        return encoder_train_flops(self.trainer.architecture, sum(lengths), head.max_tokens)
+        """The mean of the first batches: some are of longer texts than others."""
+        parts = jax.process_count()
+        ids = [array for number in range(_LOOKED_AT) for array in self._data.batch(number)[:2] if array.size]
+        flops = (encoder_train_flops(self.trainer.architecture, array.size, array.shape[-1]) for array in ids)
+        return parts * sum(flops) / _LOOKED_AT
 
     def next(self) -> Any:
         return self.trainer.put(next(self._data), self._config.data.rows)

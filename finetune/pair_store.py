@@ -126,7 +126,8 @@ class _Builder:
         if not train:
             raise ConfigError("head.pairs: no pair is left to train on; what was left out: " + _told(left_out))
         print_of = key_of(*(f"{pair.query} {pair.document} {pair.negatives}" for pair in train), *texts)
-        return PairStore(texts, keys, self._languages, groups, train, validation, left_out, f"{print_of:016x}")
+        told = {label: dict(counts) for label, counts in left_out.items()}  # plain, as a manifest can hold them
+        return PairStore(texts, keys, self._languages, groups, train, validation, told, f"{print_of:016x}")
 
     @staticmethod
     def _is_held(pair: Indexed, split: str, names: Sequence[str], config: DataConfig) -> bool:

@@ -238,7 +238,7 @@ def with_head(small_tokenizer, write_lines, tmp_path):
         query, document = (" ".join(words[digit] for digit in digits) for words in (latin, cyrillic))
         row = {"query": query, "document": document, "language": "swh_Latn", "document_language": "kir_Cyrl"}
         rows.append({**row, "split": "validation" if number % 20 == 7 else "train"})
-    write_lines(tmp_path / "pairs.jsonl", rows)
+    write_lines(tmp_path / "pairs.jsonl", [*rows, {"query": "", "document": "x", "language": "swh_Latn"}])
 
     def make(**changes):
         values = {

@@ -3,16 +3,19 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from finetune import model_folder
+from finetune.config import FinetuneConfig
 from finetune.embed import Embedder
 from finetune.journal import Diverged, read_metrics
 from finetune.rerank import Reranker
 from finetune.train import train
+from glotmill.config import load
 from glotmill.errors import ConfigError, SourceError
 from glotmill.progress import Progress
 
@@ -45,6 +48,7 @@ def test_a_short_run_learns_to_embed_and_leaves_a_model_that_says_what_it_is(wit
     assert losses[-1] < losses[0] / 2
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     assert manifest["complete"] and manifest["data_seen"]["batches"] == {"pairs.jsonl": 150}
+    assert manifest["data_seen"]["left_out"] == {"pairs.jsonl": {"without text": 1}}
     embedder = Embedder.load(out)
     assert embedder.dimensions == (16, 32) and set(embedder.ranges) == {16, 32}
     queries = embedder.embed(["moja mbili tatu"], "query")
@@ -96,6 +100,12 @@ def test_a_head_begins_with_the_encoder_of_a_whole_model_or_of_its_like(configur
     np.testing.assert_allclose(kept["embedding_projection"]["kernel"], found["embedding_projection"]["kernel"], atol=1e-6)  # fmt: skip
     with pytest.raises(ConfigError, match="is an embedding model, an encoder with a head: expected a whole model"):
         train(configured(model={"init": str(tmp_path / "embed")}), tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["embed", "rerank"])
+def test_the_presets_are_configurations(name):
+    config = load(FinetuneConfig, Path(__file__).parents[2] / f"configs/{name}.toml")
+    assert config.head.kind == name and config.head.head.kind == name
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(with_head, tmp_path):
