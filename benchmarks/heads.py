@@ -1,6 +1,6 @@
 """Embed and rerank heads trained from nothing on real data, and scored on languages and texts they were not trained on.
 
-    python -m benchmarks.heads --shared SHARED --work DIR [--steps 500] [--only embed|rerank]   (at the top of the tree)
+    python -m benchmarks.heads --shared SHARED --work DIR [--steps 300] [--only embed|rerank]   (at the top of the tree)
 
 SHARED holds tatoeba_v1, sib200, afriqa, xquad_r and derived_xp3x; DIR keeps what was made, so that a run that was
 stopped goes on. DIR/heldout has what was held out in the layout of the sets, for `glotmill eval run`.
@@ -206,9 +206,9 @@ keep = 1
 best = false
 """
 HEADS = {
-    "embed": ('kind = "embed"\nmax_tokens = 256', {"tatoeba": 3, "sib": 4, "afriqa": 1, "xp3x": 1}, 128),
+    "embed": ('kind = "embed"\nmax_tokens = 160', {"tatoeba": 4, "sib": 3, "afriqa": 1, "xp3x": 1}, 64),
     "rerank": (
-        'kind = "rerank"\nmax_tokens = 320\nquery_tokens = 64\noverlap = 32\nnegatives = 7\nminer = "ngrams"',
+        'kind = "rerank"\nmax_tokens = 256\nquery_tokens = 64\noverlap = 32\nnegatives = 5\nminer = "ngrams"',
         {"afriqa": 1, "xquad": 2},
         8,
     ),
@@ -327,7 +327,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=500, help="of each head")
+    parser.add_argument("--steps", type=int, default=300, help="of each head")
     parser.add_argument("--size", default="mini", help="of the model, as model.size")
     parser.add_argument("--pieces", type=int, default=16_000)
     parser.add_argument("--queries", type=int, default=100, help="of each set that the reranker is scored on")

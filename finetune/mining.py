@@ -7,6 +7,8 @@ or as right for the same query, and near-copies of the right one, by the share o
 
 from __future__ import annotations
 
+import functools
+import itertools
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
@@ -52,6 +54,7 @@ def mine(store: PairStore, pairs: Sequence[Indexed], count: int, by: Miner) -> l
     right: dict[int, set[int]] = defaultdict(set)
     for pair in (*store.train, *pairs):
         right[int(store.keys_T[pair.query])].add(int(store.keys_T[pair.document]))
+    grams = functools.cache(lambda text: trigrams(store.texts[text]))
     found: list[tuple[int, ...]] = [()] * len(pairs)
     members: dict[str, list[int]] = defaultdict(list)
     for number, pair in enumerate(pairs):
@@ -63,20 +66,10 @@ def mine(store: PairStore, pairs: Sequence[Indexed], count: int, by: Miner) -> l
         for number, places in zip(numbers, ranked, strict=True):
             pair = pairs[number]
             passed = right[int(store.keys_T[pair.query])] | {int(store.keys_T[pair.query])}
-            found[number] = _kept(store, pair, [pool[place] for place in places], passed, count)
+            wrong = [pool[place] for place in places if int(store.keys_T[pool[place]]) not in passed]
+            far = (text for text in wrong if in_common(grams(pair.document), grams(text)) < _NEAR)
+            found[number] = tuple(itertools.islice(far, count))
     return found
-
-
-def _kept(store: PairStore, pair: Indexed, ranked: Sequence[int], passed: set[int], count: int) -> tuple[int, ...]:
-    kept: list[int] = []
-    own = trigrams(store.texts[pair.document])
-    for text in ranked:
-        if len(kept) == count:
-            break
-        if int(store.keys_T[text]) in passed or in_common(own, trigrams(store.texts[text])) >= _NEAR:
-            continue
-        kept.append(text)
-    return tuple(kept)
 
 
 def trigrams(text: str) -> Ints:

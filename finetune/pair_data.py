@@ -239,8 +239,10 @@ class PairData:
 
     def notes(self, steps: int) -> list[str]:
         """Sentences on what a user would want to know before so many steps are run."""
-        rows, cut = self._config.data.rows, 0
-        room = self._config.head.max_tokens - len(self._inputs.document_prefix) - 1
+        rows = self._config.data.rows
+        head = self._config.head
+        beside = len(self._inputs.query_prefix) + head.query_tokens if head.kind == "rerank" else 0
+        room = head.max_tokens - len(self._inputs.document_prefix) - 1 - beside
         notes = self.store.notes()
         for (label, share, _), stream in zip(self._sources, self._streams, strict=True):
             if stream.size < _FEW * rows:
