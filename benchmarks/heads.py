@@ -85,7 +85,8 @@ def afriqa(shared: Path, split: str) -> Iterator[Row]:
             row = json.loads(line)
             question = row.get("question_lang") or row["question_translated"]
             names = {"language": code(language), "document_language": PIVOTS[pivot]}
-            yield {"query": question, "document": f"{row['title']}\n{row['context']}", **names}
+            if isinstance(question, str) and isinstance(row["context"], str):  # a few are null or NaN
+                yield {"query": question, "document": f"{row['title']}\n{row['context']}", **names}
 
 
 def afriqa_train(shared: Path) -> Iterator[Row]:
