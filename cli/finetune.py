@@ -25,10 +25,11 @@ def finetune(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train an mT5-style model on encoded collections, on one device or many.
+    """Train an mT5-style model on encoded collections, or its encoder to embed or to rerank, on one device or many.
 
     [dim]glotmill finetune configs/demo.toml --out runs/demo[/dim]
     [dim]glotmill finetune configs/mt5-base-gpu.toml --set optimizer.schedule.base=3e-4 --set steps=2000[/dim]
+    [dim]glotmill finetune configs/embed.toml --set model.init=runs/first --out runs/embed[/dim]
 
     A run that was stopped or killed is taken up by the same command, to the bit. Asked to stop (SIGTERM, Ctrl-C) it
     finishes its step, saves, and ends with status 75. docs/training.md tells more.
@@ -68,6 +69,9 @@ def finetune(
             )
         print(f"{trained.step:,} steps, {trained.seconds} s, in {folder_name(folder)}")
         if trained.complete:
-            print(f'next: glotmill generate --checkpoint {folder_name(folder)} --prompt "..."')
+            whole = f'glotmill generate --checkpoint {folder_name(folder)} --prompt "..."'
+            named = {"embed": "Embedder", "rerank": "Reranker"}.get(resolved.head.kind, "")
+            module = f"finetune.{resolved.head.kind}"
+            print(f"next: {f'{module}.{named}.load(...), see docs/heads.md' if named else whole}")
     if not trained.complete:
         sys.exit(STOPPED)

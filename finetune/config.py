@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from finetune.architecture import FAMILIES, SIZES, Architecture, Execution, LoraConfig, architecture
 from finetune.data_config import DataConfig
+from finetune.head_config import HeadConfig
 from finetune.loss import LossConfig
 from finetune.optimizer import OptimizerConfig
 from finetune.partitioning import MeshConfig
@@ -119,6 +120,7 @@ class FinetuneConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     execution: Execution = field(default_factory=Execution)
     lora: LoraConfig = field(default_factory=LoraConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
     data: DataConfig = field(default_factory=DataConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -137,7 +139,10 @@ class FinetuneConfig:
                 f"data.rows is {self.data.rows}, which {self.microbatches} microbatches cannot share: "
                 "expected a multiple of them"
             )
-        self._check_answers()
+        if self.head.kind:
+            self._check_head()
+        else:
+            self._check_answers()
 
     def _check_answers(self) -> None:
         """ConfigError where answers are asked for, and there is nothing that they could be compared with."""
@@ -148,6 +153,21 @@ class FinetuneConfig:
             raise ConfigError(f"{told}, and all sources are span corruption, which has no answers: leave it out")
         if not data.validation.examples:
             raise ConfigError(f"{told}, and data.validation.examples 0: there is no prompt to answer; raise it")
+
+    def _check_head(self) -> None:
+        """ConfigError for a key that does something to a whole model alone."""
+        own = {
+            "": (self, ("microbatches", "lora", "loss")),
+            "data.": (self.data, ("sources", "inputs", "targets", "pack", "all_turns", "spans", "prefetch", "cache")),
+            "evaluate.": (self.evaluate, ("generate", "max_tokens")),
+        }
+        for section, (values, names) in own.items():
+            plain = type(values)()
+            for name in names:
+                if getattr(values, name) != getattr(plain, name):
+                    told = {"microbatches": "head.cache_rows saves memory", "sources": "its texts are head.pairs"}
+                    advice = told.get(name, "leave it out")
+                    raise ConfigError(f"{section}{name} does nothing with head.kind {self.head.kind}: {advice}")
 
 
 # A run may be taken up with these changed: none of them changes what a step computes, but for rounding. With other

@@ -44,7 +44,7 @@ def import_model(
     if not known and t5x.is_checkpoint(source):
         t5x.check_step(source, step)
         return _import_t5x(source, out, tokenizer, weights_only, fresh)
-    model = model_folder.load(source, step=step)
+    model = model_folder.load(source, step=step, with_head=True)
     kind: Kind = "hugging face" if model.about is None else "model" if model.step is None else "run"
     before = dict(model.about.provenance) if model.about else {}
     provenance = {"imported_from": kind, "name": source.resolve().name, "step": model.step, "before": before or None}
@@ -78,6 +78,7 @@ def _save(
         tokenizer=tokenizer,
         provenance={name: value for name, value in provenance.items() if value is not None},
         extras={T5X_STATE: state} if state is not None else None,
+        head=model.about.head if model.about else None,
         fresh=fresh,
     )
 

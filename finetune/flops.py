@@ -47,6 +47,13 @@ def forward_flops(architecture: Architecture, rows: int, inputs: int, targets: i
     return 2.0 * (config.encoder_layers * encoder_layer + config.decoder_layers * decoder_layer + head)
 
 
+def encoder_train_flops(architecture: Architecture, positions: int, length: int) -> float:
+    """Forward and backward of the encoder alone over so many positions, in rows of `length`."""
+    config = architecture
+    layer = 4 * config.width * config.joined + (3 if config.gated else 2) * config.width * config.feed_forward
+    return 3 * 2.0 * config.encoder_layers * positions * (layer + 2 * length * config.joined)
+
+
 def train_flops(architecture: Architecture, rows: int, inputs: int, targets: int) -> float:
     """Forward and backward: three times the forward pass. What remat computes again is not counted."""
     return 3 * forward_flops(architecture, rows, inputs, targets)

@@ -24,14 +24,15 @@ COLUMNS: Final = ("step", "language", "resources", "examples", "tokens", "loss",
 
 @dataclass(frozen=True)
 class LanguageScore:
-    """Of one language. `loss` is the mean cross entropy of a target token, in nats; shares are from 0 to 1."""
+    """Of one language. `loss` is the mean cross entropy in nats, of a target token, or with a head of a query's choice
+    among documents; shares are from 0 to 1."""
 
     language: str
     resources: str  # Aya's class, high, mid or low; other where it is not among Aya's languages
     examples: int
     tokens: int
     loss: float
-    accuracy: float  # of tokens, each after the right ones
+    accuracy: float  # of tokens, each after the right ones; with a head of queries, whose own document comes first
     exact_match: float | None = None  # of whole answers that were generated
     chrf: float | None = None  # of them, 0 to 100
 
@@ -108,12 +109,13 @@ def losses(trainer: Trainer, state: TrainState, data: ValidationData) -> Measure
         of_rows = np.stack([np.ones(rows), *map(np.asarray, found)], axis=1) * batch.weight[:, None]
         np.add.at(sums, batch.language, of_rows)
     scores = [
-        LanguageScore(code, _resources(code), int(count), int(tokens), loss / max(tokens, 1), correct / max(tokens, 1))
+        LanguageScore(code, resources(code), int(count), int(tokens), loss / max(tokens, 1), correct / max(tokens, 1))
         for code, (count, loss, tokens, correct) in zip(data.languages, sums.tolist(), strict=True)
     ]
     return Measured(int(state.step), tuple(scores))
 
 
-def _resources(code: str) -> str:
+def resources(code: str) -> str:
+    """Aya's class of a language; other where it is not among Aya's."""
     known = table().get(code)
     return (known.resource if known else None) or "other"

@@ -135,7 +135,8 @@ def _middle_and_half(ranges: Ranges | None, precision: str, dimension: int) -> t
         raise ConfigError(f"{precision} needs ranges: those that were calibrated with the model, never of the vectors")
     if len(ranges.low_D) != dimension:
         raise ConfigError(f"ranges are of dimension {len(ranges.low_D)}, and the vectors have {dimension}")
-    return (ranges.low_D + ranges.high_D) / 2, (ranges.high_D - ranges.low_D) / 2
+    two = np.float32(2)
+    return (ranges.low_D + ranges.high_D) / two, (ranges.high_D - ranges.low_D) / two
 
 
 def _unsigned(values: npt.NDArray[Any], precision: str) -> npt.NDArray[np.uint8]:

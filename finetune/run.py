@@ -18,6 +18,7 @@ from typing import Any, Final
 import jax
 
 from finetune.config import FinetuneConfig, difference
+from finetune.head_config import MINE_NGRAMS
 from glotmill import config as configuration
 from glotmill import files, locks
 from glotmill.errors import ConfigError, OutputError, explain_os_error
@@ -80,7 +81,10 @@ class RunFolder:
     def _check_clearing(self) -> None:
         """OutputError where an earlier run is to be thrown away that this one is to read from."""
         config = self._config
-        for path in (config.model.init, config.model.tokenizer, *(source.path for source in config.data.sources)):
+        read = [config.model.init, config.model.tokenizer]
+        miner = [config.head.miner] if config.head.miner != MINE_NGRAMS else []
+        sources = [source.path for source in config.data.sources] + [pairs.path for pairs in config.head.pairs]
+        for path in (*read, *sources, *miner):
             if path and self._holds(path):
                 raise OutputError(f"--fresh would throw away {path}, which this run is to read: choose another --out")
 

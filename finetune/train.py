@@ -14,22 +14,19 @@ from typing import Any
 import jax
 
 from finetune import model_folder
-from finetune.answers import Answer, Answering, write_samples
 from finetune.architecture import Architecture
 from finetune.checkpoint import Checkpoints
 from finetune.config import FinetuneConfig, ModelConfig
-from finetune.data import TrainingData
-from finetune.flops import peak_flops, train_flops
+from finetune.flops import peak_flops
 from finetune.journal import Journal, Speed
-from finetune.measure import COLUMNS, Measured, losses
-from finetune.partitioning import describe, rows_of_process
+from finetune.measure import COLUMNS, Measured
+from finetune.partitioning import describe
 from finetune.plot import plot_losses
 from finetune.run import COMMAND, RunFolder
 from finetune.step import TrainState
 from finetune.stopping import StopRequests, agreed
+from finetune.task import AnswerTask, Task
 from finetune.tokenizer_copy import check_tokenizer, identify
-from finetune.trainer import Trainer
-from finetune.validation import ValidationData
 from glotmill import version
 from glotmill.errors import ConfigError
 from glotmill.paths import as_path
@@ -69,6 +66,7 @@ def train(config: FinetuneConfig, out: Path, *, fresh: bool = False, progress: P
         run = _Run(config, folder, progress)
         with run.trainer.at_work():
             done, measured = run.go(fresh)
+        run.finish(done)
         return Trained(out, done, done == config.steps, measured, run.notes, round(time.monotonic() - begun, 1))
 
 
@@ -90,19 +88,14 @@ class _Run:
 
     def __init__(self, config: FinetuneConfig, folder: RunFolder, progress: Progress) -> None:
         self.config, self.folder, self.progress = config, folder, progress
-        start = start_of(config.model)
+        start = start_of(config.model, config.head.kind)
         identity = identify(start.tokenizer)
         if start.architecture:
             check_tokenizer(identity, start.architecture, str(start.tokenizer))
         architecture = start.architecture or config.model.architecture(_rounded(identity.pieces))
-        self.trainer = Trainer.of(config, architecture)
-        rows = config.data.rows
-        first, end = rows_of_process(rows, self.trainer.rows)
-        part, parts = first // (end - first), rows // (end - first)
-        self.data = TrainingData.open(config.data, start.tokenizer, process=part, processes=parts, progress=progress)
-        self.validation = ValidationData(self.data.corpus)
-        self._answering = Answering(self.trainer, start.tokenizer)
-        self.notes = [*self.data.notes(config.steps), *self.validation.notes()]
+        self.task = _task(config, architecture, start.tokenizer, folder.path, progress)
+        self.trainer = self.task.trainer
+        self.notes = self.task.notes
         for note in self.notes:
             progress.note(f"note: {note}")
         self.about = {
@@ -115,7 +108,7 @@ class _Run:
             "mesh": describe(self.trainer.mesh),
             "parameters": sum(size.size for size in jax.tree.leaves(self.trainer.disk_shapes.trained)),
             "tokenizer": asdict(identity),
-            "data": {label: store.identity for label, store in self.data.corpus.stores.items()},
+            "data": dict(self.task.data_identity),
         }
         self._identity, self._start = identity, start
         self.measured: Measured | None = None
@@ -138,15 +131,22 @@ class _Run:
                 step = self._steps(state, start, journal, stop)
         finally:
             self.checkpoints.close()
-            self.data.close()
+            self.task.close()
             journal.close()
         if jax.process_index() == 0:
             plot_losses(self.folder.path)
-        seconds = round(time.monotonic() - begun, 1)
-        results = {"step": step, "measured": self.measured.to_json() if self.measured else None, "seconds": seconds}
-        report = dataclasses.asdict(self.data_report)
-        self.folder.write_manifest({**self.about, **results, "data_seen": report, "complete": step == total})
+        self._seconds = round(time.monotonic() - begun, 1)
         return step, self.measured
+
+    def finish(self, step: int) -> None:
+        """What comes after the last checkpoint, off the mesh; only then is the run complete."""
+        complete = step == self.config.steps
+        if complete and jax.process_index() == 0:
+            self.task.finish()
+        measured = self.measured.to_json() if self.measured else None
+        results = {"step": step, "measured": measured, "seconds": self._seconds}
+        report = dataclasses.asdict(self.data_report)
+        self.folder.write_manifest({**self.about, **results, "data_seen": report, "complete": complete})
 
     def _take_folder(self) -> None:
         """Says in the folder whose it is: not before everything was found to fit, so that a refusal changes nothing."""
@@ -154,7 +154,9 @@ class _Run:
         if jax.process_index() == 0:
             provenance = {"command": COMMAND, "init": self.config.model.init}
             where, tokenizer = self.folder.path, self._start.tokenizer
-            model_folder.write_about(where, self.trainer.architecture, tokenizer, provenance, self.config.lora)
+            model_folder.write_about(
+                where, self.trainer.architecture, tokenizer, provenance, self.config.lora, self.task.head
+            )
         self.folder.write_manifest({**self.about, "complete": False})
 
     def _begin(self, fresh: bool) -> tuple[TrainState, int]:
@@ -174,7 +176,8 @@ class _Run:
     def _new_state(self) -> TrainState:
         if not self.config.model.init:
             return self.trainer.new_state()
-        model = model_folder.load(as_path(self.config.model.init), shardings=self.trainer.weight_places)
+        init, with_head = as_path(self.config.model.init), self.task.head is not None
+        model = model_folder.load(init, shardings=self.trainer.weight_places, with_head=with_head)
         return self.trainer.state_from(model.params)
 
     def _taken_up(self, newest: int) -> TrainState:
@@ -182,7 +185,7 @@ class _Run:
             raise ConfigError(f"steps is {self.config.steps:,}, and {self.folder.path} is at step {newest:,} already")
         self.progress.note(f"going on from step {newest:,}")
         saved = self.checkpoints.progress(newest)
-        self.data.restore(saved["data"])
+        self.task.restore(saved["data"])
         self._recall_best(saved)
         restored = self.checkpoints.restore(newest, self.trainer.disk_shapes, self.config.lora.rank)
         return self.trainer.from_disk(restored)
@@ -202,12 +205,11 @@ class _Run:
     def _steps(self, state: TrainState, start: int, journal: Journal, stop: StopRequests) -> int:
         total, when, evaluate = self.config.steps, self.config.checkpoints, self.config.evaluate
         saved_at, step = time.monotonic(), start
-        self.data_report = self.data.report()
+        self.data_report = self.task.report()
         if start == total:
             self._measure(state, total, journal)
         for step in range(start + 1, total + 1):
-            batch = self.trainer.put(next(self.data), self.config.data.rows)
-            state, metrics = self.trainer.step(state, batch)
+            state, metrics = self.trainer.step(state, self.task.next())
             journal.step(step, metrics)
             self.checkpoints.tell_best()
             stopping, last = stop.heard(step), step == total
@@ -224,20 +226,17 @@ class _Run:
                 journal.pause()
             if stopping:
                 break
-        self.data_report = self.data.report()
+        self.data_report = self.task.report()
         return step
 
     def _measure(self, state: TrainState, step: int, journal: Journal) -> bool:
         """Measures, tells, and says whether this step is to be kept as the best."""
-        self.measured = losses(self.trainer, state, self.validation)
+        self.measured = self.task.measure(state, step)
         if self.measured is None:
             return False
-        if self.config.evaluate.generate:
-            self.measured = self.measured.with_answers(self._answers(state, step))
         journal.validation(step, COLUMNS, [score.row() for score in self.measured.scores])
         classes = ", ".join(f"{name} {loss:.3f}" for name, loss in self.measured.by_resources().items())
-        exact = self.measured.mean("exact_match")
-        told = f"; exact match {exact:.1%}" if exact is not None else ""
+        told = f"; {more}" if (more := self.task.told(self.measured)) else ""
         self.progress.note(f"step {step:,}: validation loss {self.measured.loss:.4f} ({classes}){told}")
         journal.pause()
         better = self.best is None or self.measured.loss < self.best
@@ -245,16 +244,9 @@ class _Run:
             self.best, self.best_step = self.measured.loss, step
         return self.config.checkpoints.best and self.best_step == step
 
-    def _answers(self, state: TrainState, step: int) -> Sequence[Answer]:
-        """Answers to some validation examples of each language; the first process writes them down."""
-        answers = self._answering(state, self.validation.examples(self.config.evaluate.generate))
-        if jax.process_index() == 0:
-            write_samples(self.folder.path, step, answers)
-        return answers
-
     def _save(self, state: TrainState, step: int) -> None:
         progress = {
-            "data": self.data.state(),
+            "data": self.task.state(),
             "best": self.best,
             "best_step": self.best_step,
             "validation_examples": self.config.data.validation.examples,
@@ -264,10 +256,18 @@ class _Run:
             self.checkpoints.name_best(step, self.best)
 
     def _speed(self) -> Speed:
-        data, devices = self.config.data, self.trainer.mesh.devices
+        devices = self.trainer.mesh.devices
         peak = self.config.log.peak_tflops * 1e12 or peak_flops(devices.flat[0], self.config.execution.dtype)
-        flops = train_flops(self.trainer.architecture, data.rows, data.inputs, data.targets)
-        return Speed(flops, peak * devices.size if peak else None)
+        return Speed(self.task.flops, peak * devices.size if peak else None)
+
+
+def _task(config: FinetuneConfig, architecture: Architecture, tokenizer: Path, out: Path, progress: Progress) -> Task:
+    """What the configuration asks to be trained."""
+    if not config.head.kind:
+        return AnswerTask(config, architecture, tokenizer, out, progress)
+    from finetune.head_task import HeadTask
+
+    return HeadTask(config, architecture, tokenizer, out, progress)
 
 
 @dataclass(frozen=True)
@@ -278,13 +278,18 @@ class Start:
     tokenizer: Path
 
 
-def start_of(model: ModelConfig) -> Start:
-    """ConfigError where there is no tokenizer; SourceError where the checkpoint is none."""
+def start_of(model: ModelConfig, head: str = "") -> Start:
+    """ConfigError where there is no tokenizer, or another head than `head`; SourceError where there is no model."""
     if not model.init:
         if not model.tokenizer:
             raise ConfigError("model.tokenizer is empty: a new model needs one, of `glotmill tokenizer train`")
         return Start(None, as_path(model.tokenizer))
     described = model_folder.describe(as_path(model.init))
+    if described.head and described.head.kind != head:
+        raise ConfigError(
+            f"{model.init} is {model_folder.named(described.head)}, an encoder with a head: expected "
+            + (f'head.kind = "{described.head.kind}", or a whole model' if head else "a whole model")
+        )
     own, tokenizer = described.tokenizer, as_path(model.tokenizer) if model.tokenizer else described.tokenizer
     if tokenizer is None:
         raise ConfigError(f"{model.init} has no tokenizer with it: say model.tokenizer")

@@ -62,15 +62,24 @@ class Trainer:
         if not self.config.execution.scan:
             return self
         plain = dataclasses.replace(self.config, execution=dataclasses.replace(self.config.execution, scan=False))
-        return Trainer(plain, self.architecture, self.mesh)
+        return type(self)(plain, self.architecture, self.mesh)
 
     @cached_property
     def _axes(self) -> Any:
-        return nn.get_partition_spec(_boxed(self.model))
+        return nn.get_partition_spec(self._boxed)
 
     @cached_property
     def _shapes(self) -> Any:
-        return _unboxed(_boxed(self.model))
+        return _unboxed(self._boxed)
+
+    @cached_property
+    def _boxed(self) -> Any:
+        """Shapes of all parameters, with the names of their axes."""
+        return jax.eval_shape(lambda: self._initial(jax.random.key(0)))
+
+    def _initial(self, key: jax.Array) -> Any:
+        """Parameters at random, with the names of their axes."""
+        return self.model.init(key, _ids(), _ids())["params"]
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -109,8 +118,7 @@ class Trainer:
         return made
 
     def _random(self) -> Any:
-        key = jax.random.key(self.config.seed)
-        return _unboxed(self._on_disk.model.init(key, _ids(), _ids())["params"])
+        return _unboxed(self._on_disk._initial(jax.random.key(self.config.seed)))
 
     def _state(self, params: Mapping[str, Any]) -> TrainState:
         if self.config.execution.scan:
@@ -151,7 +159,7 @@ class Trainer:
         return stacked
 
     @cached_property
-    def step(self) -> Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]]:
+    def step(self) -> Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]:
         """The compiled step. The state that it is given is used up."""
         config = self.config
         pure = TrainStep(
@@ -188,19 +196,13 @@ class Trainer:
 
         return jax.jit(plain, out_shardings=self.weight_places)(state)
 
-    def put(self, local: Batch, rows: int) -> Batch:
-        """A batch of `rows` rows on the mesh, of this process's share of it."""
-        placed: Batch = local_batch(local, rows, self.rows)
-        return placed
+    def put(self, local: Any, rows: int) -> Any:
+        """Arrays of `rows` rows on the mesh, of this process's share of them."""
+        return local_batch(local, rows, self.rows)
 
 
 def _ids() -> jax.Array:
     return jnp.zeros((1, 1), jnp.int32)
-
-
-def _boxed(model: EncoderDecoder) -> Any:
-    """Shapes of all parameters, with the names of their axes."""
-    return jax.eval_shape(lambda: model.init(jax.random.key(0), _ids(), _ids()))["params"]
 
 
 def _unboxed(params: Any) -> Any:

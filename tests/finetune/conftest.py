@@ -240,3 +240,64 @@ def head_folder(tiny, small_tokenizer, tmp_path_factory):
         return made[key]
 
     return make
+
+
+@pytest.fixture
+def with_head(small_tokenizer, write_lines, tmp_path):
+    """A configuration that trains a tiny encoder with a head on made-up translations; sections may be changed.
+
+    A number written in Latin letters has its document in Cyrillic ones, another for each digit.
+    """
+    from finetune.config import FinetuneConfig
+    from glotmill.config import build
+
+    latin = "moja mbili tatu nne tano sita saba nane tisa kumi".split()
+    cyrillic = "бир эки үч төрт беш алты жети сегиз тогуз он".split()
+    rows = []
+    for number in range(1000):
+        digits = [int(digit) for digit in f"{number:03}"]
+        query, document = (" ".join(words[digit] for digit in digits) for words in (latin, cyrillic))
+        row = {"query": query, "document": document, "language": "swh_Latn", "document_language": "kir_Cyrl"}
+        rows.append({**row, "split": "validation" if number % 20 == 7 else "train"})
+    write_lines(tmp_path / "pairs.jsonl", [*rows, {"query": "", "document": "x", "language": "swh_Latn"}])
+
+    def make(**changes):
+        values = {
+            "steps": 6,
+            "model": {
+                "tokenizer": str(small_tokenizer),
+                "size": "tiny",
+                "shape": {
+                    "width": 32,
+                    "heads": 2,
+                    "head_width": 16,
+                    "feed_forward": 64,
+                    "encoder_layers": 1,
+                    "decoder_layers": 1,
+                },
+            },
+            "head": {
+                "kind": "embed",
+                "dimensions": [16, 32],
+                "max_tokens": 48,
+                "query_prefix": "q:",
+                "document_prefix": "d:",
+                "pairs": [{"path": str(tmp_path / "pairs.jsonl")}],
+            },
+            "data": {"rows": 16, "block": 64, "validation": {"rows": 64, "examples": 50}},
+            "optimizer": {"schedule": {"base": 0.03}},
+            "checkpoints": {"every_steps": 2, "every_minutes": 0},
+            "evaluate": {"every_steps": 4},
+            "log": {"every_steps": 1, "peak_tflops": 1.0},
+        }
+        for key, value in changes.items():
+            values[key] = {**values[key], **value} if isinstance(values.get(key), dict) else value
+        if values["model"].get("init"):  # it has its own
+            del values["model"]["size"], values["model"]["shape"], values["model"]["tokenizer"]
+        if values["head"]["kind"] == "rerank":
+            del values["head"]["dimensions"]
+        elif not values["head"]["kind"]:
+            values["head"] = changes["head"]
+        return build(FinetuneConfig, values)
+
+    return make

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from finetune import model_folder
+from finetune.convert import import_model
 from finetune.embed import Embedder
 from finetune.rerank import Reranker
 from finetune.summary import summarise
@@ -93,6 +94,13 @@ def test_a_folder_says_what_it_is(head_folder, model_of_all, tmp_path):
         Embedder.load(tmp_path / "nowhere")
     summary = summarise(head_folder())
     assert summary.head.kind == "embed" and summary.parameters["decoder"] == 0 < summary.parameters["head"]
+
+
+def test_a_run_or_model_with_a_head_becomes_a_model_folder_with_it(head_folder, embedder, tmp_path):
+    import_model(head_folder(), tmp_path / "copy")
+    copy = Embedder.load(tmp_path / "copy")
+    assert np.array_equal(copy.embed(TEXTS, "query"), embedder.embed(TEXTS, "query"))
+    assert copy.ranges[32].limit == embedder.ranges[32].limit
 
 
 @pytest.fixture

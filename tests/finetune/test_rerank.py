@@ -1,5 +1,7 @@
 """Reranking: scores that stand for themselves, long documents, documents that are no strings."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_of_a_long_document_the_best_chunk_counts(reranker):
     assert np.isclose(reranker.scores("tatu", [long])[0], scores.max(), atol=1e-6)
     before = len(inputs.query_prefix) + len(query) + len(inputs.document_prefix)
     parts = [chunk[before:-1] for chunk in chunks]
-    assert all(np.array_equal(one[-8:], other[:8]) for one, other in zip(parts, parts[1:], strict=False))
+    assert all(np.array_equal(one[-8:], other[:8]) for one, other in itertools.pairwise(parts))
     joined = np.concatenate([parts[0], *(part[8:] for part in parts[1:])])
     assert np.array_equal(joined, document)
     first = reranker._model.outputs([inputs.pair(query, document[:20])])[0, 0]
