@@ -15,18 +15,10 @@ from glotmill.errors import DryRun, GlotmillError, MissingDependencyError, UserE
 
 # Whose errors are about a network, a name or a key.
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")
-_TRAIN = (
-    "flax",
-    "grain",
-    "jax",
-    "matplotlib",
-    "optax",
-    "orbax",
-    "safetensors",
-    "tensorboardX",
-    "tensorstore",
-    "tomli_w",
-)
+_EXTRAS = {
+    "train": ("flax", "grain", "jax", "matplotlib", "optax", "orbax", "safetensors", "tensorboardX", "tensorstore", "tomli_w"),
+    "eval": ("bm25s", "pytrec_eval", "rouge_score", "sacrebleu", "scipy", "sklearn"),
+}  # fmt: skip
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -56,8 +48,9 @@ def guarded(command: Command) -> Command:
             sys.exit(2)
         except Exception as error:
             package = str(getattr(error, "name", "")).partition(".")[0]
-            if isinstance(error, ModuleNotFoundError) and package in _TRAIN:
-                print(f"error: {MissingDependencyError(package, 'train', 'this command')}", file=sys.stderr)
+            extra = next((extra for extra, packages in _EXTRAS.items() if package in packages), None)
+            if isinstance(error, ModuleNotFoundError) and extra:
+                print(f"error: {MissingDependencyError(package, extra, 'this command')}", file=sys.stderr)
                 sys.exit(2)
             if type(error).__module__.partition(".")[0] in _STORES:
                 _explain(error, kwargs.get("debug", False))

@@ -32,7 +32,8 @@ def texts(row: Mapping[str, Any], name: str, task: Task) -> list[str]:
     """One text or several; empty ones left out."""
     value = field(row, name, task)
     many = value if isinstance(value, list | tuple) else [value]
-    return [text for one in many if (text := str(one).strip())]
+    # Published files have null and NaN where there is no text.
+    return [text for one in many if one is not None and one == one and (text := str(one).strip())]
 
 
 def identifiers(rows: Sequence[Row], task: Task) -> list[str]:

@@ -14,15 +14,24 @@ def ends(capsys, command):
     return ended.value.code, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("module", ["jax", "orbax.checkpoint", "tensorboardX", "tomli_w"])
-def test_what_training_lacks_names_the_extra_that_brings_it(monkeypatch, capsys, module):
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [
+        ("jax", "train"),
+        ("orbax.checkpoint", "train"),
+        ("tensorboardX", "train"),
+        ("tomli_w", "train"),
+        ("sklearn", "eval"),
+    ],
+)
+def test_what_a_command_lacks_names_the_extra_that_brings_it(monkeypatch, capsys, module, extra):
     package = module.partition(".")[0]
     monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)  # what Python takes for a module that is not there
     status, told = ends(capsys, lambda debug: __import__(module))
     assert status == 2
     assert told == (
-        f"error: this command needs the package '{package}', which is not installed: pip install 'glotmill[train]'\n"
+        f"error: this command needs the package '{package}', which is not installed: pip install 'glotmill[{extra}]'\n"
     )
 
 

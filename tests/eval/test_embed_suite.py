@@ -130,3 +130,11 @@ def test_limits_take_the_same_items_whatever_their_order():
 def test_the_toy_is_a_model():
     model: EmbedModel = Meaning()
     assert model.embed([], "query").shape == (0, 32)
+
+
+def test_null_and_nan_are_no_texts():
+    from eval.items import texts
+
+    assert [texts({"text": value}, "text", task("clustering")) for value in (None, float("nan"), " ", ["a", None], 0)] == [
+        [], [], [], ["a"], ["0"],
+    ]  # fmt: skip
