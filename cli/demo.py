@@ -188,9 +188,7 @@ def _tell(out: Path, sample: str, model: DemoModel | None, seconds: float, json:
         print(f"  glotmill generate --checkpoint {run} --prompt '{asked}'")
         print(f"  glotmill finetune {config} --out other    the same model again, or another")
         print(f"  {run}                                          loss.svg, and all answers in samples/")
-        print(
-            f"  {folder_name(out / 'eval' / 'report.html')}                               scores by language, with plots"
-        )
+        print(f"  {folder_name(out / 'eval' / 'report.html')}   scores by language, with plots")
     print(f"  {sample}                                     the sample, in the sources' own formats")
 
 

@@ -16,9 +16,9 @@ from glotmill.errors import DryRun, GlotmillError, MissingDependencyError, UserE
 # Whose errors are about a network, a name or a key.
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")
 _EXTRAS = {
-    "train": ("flax", "grain", "jax", "matplotlib", "optax", "orbax", "safetensors", "tensorboardX", "tensorstore", "tomli_w"),
+    "train": tuple("flax grain jax matplotlib optax orbax safetensors tensorboardX tensorstore tomli_w".split()),
     "eval": ("bm25s", "pytrec_eval", "rouge_score", "sacrebleu", "scipy", "sklearn"),
-}  # fmt: skip
+}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
