@@ -105,6 +105,9 @@ def run(
 def report_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `glotmill eval run` wrote.")],
     html: Annotated[Path | None, typer.Option("--html", help="Write the page here, too.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Write all tables, every language in them, as Markdown.")
+    ] = None,
     export: Annotated[
         str | None, typer.Option("--export", metavar="mteb|lm-eval", help="Write the results as these tools do.")
     ] = None,
@@ -128,6 +131,10 @@ def report_command(
         from eval.report_page import render
 
         files.write_text(html, render(report))
+    if markdown:
+        from eval.report import markdown as written
+
+        files.write_text(markdown, written(report))
     if export and out:
         from eval.interchange import EXPORTS
 
@@ -138,8 +145,8 @@ def report_command(
         print_json(_summary("eval report", folder, report))
         return
     _tell(report)
-    if html:
-        print(f"the page: {html}")
+    for written_to in filter(None, (html, markdown)):
+        print(f"written: {written_to}")
     if export:
         print(f"for {export}: {out}")
 

@@ -40,6 +40,28 @@ def tables(report: Report, languages: bool = False) -> list[Table]:
     return [table for table in found if table.rows]
 
 
+def markdown(report: Report) -> str:
+    """All tables, with every language, as Markdown."""
+    name = report.model.get("name") or report.model.get("spec") or "a model"
+    parts = [f"# Evaluation of {_cell(name)}", _facts(report)]
+    for table in tables(report, languages=True):
+        head, line = (" | ".join(cells) for cells in (table.head, ["---"] * len(table.head)))
+        rows = "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in table.rows)
+        parts.append(f"## {table.title}\n\n| {head} |\n| {line} |\n{rows}")
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _facts(report: Report) -> str:
+    run = report.run
+    shown = {**dict(facts(report.model)), "data": ", ".join(run.get("data", ())), "date": run.get("date", "")}
+    return "\n".join(f"- {key}: {_cell(value)}" for key, value in shown.items() if value)
+
+
+def _cell(value: Any) -> str:
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:.3f}" if isinstance(value, float) else str(value)
+    return " ".join(shown.replace("|", "\\|").split())
+
+
 def to_json(report: Report) -> dict[str, Any]:
     """The report, with its roll-ups and the worst ten languages of every metric."""
     units = rollup.units(report)

@@ -76,3 +76,11 @@ def test_facts_are_flat_words():
         ("config.seed", "0"),
         ("config.dims", "1, 2"),
     ]
+
+
+def test_markdown_has_every_language_and_no_broken_cells():
+    score = Score("chat", "a|b", "heb_Hebr", "accuracy", 0.5, 4, "n:4", main=True)
+    text = report.markdown(Report({"name": "m|n"}, (score,), notes=("a note",)))
+    assert "# Evaluation of m\\|n" in text and "| a\\|b |" in text and "Hebrew" in text and "a note" in text
+    rows = [line for line in text.split("\n") if line.startswith("|")]
+    assert all(line.replace("\\|", "").count("|") > 1 for line in rows)
