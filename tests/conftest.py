@@ -51,3 +51,29 @@ def write_lines() -> Callable[[Path, Iterable[Any]], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small_tokenizer(tmp_path_factory):
+    """A SentencePiece model of 300 pieces in the folder's form, trained in a blink."""
+    import sentencepiece
+
+    from finetune.tokenizer_copy import copy_tokenizer
+
+    folder = tmp_path_factory.mktemp("spm")
+    words = "habari nzuri wiki siku moja mbili tatu привет мир неделя день 你好 世界 一天".split()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(words)] * 4),
+        model_prefix=str(folder / "tokenizer"),
+        vocab_size=300,
+        model_type="bpe",
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    copy_tokenizer(folder / "tokenizer.model", folder / "folder")
+    return folder / "folder"

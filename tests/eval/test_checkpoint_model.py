@@ -14,30 +14,6 @@ SHAPE = Architecture(
 )
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    import sentencepiece
-
-    from finetune.tokenizer_copy import copy_tokenizer
-
-    folder = tmp_path_factory.mktemp("spm")
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(["habari nzuri siku moja мир неделя 你好 世界"] * 4),
-        model_prefix=str(folder / "tokenizer"),
-        vocab_size=300,
-        model_type="bpe",
-        byte_fallback=True,
-        hard_vocab_limit=False,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        minloglevel=2,
-    )
-    copy_tokenizer(folder / "tokenizer.model", folder / "folder")
-    return folder / "folder"
-
-
 def _save(folder, tokenizer, seed, head=None):
     from finetune import parameters
 
@@ -49,8 +25,8 @@ def _save(folder, tokenizer, seed, head=None):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, tokenizer):
-    return _save(tmp_path_factory.mktemp("models") / "model", tokenizer, 0)
+def folder(tmp_path_factory, small_tokenizer):
+    return _save(tmp_path_factory.mktemp("models") / "model", small_tokenizer, 0)
 
 
 def test_it_answers_and_tells_how_likely_answers_are(folder):
@@ -62,8 +38,8 @@ def test_it_answers_and_tells_how_likely_answers_are(folder):
     assert all(np.isfinite(one.value) and one.value < 0 for one in likely)
 
 
-def test_it_is_known_by_its_weights_and_by_how_it_is_run(folder, tmp_path, tokenizer):
-    same, other = _save(tmp_path / "same", tokenizer, 0), _save(tmp_path / "other", tokenizer, 1)
+def test_it_is_known_by_its_weights_and_by_how_it_is_run(folder, tmp_path, small_tokenizer):
+    same, other = _save(tmp_path / "same", small_tokenizer, 0), _save(tmp_path / "other", small_tokenizer, 1)
     keys = [
         identify("", one, Options(max_input=size)).key
         for one, size in ((folder, 64), (same, 64), (other, 64), (folder, 32))
@@ -89,10 +65,10 @@ def test_a_folder_without_a_model(tmp_path):
         load(f"checkpoint:{tmp_path}", "chat")
 
 
-def test_heads_serve_their_suites_alone(tmp_path, tokenizer):
+def test_heads_serve_their_suites_alone(tmp_path, small_tokenizer):
     from finetune.head import Head
 
-    embed = _save(tmp_path / "embed", tokenizer, 2, Head("embed", (8, 16), limits={8: 0.9, 16: 0.7}))
+    embed = _save(tmp_path / "embed", small_tokenizer, 2, Head("embed", (8, 16), limits={8: 0.9, 16: 0.7}))
     loaded = load(f"checkpoint:{embed}", "embed")
     vectors = loaded.model.embed(["habari", "你好 世界", ""], "query")
     assert loaded.makes == "vectors" and loaded.model.dimensions == (8, 16) and vectors.shape == (3, 16)
@@ -101,7 +77,7 @@ def test_heads_serve_their_suites_alone(tmp_path, tokenizer):
     assert load(f"checkpoint:{embed}", "rerank").makes == "vectors"
     with pytest.raises(ConfigError, match="its head makes embeddings, and no text"):
         load(f"checkpoint:{embed}", "chat")
-    rerank = _save(tmp_path / "rerank", tokenizer, 3, Head("rerank"))
+    rerank = _save(tmp_path / "rerank", small_tokenizer, 3, Head("rerank"))
     scores = load(f"checkpoint:{rerank}", "rerank").model.scores("habari", ["nzuri", "мир"])
     assert scores.shape == (2,) and ((scores > 0) & (scores < 1)).all()
     with pytest.raises(ConfigError, match="makes no embeddings"):

@@ -128,32 +128,6 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
-def small_tokenizer(tmp_path_factory):
-    """A SentencePiece model of 300 pieces in the folder's form, trained in a blink."""
-    import sentencepiece
-
-    from finetune.tokenizer_copy import copy_tokenizer
-
-    folder = tmp_path_factory.mktemp("spm")
-    words = "habari nzuri wiki siku moja mbili tatu привет мир неделя день 你好 世界 一天".split()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([" ".join(words)] * 4),
-        model_prefix=str(folder / "tokenizer"),
-        vocab_size=300,
-        model_type="bpe",
-        byte_fallback=True,
-        hard_vocab_limit=False,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        minloglevel=2,
-    )
-    copy_tokenizer(folder / "tokenizer.model", folder / "folder")
-    return folder / "folder"
-
-
-@pytest.fixture(scope="session")
 def configured(small_tokenizer, tmp_path_factory):
     """A configuration that trains a tiny model in a blink, on two languages; sections may be changed."""
     from finetune.config import FinetuneConfig
@@ -301,3 +275,23 @@ def with_head(small_tokenizer, write_lines, tmp_path):
         return build(FinetuneConfig, values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def signal_at():
+    """Makes a progress that sends this process a signal when it tells of a step."""
+    import os
+    import signal
+
+    from glotmill.progress import Progress
+
+    class SignalAt(Progress):
+        def __init__(self, step):
+            super().__init__(None)
+            self._step = step
+
+        def status(self, share, text):
+            if text.startswith(f"step {self._step} "):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    return SignalAt

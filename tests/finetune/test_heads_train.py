@@ -1,8 +1,6 @@
 """A run with a head, from its configuration to its folder: learning, stopping and going on, what it says if it cannot."""
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import jax
@@ -17,21 +15,8 @@ from finetune.rerank import Reranker
 from finetune.train import train
 from glotmill.config import load
 from glotmill.errors import ConfigError, SourceError
-from glotmill.progress import Progress
 
 EXACT = ("step", "loss", "accuracy", "tokens", "sequences", "gradient_norm", "learning_rate")
-
-
-class SignalAt(Progress):
-    """Sends this process a signal when it tells of a step."""
-
-    def __init__(self, step):
-        super().__init__(None)
-        self._step = step
-
-    def status(self, share, text):
-        if text.startswith(f"step {self._step} "):
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def curve(out):
@@ -66,10 +51,10 @@ def test_a_short_run_learns_to_embed_and_leaves_a_model_that_says_what_it_is(wit
     ],
     ids=["embed", "rerank"],
 )
-def test_a_stopped_run_goes_on_to_the_bit(with_head, tmp_path, how):
+def test_a_stopped_run_goes_on_to_the_bit(with_head, tmp_path, how, signal_at):
     config = with_head(**how)
     train(config, tmp_path / "whole")
-    stopped = train(config, tmp_path / "parts", progress=SignalAt(3))
+    stopped = train(config, tmp_path / "parts", progress=signal_at(3))
     assert not stopped.complete and 3 <= stopped.step < 6
     assert not json.loads((tmp_path / "parts/manifest.json").read_text("utf-8"))["complete"]
     assert train(config, tmp_path / "parts").complete

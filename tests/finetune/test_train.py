@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
 import tomllib
@@ -24,18 +23,6 @@ from tokenizer import model_file
 
 EXACT = ("step", "loss", "z_loss", "accuracy", "tokens", "sequences", "gradient_norm", "learning_rate")
 FINISHED = {"steps": 30, "checkpoints": {"every_steps": 10}, "microbatches": 2}
-
-
-class SignalAt(Progress):
-    """Sends this process a signal when it tells of a step."""
-
-    def __init__(self, step):
-        super().__init__(None)
-        self._step = step
-
-    def status(self, share, text):
-        if text.startswith(f"step {self._step} "):
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def curve(out):
@@ -94,8 +81,8 @@ def assert_same_run(one, other):
     assert jax.tree.all(jax.tree.map(np.array_equal, *params))
 
 
-def test_a_stopped_run_goes_on_to_the_bit(finished, tmp_path):
-    stopped = train(finished.config, tmp_path / "parts", progress=SignalAt(3))
+def test_a_stopped_run_goes_on_to_the_bit(finished, tmp_path, signal_at):
+    stopped = train(finished.config, tmp_path / "parts", progress=signal_at(3))
     assert not stopped.complete and 3 <= stopped.step < 6
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert train(finished.config, tmp_path / "parts").complete
