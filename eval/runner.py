@@ -11,18 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from collection.languages import Language, resolve
 from eval.cache import Cache
 from eval.cached import CachedChat, CachedEmbedder, CachedReranker
 from eval.contamination import Share, measure
 from eval.dataset import Found, Reader, Row, Source, Tree, find_sources
-from eval.metric import Rows, interval
-from eval.metrics import metric, versions
 from eval.model import Identity, Loaded, Options, cannot, load
-from eval.results import RESULTS, Example, Missing, Report, Score, examples_path, write_examples
-from eval.signature import signature
+from eval.results import RESULTS, Missing, Report, Score, examples_path, write_examples
+from eval.scoring import draws_of, scores_of
 from eval.suites.outcome import NothingToAsk, Outcome
 from eval.suites.settings import EvalConfig
 from eval.task import Suite, Task, chosen
@@ -136,7 +132,7 @@ class _Work:
         self._request, self._out, self._cache, self._progress = request, out, cache, progress
         self._languages = languages
         self._models: dict[str, tuple[Identity, Any]] = {}
-        self._scores: list[tuple[str, str, Score]] = []
+        self._scores: list[Score] = []
         self._texts: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self._loaded: list[Loaded] = []
         self._missing: list[Missing] = []
@@ -277,61 +273,13 @@ class _Work:
         task, language = outcome.task, outcome.language
         self._note(*outcome.notes)
         path = examples_path(self._out, task.suite, task.name, language.code, outcome.group)
-        write_examples(path, [*outcome.examples, *_draws(outcome)])
+        write_examples(path, [*outcome.examples, *draws_of(outcome)])
         self.written.add(path)
-        key = f"{task.name} {language.code}"
-        self._texts.setdefault(key, outcome.texts)
-        told = False
-        for name in outcome.metrics:
-            rows = _rows(outcome, name)
-            score = metric(name).score(rows)
-            if score is None:
-                if not len(rows):
-                    why = "no answer of which it could be told"
-                    self._missing.append(Missing(task.suite, task.name, language.code, f"{name}: {why}"))
-                continue
-            seed = self._request.config.seed
-            self._scores.append(
-                (
-                    key,
-                    name,
-                    Score(
-                        suite=task.suite,
-                        task=task.name,
-                        language=language.code,
-                        metric=name,
-                        score=score,
-                        n=len(rows) if name not in outcome.draws else len(outcome.examples),
-                        signature=self._signature(outcome, name, len(rows)),
-                        interval=interval(metric(name), rows, seed),
-                        main=not told,
-                        higher_is_better=metric(name).higher_is_better,
-                        group=outcome.group,
-                    ),
-                )
-            )
-            told = True
-
-    def _signature(self, outcome: Outcome, name: str, n: int) -> str:
-        identity, _ = self._model(self._request.model, outcome.task.suite)
-        return signature(
-            {
-                "suite": outcome.task.suite,
-                "task": outcome.task.name,
-                "language": outcome.language.code,
-                "metric": name,
-                "options": metric(name).options.replace("|", ","),
-                **outcome.options,
-                "n": n,
-                "seed": self._request.config.seed,
-                "data": outcome.data,
-                "model": identity.sha256,
-                "tokenizer": identity.tokenizer,
-                "run": ",".join(f"{key}={value}" for key, value in sorted(identity.about.items())),
-                "library": versions(name),
-                "glotmill": VERSION,
-            }
-        )
+        self._texts.setdefault(f"{task.name} {language.code}", outcome.texts)
+        identity, _ = self._model(self._request.model, task.suite)
+        scores, missing = scores_of(outcome, identity, self._request.config.seed)
+        self._scores += scores
+        self._missing += missing
 
     def contamination(self) -> Mapping[str, Share]:
         """What the collection that the model was trained on holds of each task in each language."""
@@ -347,8 +295,8 @@ class _Work:
             items = sum(share.items for share in shares.values())
             self._note(f"contamination: {untold:,} of {items:,} items are too short to be told")
         scores = []
-        for key, _, score in self._scores:
-            share = shares.get(key)
+        for score in self._scores:
+            share = shares.get(f"{score.task} {score.language}")
             scores.append(dataclasses.replace(score, contaminated=share.share if share else None))
         order = {suite: place for place, suite in enumerate(self._request.suites)}
         scores.sort(key=lambda one: (order[one.suite], one.task, one.group, one.metric, one.language))
@@ -377,23 +325,6 @@ class _Work:
             if note not in self._notes:
                 self._notes[note] = None
                 self._progress.note(f"note: {note}")
-
-
-def _draws(outcome: Outcome) -> list[Example]:
-    """Draws as examples, so that two models can be compared draw by draw."""
-    return [
-        Example(f"draw {number}", {name: row})
-        for name, rows in outcome.draws.items()
-        for number, row in enumerate(rows, 1)
-    ]
-
-
-def _rows(outcome: Outcome, name: str) -> Rows:
-    """The statistics of a metric, [n, k]."""
-    if name in outcome.draws:
-        return np.array(outcome.draws[name], np.float64)
-    rows = [one.statistics[name] for one in outcome.examples if name in one.statistics]
-    return np.array(rows, np.float64) if rows else np.empty((0, 1))
 
 
 def _corpus(task: Task, reader: Reader, found: Found, source: Source) -> list[Row] | None:

@@ -152,7 +152,7 @@ def _choice(
         language,
         ("accuracy", "accuracy_norm"),
         tuple(examples),
-        content_hash([[question, choices] for question, choices in asked]),
+        content_hash([asked, [gold(row, task) for _, row in items]]),
         options={"prompts": len(task.prompts), "shots": shots.count, "choices": len(task.choices)},
         texts={name: (task.filled(task.prompts[0].text, row),) for name, row in items},
         notes=notes,

@@ -133,7 +133,7 @@ class _Retrieval(_Kind):
         self.items = found
         names = found.ids
         self.chosen = take([{} for _ in names], config.limit, lambda place: names[place])
-        self.data = content_hash([[found.queries[place] for place in self.chosen], found.documents])
+        self.data = content_hash([[(found.queries[n], found.relevant[n]) for n in self.chosen], found.documents])
         self.texts = {names[place]: (found.queries[place],) for place in self.chosen}
         self.notes = (
             (f"{task.name}: {found.left_out} queries have no document that answers them",) if found.left_out else ()
@@ -199,7 +199,7 @@ class _Classification(_Labelled):
         self._learnt_labels = labels
         if len({labels[place] for place in needed}) < 2:
             raise NothingToAsk("the rows to learn from have fewer than two labels")
-        self.data = content_hash([self.data, self._learnt])
+        self.data = content_hash([self.data, self._learnt, [labels[place] for place in needed]])
 
     def embed(self, model: EmbedModel) -> None:
         self.vectors = {"test": model.embed(self.contents, "query"), "train": model.embed(self._learnt, "query")}

@@ -103,7 +103,7 @@ def run(
         language,
         _METRICS,
         tuple(examples),
-        content_hash([queries, found.documents]),
+        content_hash([list(zip(queries, relevant, strict=True)), found.documents]),
         options={"first": first.signature, "depth": config.rerank.depth, "documents": len(found.documents)},
         texts={found.ids[place]: (found.queries[place],) for place in chosen},
         notes=(f"{task.name}: {found.left_out} queries have no document that answers them",) if found.left_out else (),

@@ -267,3 +267,20 @@ def test_a_killed_run_goes_on_and_asks_only_what_was_not_answered(cohere_server,
     # A language's answers are kept together: at most one language's were lost.
     assert 120 <= len(asked()) <= 160 and report["run"]["answers"]["kept"] >= 40
     assert {one["n"] for one in report["scores"] if one["metric"] == "empty_rate"} == {40}
+
+
+def test_a_score_that_is_no_number_is_missing_with_a_word():
+    from parity import SWAHILI, task
+
+    from eval.model import Identity
+    from eval.results import Example
+    from eval.scoring import scores_of
+    from eval.suites.outcome import Outcome
+
+    examples = (Example("1", {"exact_match": (float("nan"),)}),)
+    outcome = Outcome(task("bitext"), SWAHILI, ("exact_match", "bleu"), examples, "d")
+    scores, missing = scores_of(outcome, Identity("", "", ""), 0)
+    assert not scores and [one.why for one in missing] == [
+        "exact_match: what came of it is no number",
+        "bleu: there is no answer of which it could be told",
+    ]

@@ -1,0 +1,78 @@
+"""From the examples of an outcome to scores, each with what it depends on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eval.metric import Rows, interval
+from eval.metrics import metric, versions
+from eval.model import Identity
+from eval.results import Example, Missing, Score
+from eval.signature import signature
+from eval.suites.outcome import Outcome
+from glotmill.version import VERSION
+
+
+def scores_of(outcome: Outcome, identity: Identity, seed: int) -> tuple[list[Score], list[Missing]]:
+    """A score by every metric of an outcome, the first of them the main one; and why there is none by others."""
+    found: list[Score] = []
+    missing: list[Missing] = []
+    for name in outcome.metrics:
+        rows = statistics_of(outcome, name)
+        value = metric(name).score(rows)
+        if value is None:
+            why = "what came of it is no number" if len(rows) else "there is no answer of which it could be told"
+            missing.append(Missing(outcome.task.suite, outcome.task.name, outcome.language.code, f"{name}: {why}"))
+            continue
+        found.append(
+            Score(
+                suite=outcome.task.suite,
+                task=outcome.task.name,
+                language=outcome.language.code,
+                metric=name,
+                score=value,
+                n=len(outcome.examples) if name in outcome.draws else len(rows),
+                signature=_signature(outcome, name, len(rows), identity, seed),
+                interval=interval(metric(name), rows, seed),
+                main=not found,
+                higher_is_better=metric(name).higher_is_better,
+                group=outcome.group,
+            )
+        )
+    return found, missing
+
+
+def statistics_of(outcome: Outcome, name: str) -> Rows:
+    """The statistics of a metric, [n, k]; examples that it says nothing of are left out."""
+    rows = outcome.draws.get(name) or [one.statistics[name] for one in outcome.examples if name in one.statistics]
+    return np.array(rows, np.float64) if rows else np.empty((0, 1))
+
+
+def draws_of(outcome: Outcome) -> list[Example]:
+    """Draws as examples, so that two models can be compared draw by draw."""
+    return [
+        Example(f"draw {number}", {name: row})
+        for name, rows in outcome.draws.items()
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def _signature(outcome: Outcome, name: str, n: int, identity: Identity, seed: int) -> str:
+    return signature(
+        {
+            "suite": outcome.task.suite,
+            "task": outcome.task.name,
+            "language": outcome.language.code,
+            "metric": name,
+            "options": metric(name).options.replace("|", ","),
+            **outcome.options,
+            "n": n,
+            "seed": seed,
+            "data": outcome.data,
+            "model": identity.sha256,
+            "tokenizer": identity.tokenizer,
+            "run": ",".join(f"{key}={value}" for key, value in sorted(identity.about.items())),
+            "library": versions(name),
+            "glotmill": VERSION,
+        }
+    )
