@@ -29,10 +29,14 @@ class Source:
     """The files of a task in one language."""
 
     language: Language
-    path: Path
+    paths: tuple[Path, ...]  # of one split, in the shards that it comes in
     split: str = ""
-    train: Path | None = None
+    train: tuple[Path, ...] = ()
     beside: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.paths[0]
 
 
 @dataclass(frozen=True)
@@ -92,54 +96,73 @@ def find_sources(task: Task, trees: Sequence[Tree]) -> Found:
     return Found(dict(sorted(sources.items())), tuple(notes))
 
 
-def _by_language(task: Task, tree: Tree) -> dict[str, dict[str, Path]]:
+_Splits = dict[str, list[Path]]
+
+
+def _by_language(task: Task, tree: Tree) -> dict[str, _Splits]:
     """Of each spelling of a language, its files by split."""
-    found: dict[str, dict[str, Path]] = {}
+    found: dict[str, _Splits] = {}
     for pattern in map(task.pattern, task.data.files):
         for name in tree.files:
             match = pattern.fullmatch(name)
             if match is None:
                 continue
             groups = match.groupdict()
-            if _has_marks(tree.folder / name, task.data.marks):
-                found.setdefault(groups.get("language", ""), {}).setdefault(
-                    groups.get("split") or "", tree.folder / name
-                )
+            path = tree.folder / name
+            if _has_marks(path, task.data):
+                splits = found.setdefault(groups.get("language", ""), {})
+                splits.setdefault(groups.get("split") or "", []).append(path)
     return found
 
 
-def _source(task: Task, tree: Tree, spelling: str, paths: Mapping[str, Path]) -> tuple[Source | None, str]:
-    """The source of a language, and a sentence on what is wrong with it."""
+def _source(task: Task, tree: Tree, spelling: str, paths: _Splits) -> tuple[Source | None, str]:
+    """The source of a language, and a sentence on what is left out."""
     language = find(spelling)
     if language is None:
-        near = next(iter(paths.values()))
+        near = next(iter(paths.values()))[0]
         return None, f"{task.name}: {near} is of no known language ({spelling!r}): left out"
     wanted = task.data.splits or tuple(sorted(paths))
     split = next((name for name in wanted if name in paths), None)
     if split is None:
         return None, f"{task.name}: {language} has the splits {', '.join(sorted(paths))}, not {' or '.join(wanted)}"
-    train = next((paths[name] for name in task.data.train if name in paths and name != split), None)
+    # Shards lie side by side; what lies elsewhere is another copy, or another set.
+    folder = paths[split][0].parent
+    own = tuple(path for path in paths[split] if path.parent == folder)
+    others = [path for path in paths[split] if path.parent != folder]
+    note = f"{task.name}: {language} is read from {folder}; {others[0].parent} is left out" if others else ""
+    train = next((paths[name] for name in task.data.train if name in paths and name != split), [])
     beside = None
     if task.data.beside:
         name = task.data.beside.replace("{language}", spelling).replace("{split}", split)
         beside = _ending(tree, name)
         if beside is None:
             return None, f"{task.name}: {language} lacks the file {name}"
-        if beside == paths[split]:
+        if beside == own[0]:
             return None, ""  # the language that the others stand beside
-    return Source(language, paths[split], split, train, beside), ""
+    # A split of its own folder, or of one beside it where each split has a folder.
+    near = tuple(path for path in train if path.parent == folder) or tuple(train)
+    return Source(language, own, split, near, beside), note
 
 
 def _ending(tree: Tree, name: str) -> Path | None:
     return next((tree.folder / one for one in tree.files if one == name or one.endswith("/" + name)), None)
 
 
-def _has_marks(path: Path, marks: Sequence[str]) -> bool:
-    if not marks:
+def _has_marks(path: Path, about: Files) -> bool:
+    """Whether a file is one of the set's: its columns, or its beginning, tell."""
+    if not about.marks:
         return True
+    if about.format == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return set(about.marks) <= set(pq.read_schema(path).names)
+        except (pa.ArrowException, OSError):
+            return False
     with open(path, "rb") as file:
         head = file.read(_HEAD)
-    return all(mark.encode() in head for mark in marks)
+    return all(mark.encode() in head for mark in about.marks)
 
 
 def _collections(task: Task, trees: Sequence[Tree]) -> Found:
@@ -154,7 +177,7 @@ def _collections(task: Task, trees: Sequence[Tree]) -> Found:
             for record in store.records(tree.folder, split=split):
                 language = find(record.language)
                 if language and language.code not in sources:
-                    sources[language.code] = Source(language, tree.folder, split)
+                    sources[language.code] = Source(language, (tree.folder,), split)
     return Found(dict(sorted(sources.items())))
 
 
@@ -171,7 +194,7 @@ class Reader:
         """The rows to judge by, in the order of the file; SourceError where it cannot be read."""
         if self._task.data.format == RECORDS:
             return self._wanted(self._of_records(source).get(source.language.code, []))
-        rows = self._file(source.path)
+        rows = [row for path in source.paths for row in self._file(path)]
         if source.beside:
             rows = self._joined(rows, self._file(source.beside), source)
         return self._wanted(rows)
@@ -182,7 +205,7 @@ class Reader:
 
     def train_rows(self, source: Source) -> list[Row]:
         """The rows to learn from; none where there is no such file."""
-        return self._file(source.train) if source.train else []
+        return [row for path in source.train for row in self._file(path)]
 
     def _file(self, path: Path) -> list[Row]:
         if path in self._kept:
@@ -201,8 +224,12 @@ class Reader:
                 )
             pairs: Iterable[tuple[Row, Row]] = zip(rows, others, strict=True)
         else:
+            if lacking := next((row for row in (*rows, *others) if join not in row), None):
+                raise SourceError(f"{source.path} or {source.beside} lacks the column {join}: has {', '.join(lacking)}")
             by_key = {row[join]: row for row in others}
             pairs = [(row, by_key[row[join]]) for row in rows if row[join] in by_key]
+            if lost := len(rows) - len(list(pairs)):
+                self.notes.append(f"{self._task.name}: {lost} rows of {source.path} have no partner in {source.beside}")
         return [{**row, **{f"other_{name}": value for name, value in other.items()}} for row, other in pairs]
 
     def _of_records(self, source: Source) -> dict[str, list[Row]]:
@@ -237,7 +264,7 @@ def read_rows(path: Path, about: Files) -> Iterator[Row]:
     """The rows of a file. A byte order mark and CRLF make no difference."""
     try:
         yield from _READERS[about.format](path, about)
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise SourceError(f"{path} cannot be read as {about.format}: {' '.join(str(error).split())}") from error
 
 
@@ -253,10 +280,13 @@ def _json_lines(path: Path, about: Files) -> Iterator[Row]:
         for number, line in enumerate(file, 1):
             line = line.removeprefix(b"\xef\xbb\xbf").strip()
             if line:
-                row = orjson.loads(line)
+                try:
+                    row = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    row = json.loads(line)  # NaN, which pandas writes
                 if not isinstance(row, dict):
                     raise ValueError(f"line {number} is no object")
-                yield row
+                yield {name: None if value != value else value for name, value in row.items()}
 
 
 def _json(path: Path, about: Files) -> Iterator[Row]:
@@ -331,7 +361,9 @@ def take(rows: Sequence[Row], limit: int, key: Any) -> list[int]:
 
 def content_hash(values: Any) -> str:
     """16 hex digits of what items say."""
-    return xxhash.xxh3_64_hexdigest(orjson.dumps(values, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+    # Not orjson, which refuses half a surrogate pair; some files hold one.
+    text = json.dumps(values, ensure_ascii=True, sort_keys=True, default=str)
+    return xxhash.xxh3_64_hexdigest(text.encode())
 
 
 def _from_hub(name: str) -> Path:

@@ -37,8 +37,15 @@ def texts(row: Mapping[str, Any], name: str, task: Task) -> list[str]:
 
 
 def identifiers(rows: Sequence[Row], task: Task) -> list[str]:
-    """The id of each row: its own, or its place; made different where two are the same."""
-    own = [str(field(row, "id", task)) if "id" in task.fields else str(place) for place, row in enumerate(rows)]
+    """The id of each row: its own, or its place in the file; made different where two are the same.
+
+    Taken of all rows before any is left out, so that parallel files have the same ids in every language.
+    """
+    template = task.fields.get("id", "")
+    if "{" in template:
+        own = [task.filled(template, row) for row in rows]
+    else:
+        own = [str(at(row, template, task)) if template else str(place) for place, row in enumerate(rows)]
     seen: dict[str, int] = {}
     found = []
     for name in own:

@@ -99,6 +99,12 @@ class Task:
 
     def __post_init__(self) -> None:
         where = f"the task {self.name}"
+        if not re.fullmatch(r"[\w][\w.-]*", self.name):
+            raise ConfigError(f"{where}: its name stands in paths: expected letters, digits, _, - and points")
+        if self.shots < 0:
+            raise ConfigError(f"{where}: shots is {self.shots}: expected 0 or more")
+        if self.sentences and "documents" not in self.fields:
+            raise ConfigError(f"{where}: fields lack documents, the list of all sentences, which sentences asks for")
         if self.kind not in KINDS[self.suite]:
             raise ConfigError(f"{where}: a {self.suite} task is one of {', '.join(KINDS[self.suite])}, not {self.kind}")
         if missing := [name for name in _NEEDED[self.kind] if name not in self.fields]:
@@ -137,6 +143,13 @@ class Task:
             return str(row[name])
 
         return _PLACE.sub(put, template)
+
+    def columns(self) -> set[str]:
+        """The columns that prompts and choices speak of."""
+        templates = [prompt.text for prompt in self.prompts] + list(self.choices)
+        named = {name for text in templates for name in _PLACE.findall(text)}
+        decided = {texts["field"] for name, texts in self.values.items() if name in named}
+        return (named - self.values.keys() - {"language_name"}) | decided
 
     def pattern(self, file: str) -> re.Pattern[str]:
         """What a path looks like that the pattern `file` names; groups `language` and `split`."""
@@ -185,6 +198,9 @@ def chosen(suites: Sequence[str], names: Sequence[str] = (), files: Sequence[Pat
     for name in names:
         if name not in tasks:
             raise UnknownNameError("task", name, tasks, "`glotmill eval tasks` lists all")
+    for name in (*names, *own):
+        if tasks[name].suite not in suites:
+            raise ConfigError(f"the task {name} is of the suite {tasks[name].suite}, which is not asked for")
     wanted = [*names, *own] or list(tasks)
     return [task for name, task in tasks.items() if name in wanted and task.suite in suites]
 
