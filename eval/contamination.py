@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from collection import store
-from collection.contamination import Index, Item, find_all
+from collection.contamination import Index, Item, find_all, plain
 from glotmill.errors import SourceError
 
 _TOGETHER: Final = 2_000
@@ -33,24 +33,35 @@ def measure(sets: Mapping[str, Mapping[str, Sequence[str]]], collection: Path) -
 
     SourceError where there is no collection.
     """
-    if not (collection / "manifest.json").is_file():
-        raise SourceError(f"{collection} is no collection: expected a folder that `glotmill build` wrote")
-    index = Index.of(
-        Item(name, key, text) for name, items in sets.items() for key, its in items.items() for text in its if text
-    )
+    check_collection(collection)
+    items = [
+        Item(name, key, text) for name, its in sets.items() for key, texts in its.items() for text in texts if text
+    ]
+    index = Index.of(items)
+    # A text that several items of a set have stands in the index once; in the order in which texts come.
+    owners: dict[tuple[str, str], set[str]] = {}
+    for item in items:
+        owners.setdefault((item.set, plain(item.text)), set()).add(item.id)
+    places = list(owners.items())
     found: dict[str, set[str]] = defaultdict(set)
-    texts = iter(_texts(collection))
-    while rows := list(islice(texts, _TOGETHER)):
-        for hit in find_all(rows, index):
-            name, key = index.name(hit.item)
-            found[name].add(key)
+    rows = iter(_texts(collection))
+    while some := list(islice(rows, _TOGETHER)):
+        for hit in find_all(some, index):
+            (name, _), keys = places[hit.item]
+            found[name] |= keys
     counts = index.counts()
     shares = {}
-    for name, items in sets.items():
+    for name, its in sets.items():
         total = counts.get(name)
-        untold = total.untold if total else len(items)
-        shares[name] = Share(len(items), len(items) - untold, len(found[name]))
+        untold = total.untold if total else len(its)
+        shares[name] = Share(len(its), len(its) - untold, len(found[name]))
     return shares
+
+
+def check_collection(collection: Path) -> None:
+    """SourceError where there is no collection."""
+    if not (collection / "manifest.json").is_file():
+        raise SourceError(f"{collection} is no collection: expected a folder that `glotmill build` wrote")
 
 
 def _texts(collection: Path) -> Iterable[str]:

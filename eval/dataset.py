@@ -22,6 +22,7 @@ _HEAD: Final = 1 << 18  # so many bytes of a file are looked at for its marks
 _MOST_FILES: Final = 200_000
 _HUB: Final = "hf://"
 RECORDS: Final = "records"
+_KEPT: Final = 8
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ def _source(task: Task, tree: Tree, spelling: str, paths: _Splits) -> tuple[Sour
         if beside == own[0]:
             return None, ""  # the language that the others stand beside
     # A split of its own folder, or of one beside it where each split has a folder.
-    near = tuple(path for path in train if path.parent == folder) or tuple(train)
-    return Source(language, own, split, near, beside), note
+    beside_it = tuple(path for path in train if path.parent == folder) or tuple(train)
+    return Source(language, own, split, beside_it, beside), note
 
 
 def _ending(tree: Tree, name: str) -> Path | None:
@@ -187,7 +188,7 @@ class Reader:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._records: dict[tuple[Path, str], dict[str, list[Row]]] = {}
-        self._kept: dict[Path, list[Row]] = {}  # of a corpus that all languages search
+        self._kept: dict[Path, list[Row]] = {}  # all files of a corpus that all languages search, else the last one
         self.notes: list[str] = []
 
     def rows(self, source: Source) -> list[Row]:
@@ -211,8 +212,9 @@ class Reader:
         if path in self._kept:
             return self._kept[path]
         rows = list(read_rows(path, self._task.data))
-        if self._task.corpus:
-            self._kept[path] = rows
+        if not self._task.corpus and len(self._kept) > _KEPT:
+            self._kept.clear()
+        self._kept[path] = rows
         return rows
 
     def _joined(self, rows: list[Row], others: list[Row], source: Source) -> list[Row]:
@@ -355,8 +357,13 @@ def take(rows: Sequence[Row], limit: int, key: Any) -> list[int]:
     in many languages give the same items, whatever their order. 0: all."""
     if not limit or len(rows) <= limit:
         return list(range(len(rows)))
-    hashes = [(xxhash.xxh3_64_intdigest(str(key(place)).encode()), place) for place in range(len(rows))]
+    hashes = [(hashed(str(key(place))), place) for place in range(len(rows))]
     return sorted(place for _, place in sorted(hashes)[:limit])
+
+
+def hashed(text: str) -> int:
+    """The same number for the same text, everywhere."""
+    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
 
 
 def content_hash(values: Any) -> str:

@@ -5,20 +5,23 @@ What a model answers is kept as it comes (eval/cache.py), so the same command go
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from collection.languages import Language, resolve
 from eval.cache import Cache
 from eval.cached import CachedChat, CachedEmbedder, CachedReranker
-from eval.contamination import Share, measure
+from eval.contamination import Share, check_collection, measure
 from eval.dataset import Found, Reader, Row, Source, Tree, find_sources
 from eval.model import Identity, Loaded, Options, cannot, load
-from eval.results import RESULTS, Missing, Report, Score, examples_path, write_examples
-from eval.scoring import draws_of, scores_of
+from eval.results import REPORT, RESULTS, Missing, Report, Score, examples_path, write_examples
+from eval.scoring import scores_of
 from eval.suites.outcome import NothingToAsk, Outcome
 from eval.suites.settings import EvalConfig
 from eval.task import Suite, Task, chosen
@@ -28,15 +31,8 @@ from glotmill.errors import ConfigError, OutputError, SourceError, UserError
 from glotmill.progress import Progress
 from glotmill.version import VERSION
 
-_OWN: Final = (
-    RESULTS,
-    "report.json",
-    "report.html",
-    "answers.sqlite",
-    "answers.sqlite-wal",
-    "answers.sqlite-shm",
-    ".lock",
-)
+REQUEST: Final = "request.json"  # whose evaluation a folder is
+PAGE: Final = "report.html"
 CACHE: Final = "answers.sqlite"
 
 
@@ -54,6 +50,12 @@ class Request:
     cache: Path | None = None  # a file for answers; None: one in the output folder
     config: EvalConfig = field(default_factory=EvalConfig)
 
+    def identity(self) -> dict[str, Any]:
+        """What makes it another evaluation."""
+        asked = {name: list(getattr(self, name)) for name in ("data", "suites", "tasks", "languages")}
+        own = {"task_files": [str(path) for path in self.task_files], "trained_on": str(self.trained_on or "")}
+        return {"model": self.model, **asked, **own, "config": configuration.as_dict(self.config)}
+
 
 def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = False) -> Report:
     """Runs an evaluation into a folder, and gives its report; UserError where something cannot be as it is asked."""
@@ -66,10 +68,10 @@ def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = F
     found = {task.name: find_sources(task, trees) for task in tasks}
     fitting = [task for task in tasks if found[task.name].sources]
     _check_fitting(request, tasks, fitting)
+    if request.trained_on:
+        check_collection(request.trained_on)
     with locks.locked(out):
-        _check_folder(out)
-        if fresh:
-            _clear(out)
+        _begin(out, request, fresh)
         with Cache(request.cache or out / CACHE) as cache:
             work = _Work(request, out, cache, progress, languages)
             try:
@@ -81,6 +83,9 @@ def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = F
             report = work.report(shares, round(time.monotonic() - begun, 1))
         _remove_stale(out, work.written)
         report.write(out)
+    if not report.scores:
+        first = report.missing[0]
+        raise SourceError(f"no score came of it: {first.task} in {first.language}: {first.why}")
     return report
 
 
@@ -98,21 +103,37 @@ def _check_fitting(request: Request, tasks: Sequence[Task], fitting: Sequence[Ta
         raise SourceError(f"{where}: the task {lost[0]} does not find its files here: expected {files_of}")
 
 
-def _check_folder(out: Path) -> None:
-    strangers = [path.name for path in out.iterdir() if path.name not in _OWN] if out.is_dir() else []
-    if strangers:
-        raise OutputError(f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder")
+def _begin(out: Path, request: Request, fresh: bool) -> None:
+    """Notes whose evaluation the folder is. OutputError where it is another's, or holds what is not ours.
+
+    `fresh` throws away what an evaluation left, but not what a model was asked already, which may have cost money. A
+    report goes before anything is asked: it speaks of examples that are about to be written anew.
+    """
+    mine = json.loads(json.dumps(request.identity()))
+    theirs = _read(out / REQUEST)
+    if theirs is None and out.is_dir() and any(path.name != ".lock" for path in out.iterdir()):
+        raise OutputError(f"{out} holds other files: choose an empty or new folder")
+    if theirs is not None and theirs != mine and not fresh:
+        key = next(key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key))
+        raise OutputError(
+            f"{out} holds another evaluation: {key} was {theirs.get(key)!r}, is {mine.get(key)!r}. "
+            "Use another --out, or --fresh to replace it; answers are kept"
+        )
+    for name in (REPORT, PAGE):
+        (out / name).unlink(missing_ok=True)
+    if fresh:
+        shutil.rmtree(out / RESULTS, ignore_errors=True)
+    files.write_text(out / REQUEST, json.dumps(mine, ensure_ascii=False, indent=1) + "\n")
 
 
-def _clear(out: Path) -> None:
-    import shutil
-
-    for name in _OWN:
-        path = out / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif name != ".lock":
-            path.unlink(missing_ok=True)
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} cannot be read: {error}; choose another --out") from error
+    return values if isinstance(values, dict) else {}
 
 
 def _remove_stale(out: Path, written: set[Path]) -> None:
@@ -135,6 +156,7 @@ class _Work:
         self._scores: list[Score] = []
         self._texts: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self._loaded: list[Loaded] = []
+        self._sources: dict[tuple[str, str], Source] = {}
         self._missing: list[Missing] = []
         self._notes: dict[str, None] = {}
         self.written: set[Path] = set()
@@ -144,6 +166,7 @@ class _Work:
         self._note(*found.notes)
         reader = Reader(task)
         sources = found.sources
+        self._sources |= {(task.name, code): source for code, source in sources.items()}
         for language in self._languages:
             if language.code not in sources:
                 self._missing.append(Missing(task.suite, task.name, language.code, "the data has no items in it"))
@@ -159,10 +182,20 @@ class _Work:
         for number, code in enumerate(codes, 1):
             self._progress.note(f"{task.suite}: {task.name} in {sources[code].language} ({number} of {len(codes)})")
             try:
+                reader.rows(sources[code])
+                reader.train_rows(sources[code])
+            except SourceError as error:
+                self._missing.append(Missing(task.suite, task.name, code, str(error)))
+                self._note(f"{task.name}: {error}")
+                continue
+            try:
                 for outcome in ask(sources[code]):
                     self._keep(outcome)
             except NothingToAsk as why:
                 self._missing.append(Missing(task.suite, task.name, code, str(why)))
+        splits = {sources[code].split for code in codes}
+        if len(splits) > 1:
+            self._note(f"{task.name}: languages are judged by different splits: {', '.join(sorted(splits))}")
         self._note(*reader.notes)
 
     def _asker(self, task: Task, reader: Reader, found: Found) -> Callable[[Source], Iterator[Outcome]]:
@@ -205,11 +238,13 @@ class _Work:
 
         settings = self._request.config.chat
         against = referee = detector = None
+        judged: dict[str, str] = {}
         if task.kind == "open":
             detector = self._detector(task)
             if settings.against and not task.refusals:
-                against = self._model(settings.against, "chat")[1]
-                referee = self._model(settings.judge, "chat")[1]
+                other, against = self._model(settings.against, "chat")
+                judge, referee = self._model(settings.judge, "chat")
+                judged = {"against": _known(other), "judge": _known(judge)}
         return lambda source: chat.run(
             task,
             source.language,
@@ -220,6 +255,7 @@ class _Work:
             detector=detector,
             against=against,
             referee=referee,
+            judged=judged,
         )
 
     def _detector(self, task: Task) -> Any:
@@ -238,7 +274,7 @@ class _Work:
         if name == "bm25":
             return LexicalFirst()
         identity, model = self._model(name, "embed")
-        return EmbeddedFirst(model, identity.name)
+        return EmbeddedFirst(model, _known(identity))
 
     def _model(self, spec: str, suite: Suite) -> tuple[Identity, Any]:
         """A model with a cache before it, loaded once."""
@@ -272,14 +308,20 @@ class _Work:
         """Writes the examples of an outcome, and makes its scores."""
         task, language = outcome.task, outcome.language
         self._note(*outcome.notes)
+        outcome = replace(outcome, options={**self._told_of(outcome), **outcome.options})
         path = examples_path(self._out, task.suite, task.name, language.code, outcome.group)
-        write_examples(path, [*outcome.examples, *draws_of(outcome)])
+        write_examples(path, outcome.examples)
         self.written.add(path)
         self._texts.setdefault(f"{task.name} {language.code}", outcome.texts)
         identity, _ = self._model(self._request.model, task.suite)
         scores, missing = scores_of(outcome, identity, self._request.config.seed)
         self._scores += scores
         self._missing += missing
+
+    def _told_of(self, outcome: Outcome) -> dict[str, str]:
+        """The split that a language was judged by, where the set has several."""
+        source = self._sources.get((outcome.task.name, outcome.language.code))
+        return {"split": source.split} if source and source.split else {}
 
     def contamination(self) -> Mapping[str, Share]:
         """What the collection that the model was trained on holds of each task in each language."""
@@ -289,8 +331,6 @@ class _Work:
         return measure(self._texts, self._request.trained_on)
 
     def report(self, shares: Mapping[str, Share], seconds: float) -> Report:
-        import dataclasses
-
         if untold := sum(share.items - share.told for share in shares.values()):
             items = sum(share.items for share in shares.values())
             self._note(f"contamination: {untold:,} of {items:,} items are too short to be told")
@@ -301,7 +341,8 @@ class _Work:
         order = {suite: place for place, suite in enumerate(self._request.suites)}
         scores.sort(key=lambda one: (order[one.suite], one.task, one.group, one.metric, one.language))
         models = {spec: identity.to_json() for spec, (identity, _) in sorted(self._models.items())}
-        first = next(iter(models.values()), {"spec": self._request.model})
+        asked = (f"{suite} {self._request.model}" for suite in self._request.suites)
+        first = next((models[key] for key in asked if key in models), {"spec": self._request.model})
         return Report(
             model=first,
             scores=tuple(scores),
@@ -325,6 +366,11 @@ class _Work:
             if note not in self._notes:
                 self._notes[note] = None
                 self._progress.note(f"note: {note}")
+
+
+def _known(identity: Identity) -> str:
+    """A model that has a part in a score, as in a signature."""
+    return f"{identity.name}@{identity.sha256[:12]}"
 
 
 def _corpus(task: Task, reader: Reader, found: Found, source: Source) -> list[Row] | None:

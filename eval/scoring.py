@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from eval.metric import Rows, interval
+from eval.metric import Interval, Rows, interval
 from eval.metrics import metric, versions
 from eval.model import Identity
-from eval.results import Example, Missing, Score
+from eval.results import Missing, Score
 from eval.signature import signature
 from eval.suites.outcome import Outcome
 from glotmill.version import VERSION
@@ -33,8 +35,8 @@ def scores_of(outcome: Outcome, identity: Identity, seed: int) -> tuple[list[Sco
                 score=value,
                 n=len(outcome.examples) if name in outcome.draws else len(rows),
                 signature=_signature(outcome, name, len(rows), identity, seed),
-                interval=interval(metric(name), rows, seed),
-                main=not found,
+                interval=_interval(outcome, name, rows, seed),
+                main=name == outcome.metrics[0],
                 higher_is_better=metric(name).higher_is_better,
                 group=outcome.group,
             )
@@ -48,13 +50,10 @@ def statistics_of(outcome: Outcome, name: str) -> Rows:
     return np.array(rows, np.float64) if rows else np.empty((0, 1))
 
 
-def draws_of(outcome: Outcome) -> list[Example]:
-    """Draws as examples, so that two models can be compared draw by draw."""
-    return [
-        Example(f"draw {number}", {name: row})
-        for name, rows in outcome.draws.items()
-        for number, row in enumerate(rows, 1)
-    ]
+def _interval(outcome: Outcome, name: str, rows: Rows, seed: int) -> Interval | None:
+    """Over items; of a metric that has draws, over those, which says less: the items are the same in all of them."""
+    found = interval(metric(name), rows, seed)
+    return replace(found, method=f"over {len(rows)} draws") if found and name in outcome.draws else found
 
 
 def _signature(outcome: Outcome, name: str, n: int, identity: Identity, seed: int) -> str:

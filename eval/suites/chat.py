@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
 from collection.languages import Language, resolve
 from eval import confusion, judge, ranking, text_metrics
-from eval.dataset import Row, content_hash, take
+from eval.dataset import Row, content_hash, hashed, take
 from eval.items import at, field, identifiers, texts
 from eval.model import ChatModel, Generation, Limits
 from eval.results import Example
@@ -32,32 +33,40 @@ def run(
     detector: Any = None,
     against: ChatModel | None = None,
     referee: ChatModel | None = None,
+    judged: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Outcome]:
     """The outcome of a task in a language. `train`: rows that examples before a question are taken from.
 
-    `detector`: of languages, for open answers; `against` and `referee`: whose answers these are compared with, by whom.
+    `detector`: of languages, for open answers; `against` and `referee`: whose answers these are compared with, by whom;
+    `judged`: both of them, as in a signature.
     """
-    whole = [{**row, "language_name": language.name} for row in rows]
-    if task.kind != "open":
-        whole = [row for row in whole if _answerable(row, task)]
-    if not whole:
-        raise NothingToAsk("no row has an answer" if rows else "its files have no rows of the task")
-    names = identifiers(whole, task)
-    chosen = take(whole, config.limit, lambda place: names[place])
-    items = [(names[place], whole[place]) for place in chosen]
-    left_out = len(rows) - len(whole)
-    notes = (f"{task.name}: {left_out} rows of {language.code} have no answer and are not asked",) if left_out else ()
+    every = [{**row, "language_name": language.name} for row in rows]
+    names = identifiers(every, task)
+    chosen = take(every, config.limit, lambda place: names[place])
+    items = [(names[place], every[place]) for place in chosen if _answerable(every[place], task)]
+    if not items:
+        raise NothingToAsk("no row can be asked and has an answer" if rows else "its files have no rows of the task")
+    whole = [row for row in every if _answerable(row, task)]
+    left_out = len(chosen) - len(items)
+    why = "lack an answer, or what is asked about"
+    notes = (f"{task.name}: {left_out} of {len(chosen)} rows of {language.code} {why}",) if left_out else ()
     if task.kind == "choice":
         yield _choice(task, language, items, _shots(task, config, train, whole, language), model, config, notes)
     elif task.kind == "text":
         yield _text(task, language, items, _shots(task, config, train, whole, language), model, config, notes)
     else:
-        yield _open(task, language, items, model, config, notes, detector, against, referee)
+        yield _open(task, language, items, model, config, notes, detector, against, referee, judged)
 
 
 def _answerable(row: Row, task: Task) -> bool:
-    name = "answer" if task.kind == "choice" else "references"
-    return bool(texts(row, name, task))
+    """Whether a row has all that its prompts speak of, and an answer that can be right."""
+    if any(name in row and row[name] is None for name in task.columns()):
+        return False
+    if task.kind == "open":
+        return bool(texts(row, "prompt", task))
+    if task.kind == "text":
+        return bool(texts(row, "references", task))
+    return bool(texts(row, "answer", task)) and gold(row, task) >= 0
 
 
 Items = Sequence[tuple[str, Row]]
@@ -69,12 +78,21 @@ class _Shots:
     def __init__(self, task: Task, rows: Sequence[Row], count: int, seed: int) -> None:
         self._task, self.count = task, count
         names = identifiers(rows, task)
-        # One more than is needed, for the question that is one of them.
-        places = take(rows, count + 1, lambda place: f"{seed}:{names[place]}") if count else []
-        self._rows = [rows[place] for place in places]
+        order = sorted(range(len(rows)), key=lambda place: hashed(f"{seed}:{names[place]}")) if count else []
+        self._rows: list[Row] = []
+        seen: set[str] = set()
+        for place in order:
+            asked = task.filled(task.prompts[0].text, rows[place])
+            if asked not in seen:
+                self._rows.append(rows[place])
+                seen.add(asked)
+            # One more than is needed, for the question that is one of them.
+            if len(seen) > count:
+                break
 
     def before(self, row: Row, prompt: Prompt) -> str:
-        others = [one for one in self._rows if one != row][: self.count]
+        asked = self._task.filled(prompt.text, row)
+        others = [one for one in self._rows if self._task.filled(prompt.text, one) != asked][: self.count]
         return "".join(f"{self._task.filled(prompt.text, one)}\n{self._answer(one)}\n\n" for one in others)
 
     def _answer(self, row: Row) -> str:
@@ -87,7 +105,7 @@ def _shots(task: Task, config: EvalConfig, train: Sequence[Row], rows: Sequence[
     count = task.shots if config.chat.shots is None else config.chat.shots
     known = [{**row, "language_name": language.name} for row in train if _answerable(row, task)]
     source = known or rows
-    if count and len(source) <= count:
+    if count and len(source) < count + (not known):
         raise NothingToAsk(f"{len(source)} rows are there to take {count} examples from")
     return _Shots(task, source, count, config.seed)
 
@@ -100,18 +118,23 @@ def options(row: Row, task: Task) -> list[str]:
 
 
 def gold(row: Row, task: Task) -> int:
-    """Which of them is right; ConfigError where the row says something else."""
-    given, choices = str(field(row, "answer", task)).strip(), options(row, task)
-    number = given.removeprefix("-")
-    if number.isdecimal():
+    """Which of them is right, from 0; -1 where the row names none of them, or could mean two.
+
+    A number counts from `answer_from`, a letter from A; anything else is a choice's text.
+    """
+    told = field(row, "answer", task)
+    given, choices = str(told).strip(), options(row, task)
+    if isinstance(told, int | float):
+        place = int(told) - task.answer_from
+    elif given.isdecimal():
         place = int(given) - task.answer_from
     elif len(given) == 1 and given.upper() in _LETTERS:
         place = _LETTERS.index(given.upper())
     else:
         place = choices.index(given) if given in choices else -1
-    if not 0 <= place < len(choices):
-        raise ConfigError(f"the task {task.name}: {given!r} is none of its {len(choices)} choices")
-    return place
+    if isinstance(told, str) and given in choices and choices.index(given) != place:
+        return -1
+    return place if 0 <= place < len(choices) else -1
 
 
 def _choice(
@@ -154,7 +177,7 @@ def _choice(
         tuple(examples),
         content_hash([asked, [gold(row, task) for _, row in items]]),
         options={"prompts": len(task.prompts), "shots": shots.count, "choices": len(task.choices)},
-        texts={name: (task.filled(task.prompts[0].text, row),) for name, row in items},
+        texts={name: _told(row, task) for name, row in items},
         notes=notes,
     )
 
@@ -191,7 +214,7 @@ def _text(
         tuple(examples),
         content_hash([prompts, [texts(row, "references", task) for _, row in items]]),
         options={"prompts": 1, "shots": shots.count, **_decoding(limits), **extra},
-        texts={name: (question,) for (name, _), question in zip(items, prompts, strict=True)},
+        texts={name: _told(row, task) for name, row in items},
         notes=notes,
     )
 
@@ -223,8 +246,9 @@ def _open(
     detector: Any,
     against: ChatModel | None,
     referee: ChatModel | None,
+    judged: Mapping[str, str],
 ) -> Outcome:
-    prompts = [texts(row, "prompt", task)[0] if texts(row, "prompt", task) else "" for _, row in items]
+    prompts = [texts(row, "prompt", task)[0] for _, row in items]
     limits = _limits(task, config)
     answers = model.generate(prompts, limits)
     others = against.generate(prompts, limits) if against else []
@@ -250,17 +274,28 @@ def _open(
     wanted: tuple[str, ...] = ("win_rate", "win_rate_length", "flip_rate") if verdicts else ()
     wanted += ("refusal_rate",) if task.refusals else ()
     wanted += confusion.METRICS if detector is not None else ()
-    judged = {"against": config.chat.against, "judge": config.chat.judge} if verdicts else {}
     return Outcome(
         task,
         language,
         (*wanted, "empty_rate", "truncated_rate"),
         tuple(examples),
         content_hash(prompts),
-        options={**_decoding(limits), **judged, **({"detector": detector.signature} if detector is not None else {})},
+        options={
+            **_decoding(limits),
+            **(judged if verdicts else {}),
+            **({"detector": detector.signature} if detector is not None else {}),
+        },
         texts={name: (prompt,) for (name, _), prompt in zip(items, prompts, strict=True)},
         notes=notes,
     )
+
+
+def _told(row: Row, task: Task) -> tuple[str, ...]:
+    """What a row says by itself, without the words of a prompt: what could have been trained on."""
+    found = [str(row[name]) for name in sorted(task.columns()) if name in row]
+    if task.kind == "text":
+        found += texts(row, "references", task)
+    return tuple(found)
 
 
 def _rates(answer: Generation) -> Mapping[str, Sequence[float]]:

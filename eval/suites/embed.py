@@ -29,6 +29,7 @@ _EXPERIMENTS: Final = 10
 _DRAWS: Final = 10
 _PER_DRAW: Final = 16_384
 _SEED: Final = 42  # MTEB's
+_QUERIES: Final = 256  # whose scores of all documents are laid out at a time
 
 
 def run(
@@ -95,17 +96,22 @@ class _Kind:
 class _Bitext(_Kind):
     def __init__(self, task: Task, rows: Sequence[Row], train: Sequence[Row], config: EvalConfig) -> None:
         super().__init__()
-        pairs = [
-            (a[0], b[0]) for row in rows if (a := texts(row, "source", task)) and (b := texts(row, "target", task))
-        ]
-        if not pairs:
+        names = identifiers(rows, task)
+        found = []
+        # Files of one English side, in other languages each: the same English sentences are taken of all.
+        for place in take(rows, config.limit, lambda place: (texts(rows[place], "target", task), names[place])):
+            source, target = texts(rows[place], "source", task), texts(rows[place], "target", task)
+            if source and target:
+                found.append((names[place], source[0], target[0]))
+        if not found:
             raise NothingToAsk("no row has text on both sides")
-        chosen = take(rows[: len(pairs)], config.limit, lambda place: pairs[place][1])
-        self._sources = [pairs[place][0] for place in chosen]
-        self._targets = [pairs[place][1] for place in chosen]
-        self._ids = [str(place) for place in chosen]
-        self.data = content_hash([self._sources, self._targets])
-        self.texts = {name: (a, b) for name, a, b in zip(self._ids, self._sources, self._targets, strict=True)}
+        self._ids, self._sources, wanted = (list(column) for column in zip(*found, strict=True))
+        # A sentence that stands there twice is right wherever it is found.
+        self._targets = list(dict.fromkeys(wanted))
+        places = {text: place for place, text in enumerate(self._targets)}
+        self._gold = [places[text] for text in wanted]
+        self.data = content_hash([self._sources, wanted])
+        self.texts = {name: (a, b) for name, a, b in found}
 
     def embed(self, model: EmbedModel) -> None:
         self.vectors = {
@@ -116,11 +122,11 @@ class _Bitext(_Kind):
     def judge(self, space: Space) -> Judged:
         scores = ranking.cosines(space.held(self.vectors["source"]), space.held(self.vectors["target"]))
         examples = []
-        for place, name in enumerate(self._ids):
+        for place, (name, gold) in enumerate(zip(self._ids, self._gold, strict=True)):
             found = ranking.best(scores[place])
-            told = {"source": self._sources[place], "expected": self._targets[place]}
+            told = {"source": self._sources[place], "expected": self._targets[gold]}
             told["found"] = self._targets[found] if found >= 0 else ""
-            examples.append(Example(name, {"f1": (place, found), "accuracy_mined": (float(found == place),)}, told))
+            examples.append(Example(name, {"f1": (gold, found), "accuracy_mined": (float(found == gold),)}, told))
         return examples, ("f1", "accuracy_mined"), {}
 
 
@@ -147,9 +153,13 @@ class _Retrieval(_Kind):
         }
 
     def judge(self, space: Space) -> Judged:
-        scores = ranking.cosines(space.held(self.vectors["query"]), space.held(self.vectors["document"]))
+        queries, documents = space.held(self.vectors["query"]), space.held(self.vectors["document"])
         relevant = [self.items.relevant[place] for place in self.chosen]
-        rankings = [ranking.ranked(row, list(gains)) for row, gains in zip(scores, relevant, strict=True)]
+        rankings: list[list[int]] = []
+        for start in range(0, len(queries), _QUERIES):
+            scores = ranking.cosines(queries[start : start + _QUERIES], documents)
+            pairs = zip(scores, relevant[start : start + _QUERIES], strict=True)
+            rankings += [ranking.ranked(row, list(gains)) for row, gains in pairs]
         measured = ranking.measures(rankings, relevant)
         examples = []
         for number, place in enumerate(self.chosen):
@@ -163,17 +173,23 @@ class _Retrieval(_Kind):
         return examples, ("ndcg@10", "mrr@10", "recall@10", "recall@100"), {}
 
 
+def _is_labelled(row: Row, task: Task) -> bool:
+    return bool(texts(row, "text", task) and texts(row, "label", task))
+
+
 class _Labelled(_Kind):
     """Texts with labels."""
 
     def __init__(self, task: Task, rows: Sequence[Row], config: EvalConfig) -> None:
         super().__init__()
         self._task = task
-        whole = [row for row in rows if texts(row, "text", task) and str(field(row, "label", task))]
-        names = identifiers(whole, task)
-        chosen = take(whole, config.limit, lambda place: names[place])
-        self.rows, self.ids = [whole[place] for place in chosen], [names[place] for place in chosen]
-        self.labels = [str(field(row, "label", task)) for row in self.rows]
+        names = identifiers(rows, task)
+        chosen = take(rows, config.limit, lambda place: names[place])
+        kept = [place for place in chosen if _is_labelled(rows[place], task)]
+        self.rows, self.ids = [rows[place] for place in kept], [names[place] for place in kept]
+        if lost := len(chosen) - len(kept):
+            self.notes = (f"{task.name}: {lost} of {len(chosen)} rows have no text or no label",)
+        self.labels = [texts(row, "label", task)[0] for row in self.rows]
         if len(set(self.labels)) < 2:
             raise NothingToAsk("its rows have fewer than two labels")
         self.contents = [texts(row, "text", task)[0] for row in self.rows]
@@ -187,11 +203,11 @@ class _Classification(_Labelled):
         super().__init__(task, held_out, config)
         if not train:
             self.options = {"split": "halves"}
-            self.notes = (
+            self.notes += (
                 f"{task.name}: one split alone is there, so a probe learns from half of it and is judged by the other",
             )
-        known = [row for row in learnt if texts(row, "text", task) and str(field(row, "label", task))]
-        labels = [str(field(row, "label", task)) for row in known]
+        known = [row for row in learnt if _is_labelled(row, task)]
+        labels = [texts(row, "label", task)[0] for row in known]
         self._picks = _undersampled(labels)
         needed = sorted({place for pick in self._picks for place in pick})
         self._at = {place: number for number, place in enumerate(needed)}
@@ -302,19 +318,29 @@ def _clusterings(vectors: npt.NDArray[Any], count: int) -> Iterator[tuple[npt.ND
             yield picks, model.fit_predict(vectors[picks])
 
 
+def _is_scored(row: Row, task: Task) -> bool:
+    try:
+        number = float(field(row, "score", task))
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isfinite(number) and texts(row, "first", task) and texts(row, "second", task))
+
+
 class _Sts(_Kind):
     def __init__(self, task: Task, rows: Sequence[Row], train: Sequence[Row], config: EvalConfig) -> None:
         super().__init__()
-        whole = [row for row in rows if texts(row, "first", task) and texts(row, "second", task)]
-        if not whole:
-            raise NothingToAsk("no row has two texts")
-        names = identifiers(whole, task)
-        chosen = take(whole, config.limit, lambda place: names[place])
-        self._ids = [names[place] for place in chosen]
+        names = identifiers(rows, task)
+        chosen = take(rows, config.limit, lambda place: names[place])
+        kept = [place for place in chosen if _is_scored(rows[place], task)]
+        if not kept:
+            raise NothingToAsk("no row has two texts and a number")
+        if lost := len(chosen) - len(kept):
+            self.notes = (f"{task.name}: {lost} of {len(chosen)} rows lack a text, or a number",)
+        self._ids = [names[place] for place in kept]
         self._first, self._second = (
-            [texts(whole[place], side, task)[0] for place in chosen] for side in ("first", "second")
+            [texts(rows[place], side, task)[0] for place in kept] for side in ("first", "second")
         )
-        self._expected = [float(field(whole[place], "score", task)) for place in chosen]
+        self._expected = [float(field(rows[place], "score", task)) for place in kept]
         self.data = content_hash([self._first, self._second, self._expected])
         self.texts = {name: (a, b) for name, a, b in zip(self._ids, self._first, self._second, strict=True)}
 

@@ -8,7 +8,6 @@ from eval.suites import chat
 from eval.suites.outcome import NothingToAsk
 from eval.suites.settings import ChatSettings, EvalConfig
 from eval.task import Prompt
-from glotmill.errors import ConfigError
 
 CHOICE = [{"q": f"swali {n}", "options": ["ndiyo", "hapana kabisa"], "answer": n % 2} for n in range(20)]
 TEXT = [
@@ -84,10 +83,31 @@ def test_the_right_answer_is_a_number_a_letter_or_its_text(answer, more, place):
     assert chat.gold({**CHOICE[0], "answer": answer}, one) == place
 
 
-@pytest.mark.parametrize("answer", [2, -1, "C", "labda"])
-def test_an_answer_that_is_no_choice_is_an_error(answer):
-    with pytest.raises(ConfigError, match="none of its 2 choices"):
-        scores_of(_choice(Model(), [{**CHOICE[0], "answer": answer}]))
+@pytest.mark.parametrize("answer", [2, -1, "-1", "C", "labda", None])
+def test_rows_whose_answer_is_no_choice_are_left_out_and_told(answer):
+    (outcome,) = _choice(Model(), [*CHOICE, {**CHOICE[0], "answer": answer}])
+    assert len(outcome.examples) == 20 and "1 of 21 rows of swh_Latn lack an answer" in outcome.notes[0]
+
+
+def test_an_answer_that_could_mean_two_choices_means_none():
+    one = task("choice", "chat", choices=("[options]",), prompts=(Prompt("p", "{q}"),))
+    assert chat.gold({"options": ["3", "1", "2", "0"], "answer": "3"}, one) == -1
+    assert chat.gold({"options": ["3", "1", "2", "0"], "answer": 3}, one) == 3
+    assert chat.gold({"options": ["B", "A"], "answer": "A"}, one) == -1
+
+
+def test_the_question_itself_under_another_id_is_no_example():
+    rows = [{**row, "id": number} for number, row in enumerate([*CHOICE[:4], *CHOICE[:4]])]
+    model = Model()
+    list(_choice(model, rows, EvalConfig(chat=ChatSettings(shots=2))))
+    for prompt in model.asked:
+        *shots, question = prompt.split("\n\n")
+        assert question not in [shot.split("\n")[0] for shot in shots]
+
+
+def test_null_in_a_prompt_is_not_asked_about():
+    (outcome,) = _choice(Model(), [*CHOICE, {**CHOICE[0], "q": None}])
+    assert not any("None" in one.told["prompt"] for one in outcome.examples) and len(outcome.examples) == 20
 
 
 def test_examples_before_a_question_are_the_same_ones_and_never_the_question():
@@ -123,7 +143,7 @@ def test_spbleu_is_left_out_with_a_word_where_its_model_is_not_at_hand(monkeypat
 
 def test_rows_without_an_answer_are_told():
     (outcome,) = _text(Model(), [*TEXT, {"prompt": "x", "reference": ""}])
-    assert len(outcome.examples) == 4 and "1 rows of swh_Latn have no answer" in outcome.notes[0]
+    assert len(outcome.examples) == 4 and "1 of 5 rows of swh_Latn lack an answer" in outcome.notes[0]
     with pytest.raises(NothingToAsk):
         list(_text(Model(), []))
 

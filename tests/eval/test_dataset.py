@@ -123,3 +123,37 @@ def test_a_data_set_of_the_hub_that_cannot_be_fetched_says_so(monkeypatch, tmp_p
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(SourceError, match="hf://nobody/nothing cannot be fetched"):
         Tree.of("hf://nobody/nothing")
+
+
+def test_sets_in_parquet_are_told_by_their_columns_and_shards_are_one_split(tmp_path):
+    one = built_in()["xnli"]
+    (tmp_path / "sw").mkdir()
+    for shard in range(2):
+        rows = {"premise": ["ndefu " * 60_000] * 2, "hypothesis": ["h"] * 2, "label": [0, 1]}
+        pq.write_table(pa.table(rows), tmp_path / f"sw/validation-0000{shard}-of-00002.parquet", compression="none")
+    pq.write_table(pa.table({"text": ["x"]}), tmp_path / "sw/test-00000-of-00001.parquet")
+    found = find_sources(one, [Tree.of(str(tmp_path))])
+    assert len(Reader(one).rows(found.sources["swh_Latn"])) == 4 and found.sources["swh_Latn"].split == "validation"
+
+
+def test_another_copy_of_a_set_is_left_out_and_told(tmp_path, write_lines):
+    one = built_in()["xcopa"]
+    row = {"premise": "p", "choice1": "a", "choice2": "b", "question": "cause", "label": 0, "idx": 0}
+    for folder in ("data", "data-gmt"):
+        write_lines(tmp_path / folder / "sw/test.sw.jsonl", [row])
+    found = find_sources(one, [Tree.of(str(tmp_path))])
+    assert "data-gmt/sw is left out" in found.notes[0] and len(Reader(one).rows(found.sources["swh_Latn"])) == 1
+
+
+def test_nan_is_null_and_rows_without_a_partner_are_told(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": NaN, "b": 1}\n')
+    assert list(read_rows(path, _about("jsonl"))) == [{"a": None, "b": 1}]
+    for code, ids in (("eng_Latn", "12"), ("tam_Taml", "13")):
+        (tmp_path / code).mkdir()
+        lines = "".join(f"{number}\tx\tt\n" for number in ids)
+        (tmp_path / code / "test.tsv").write_text("index_id\tcategory\ttext\n" + lines)
+    one = built_in()["sib200_to_english"]
+    reader = Reader(one)
+    assert len(reader.rows(find_sources(one, [Tree.of(str(tmp_path))]).sources["tam_Taml"])) == 1
+    assert "1 rows of" in reader.notes[0] and "have no partner" in reader.notes[0]

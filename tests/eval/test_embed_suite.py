@@ -138,3 +138,26 @@ def test_null_and_nan_are_no_texts():
     assert [texts({"text": value}, "text", task("clustering")) for value in (None, float("nan"), " ", ["a", None], 0)] == [
         [], [], [], ["a"], ["0"],
     ]  # fmt: skip
+
+
+def test_a_row_without_text_does_not_change_which_others_are_taken():
+    config = EvalConfig(limit=20)
+    rows = labelled(100, "test")
+    holed = [dict(row, text="") if place == 3 else row for place, row in enumerate(rows)]
+    (one,) = embed.run(task("clustering"), SWAHILI, rows, Meaning(), config)
+    (other,) = embed.run(task("clustering"), SWAHILI, holed, Meaning(), config)
+    assert {e.id for e in other.examples} <= {e.id for e in one.examples} and len(other.examples) >= 19
+
+
+def test_a_sentence_that_stands_there_twice_is_right_wherever_it_is_found():
+    rows = [*bitext(10), {"source": "m0|heb", "target": "m0|eng"}]
+    (outcome,) = embed.run(task("bitext"), SWAHILI, rows, Meaning(), EvalConfig())
+    assert [one.statistics["accuracy_mined"] for one in outcome.examples if one.told["expected"] == "m0|eng"] == [
+        (1,)
+    ] * 2
+
+
+def test_scores_that_are_no_numbers_are_left_out_and_told():
+    rows = [*pairs(10), {"first": "a|", "second": "b|", "score": "4,5"}]
+    (outcome,) = embed.run(task("sts"), SWAHILI, rows, Meaning(), EvalConfig())
+    assert len(outcome.examples) == 10 and "1 of 11 rows lack a text, or a number" in outcome.notes[0]

@@ -109,3 +109,16 @@ def test_patterns_match_the_end_of_a_path_and_a_language_once():
     match = pattern.fullmatch("sets/afriqa/gold/hau/q.hau.en.dev.json")
     assert match and match.groupdict() == {"language": "hau", "split": "dev"}
     assert not pattern.fullmatch("gold/hau/q.ibo.en.dev.json") and not pattern.fullmatch("gold/hau/q.hau.en.train.json")
+
+
+@pytest.mark.parametrize("name", ["afriqa", "xcopa", "mgsm", "xquad", "xquad_r", "vicuna80_multilingual", "afrisenti"])
+def test_every_row_of_every_language_of_the_real_sets_can_be_read(shared, name):
+    tree = Tree.of(str(shared(f"data/{name}")))
+    read = 0
+    for task in built_in().values():
+        reader = Reader(task)
+        for source in find_sources(task, [tree]).sources.values():
+            assert reader.rows(source)
+            reader.train_rows(source)
+            read += 1
+    assert read >= 6
