@@ -118,10 +118,12 @@ def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
     """Of the weights that `model_folder.load` takes, whatever else stands beside them."""
     from finetune import model_folder
 
-    told: dict[str, Any] = {"dtype": options.dtype, "max_input": options.max_input}
+    told: dict[str, Any] = {"dtype": options.dtype}
+    if not _head(folder):  # a head has a longest text of its own
+        told["max_input"] = options.max_input
     about = model_folder.read_about(folder)
     if about is None:
-        weights = [*folder.glob("*.safetensors"), folder / "config.json"]
+        weights = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
         tokenizer = next(
             (path for path in (folder / "spiece.model", folder / "tokenizer.json") if path.is_file()), None
         )

@@ -60,11 +60,11 @@ class EvalConfig:
     """Everything but the model, the data and the tasks."""
 
     limit: int = 0  # items of a task in a language; 0: all
-    seed: int = 0
-    batch: int = 16
-    max_input: int = 1024
-    dtype: str = "float32"
-    timeout: float = 120.0
+    seed: int = 0  # of bootstraps, examples before a question, and drawn answers
+    batch: int = 16  # prompts that a checkpoint answers together
+    max_input: int = 1024  # ids of a prompt; a longer one loses its end, and is told
+    dtype: str = "float32"  # of a checkpoint
+    timeout: float = 120.0  # seconds that a server may take
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     rerank: RerankSettings = field(default_factory=RerankSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
