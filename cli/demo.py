@@ -122,7 +122,7 @@ def _evaluate(out: Path, json: bool) -> None:
     """The model is judged on rows that were kept out of training: exercises, which have a rule, and all."""
     run, finished, report = (folder_name(out / name) for name in ("model", "collection", "eval"))
     exercises = folder_name(write_task(out))
-    wanted = ("--task-file", exercises, "--task", "collection", "--trained-on", finished)
+    wanted = ("--task-file", exercises, "--task", "collection", "--trained-on", finished, "--set", "chat.max_tokens=16")
     asked = ["eval", "run", "--suite", "chat", "--model", f"checkpoint:{run}", "--data", finished, *wanted]
     _run([*asked, "--out", report], json)
 

@@ -6,6 +6,7 @@ import pytest
 
 from collection.reject import Reason
 from collection.validate import problems
+from eval.results import Report
 from pipelines.sample.exercises import TASKS
 
 
@@ -34,6 +35,13 @@ def test_the_demo_makes_a_collection_of_all_languages_with_every_reject(glotmill
     assert told["steps"] == 2 and 0 <= told["exact_match"] <= 1
     assert set(told["exact_match_by_task"]) == set(TASKS)
     assert (tmp_path / "demo/model/samples/2.jsonl").exists()
+    report = Report.read(tmp_path / "demo/eval")
+    assert len({score.language for score in report.scores}) > 90 and {one.task for one in report.scores} == {
+        "collection",
+        "exercises",
+    }
+    assert any(score.contaminated is not None for score in report.scores)
+    assert "<svg" in (tmp_path / "demo/eval/report.html").read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -44,4 +52,7 @@ def test_the_demos_model_learns_the_rules_of_its_exercises(glotmill, tmp_path):
     assert told["exact_match"] >= 0.9
     # Shown again without training, with the same result.
     again = glotmill("demo", "--out", "demo")
+    scores = [one for one in Report.read(tmp_path / "demo/eval").scores if one.task == "exercises" and one.main]
+    assert sum(one.score * one.n for one in scores) / sum(one.n for one in scores) >= 0.9
+    assert "Mean over languages" in again.stdout
     assert "Some of its answers" in again.stdout and str(round(told["exact_match"], 3)) in again.stdout
