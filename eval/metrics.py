@@ -94,9 +94,9 @@ _ALL: Final = (
     # Answers.
     median_of_means("accuracy", "choice:loglikelihood"),
     median_of_means("accuracy_norm", "choice:loglikelihood/characters"),
-    mean("exact_match", "fold:nfkc", proportion=True),
-    mean("number_match", proportion=True),
-    mean("f1_words", "fold:nfkc|articles:eng", proportion=True),
+    mean("exact_match", "fold:nfkc,signs:out", proportion=True),
+    mean("number_match", "number:last", proportion=True),
+    mean("f1_words", "fold:nfkc,signs:out|articles:eng", proportion=True),
     mean("rougeLsum", "words:all_scripts"),
     Metric("chrf2++", "nc:6|nw:2", text_metrics.chrf_of_sums),
     Metric("bleu", "smooth:exp", text_metrics.bleu_of_sums),
