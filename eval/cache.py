@@ -1,14 +1,15 @@
 """What a model has answered already, so that a run that was stopped goes on, and nothing is paid for twice.
 
-A key holds all that an answer depends on: the model's bytes, its tokenizer, the prompt, how it was decoded. So one
-model never gets another's answers.
+A key holds all that an answer depends on: the model's bytes, its tokenizer, the prompt, how it was decoded, the version
+of glotmill. So one model never gets another's answers, nor a mended program those of the faulty one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,8 +17,10 @@ from typing import Any, Final, Self
 import orjson
 
 from glotmill.errors import OutputError
+from glotmill.version import VERSION
 
 _PIECE: Final = 500  # SQLite takes so many variables, and more
+_SUM: Final = 8  # bytes before an answer that tell whether it is whole
 
 
 class Cache:
@@ -25,7 +28,8 @@ class Cache:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        self._path = path
+        with self._told():
             self._database = sqlite3.connect(path, timeout=60)
             # An answer is in the file once it is written: a kill loses nothing, a power cut the last ones.
             self._database.execute("PRAGMA journal_mode=WAL")
@@ -33,10 +37,6 @@ class Cache:
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
             )
-        except sqlite3.Error as error:
-            raise OutputError(
-                f"the cache {path} cannot be used: {error}; remove it, or name another with --cache"
-            ) from None
         self.hits = self.misses = 0
 
     def __enter__(self) -> Self:
@@ -58,7 +58,7 @@ class Cache:
 
         `answer` is given what is new, each once, at most `together` at a time; every lot is kept at once.
         """
-        prefix = orjson.dumps(list(context))
+        prefix = orjson.dumps([VERSION, *context])
         keys = [hashlib.blake2b(prefix + orjson.dumps(one), digest_size=16).digest() for one in asked]
         known = self._find(keys)
         new: dict[bytes, Any] = {key: one for key, one in zip(keys, asked, strict=True) if key not in known}
@@ -68,17 +68,39 @@ class Cache:
         for start in range(0, len(items), together):
             piece = items[start : start + together]
             values = answer([one for _, one in piece])
-            rows = [(key, value) for (key, _), value in zip(piece, values, strict=True)]
-            with self._database:
+            made = {key: value for (key, _), value in zip(piece, values, strict=True)}
+            with self._told(), self._database:
+                rows = [(key, _sum(key, value) + value) for key, value in made.items()]
                 self._database.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
-            known.update(rows)
+            known |= made
         return [known[key] for key in keys]
 
     def _find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The answers that are kept. One whose bytes were changed since is none: it is asked for again."""
         found: dict[bytes, bytes] = {}
         wanted = list(dict.fromkeys(keys))
         for start in range(0, len(wanted), _PIECE):
             piece = wanted[start : start + _PIECE]
             marks = ",".join("?" * len(piece))
-            found.update(self._database.execute(f"SELECT key, value FROM answers WHERE key IN ({marks})", piece))
+            with self._told():
+                rows = self._database.execute(
+                    f"SELECT key, value FROM answers WHERE key IN ({marks})", piece
+                ).fetchall()
+            for key, kept in rows:
+                if isinstance(kept, bytes) and kept[:_SUM] == _sum(key, value := kept[_SUM:]):
+                    found[key] = value
         return found
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the database as OutputError: a file that is none or is damaged, a full disk."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"the cache {self._path} cannot be used: {error}; remove it, or name another with --cache"
+            ) from None
+
+
+def _sum(key: bytes, value: bytes) -> bytes:
+    return hashlib.blake2b(value, key=key, digest_size=_SUM).digest()

@@ -1,4 +1,8 @@
-"""Models whose answers are kept: each interface of `eval.model`, with a cache before it."""
+"""Models whose answers are kept: each interface of `eval.model`, with a cache before it.
+
+What is asked together is kept together, and lost together where one of it fails. A model whose answers are paid for
+names smaller lots: `texts_together`, `documents_together`, `answers_together`.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,9 @@ class CachedEmbedder:
                 found[place] = vector.tobytes()
             return found
 
-        made = self._cache.all(("embed", self._identity.key, kind), list(texts), answer, _TEXTS)
+        made = self._cache.all(
+            ("embed", self._identity.key, kind), list(texts), answer, _lot(self._model, "texts_together", _TEXTS)
+        )
         return np.frombuffer(b"".join(made), "<f4").reshape(len(made), self.dimensions[-1]).astype(np.float32)
 
     def ranges(self, dimension: int) -> Any:
@@ -65,7 +71,7 @@ class CachedReranker:
         def answer(new: list[Any]) -> list[bytes]:
             return [np.float64(one).tobytes() for one in self._model.scores(query, new)]
 
-        made = self._cache.all(context, list(documents), answer, _TEXTS)
+        made = self._cache.all(context, list(documents), answer, _lot(self._model, "documents_together", _TEXTS))
         return np.frombuffer(b"".join(made), np.float64)
 
 
@@ -81,7 +87,8 @@ class CachedChat:
             return [orjson.dumps([one.text, one.truncated]) for one in self._model.generate(new, limits)]
 
         context = ("generate", self._identity.key, *map(str, astuple(limits)))
-        return [Generation(*orjson.loads(one)) for one in self._cache.all(context, list(prompts), answer, _ANSWERS)]
+        made = self._cache.all(context, list(prompts), answer, _lot(self._model, "answers_together", _ANSWERS))
+        return [Generation(*orjson.loads(one)) for one in made]
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
         def answer(new: list[Any]) -> list[bytes]:
@@ -90,3 +97,8 @@ class CachedChat:
 
         made = self._cache.all(("likelihood", self._identity.key), [list(pair) for pair in pairs], answer, _TEXTS)
         return [LogLikelihood(float(np.frombuffer(one[:8], np.float64)[0]), bool(one[8])) for one in made]
+
+
+def _lot(model: object, name: str, usual: int) -> int:
+    """How many a model wants to be asked for before its answers are written down."""
+    return int(getattr(model, name, usual))

@@ -27,11 +27,12 @@ Is it correct, and easy to follow? Is it well written? Length alone is no merit,
 {second}
 
 Say which is better with one word: A, B or tie."""
-_WORD: Final = re.compile(r"\b([AB]|[Tt]ie|TIE)\b")
+# A word ends where Latin letters do: 答案A更好 names A.
+_WORD: Final = re.compile(r"(?<![A-Za-z])([AB]|[Tt]ie|TIE)(?![A-Za-z])")
 
 
 class Verdict(NamedTuple):
-    """Of one request. `win`: 1, 0, or 0.5 for a tie; `flipped`: the two orders named different winners."""
+    """Of one request. `win`: 1, 0, or 0.5 for a tie; `flipped`: the two orders disagree, a winner beside a tie, too."""
 
     win: float
     flipped: bool
@@ -65,7 +66,7 @@ def _verdict(first: str, second: str) -> Verdict:
     swapped = {"a": 0.0, "b": 1.0}
     first_win, second_win = as_ours.get(one, 0.5), swapped.get(two, 0.5)
     win = first_win if first_win == second_win else 0.5
-    return Verdict(win, {first_win, second_win} == {0.0, 1.0}, (one == "") + (two == ""), (first, second))
+    return Verdict(win, first_win != second_win, (one == "") + (two == ""), (first, second))
 
 
 def _read(text: str) -> str:

@@ -6,10 +6,24 @@ import importlib.metadata
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from eval import text_metrics
 from eval.metric import Metric, Rows, mean, median_of_means
 from glotmill.errors import UnknownNameError
+
+Places = npt.NDArray[np.int64]
+
+
+def _counts(gold: Rows, found: Rows) -> tuple[Places, Places, Rows, Rows, Rows]:
+    """Labels as numbers, gold and found [n]; how often each is gold, is found, and is found rightly [labels]."""
+    _, places = np.unique(np.concatenate([gold, found]), return_inverse=True)
+    golden, told = places[: len(gold)], places[len(gold) :]
+    support, predicted, right = (
+        np.bincount(one, minlength=places.max() + 1).astype(np.float64)
+        for one in (golden, told, golden[golden == told])
+    )
+    return golden, told, support, predicted, right
 
 
 def _f1_by_label(gold: Rows, found: Rows) -> tuple[Rows, Rows]:
@@ -17,18 +31,28 @@ def _f1_by_label(gold: Rows, found: Rows) -> tuple[Rows, Rows]:
 
     A comparison asks for it some ten thousand times.
     """
-    _, places = np.unique(np.concatenate([gold, found]), return_inverse=True)
-    labels, gold_places, found_places = places.max() + 1, places[: len(gold)], places[len(gold) :]
-    support = np.bincount(gold_places, minlength=labels)
-    predicted = np.bincount(found_places, minlength=labels)
-    right = np.bincount(gold_places[gold_places == found_places], minlength=labels)
-    return 2 * right / (support + predicted), support.astype(np.float64)
+    _, _, support, predicted, right = _counts(gold, found)
+    return 2 * right / (support + predicted), support
 
 
 def _weighted_f1(rows: Rows) -> float:
     """Of bitext mining: [gold, found] places, F1 of each place, weighed by how often it is gold (mteb's)."""
     f1, support = _f1_by_label(rows[:, 0], rows[:, 1])
     return float(f1 @ support / support.sum())
+
+
+def _shares_of_f1(rows: Rows) -> Rows:
+    """What each item brings to the weighted F1, which is their mean, [n].
+
+    Items that are found rightly share the F1 that their label would have if no other item were taken for it; what it
+    loses by those that are is theirs to bear. Samples of whole rows would leave out sentences that others are taken
+    for, and score too high; the F1 of each item's own label alone would leave out what its mistake costs another.
+    """
+    gold, found, support, predicted, right = _counts(rows[:, 0], rows[:, 1])
+    alone = 2 * support / np.maximum(support + right, 1)  # of each item that is right
+    lost = alone * right - 2 * support * right / (support + predicted)
+    borne = lost / np.maximum(predicted - right, 1)
+    return np.where(gold == found, alone[gold], -borne[found])
 
 
 def _macro_f1(rows: Rows) -> float:
@@ -75,7 +99,7 @@ def _length_controlled(rows: Rows) -> float:
 
 _ALL: Final = (
     # Embeddings.
-    Metric("f1", "average:weighted", of_rows=_weighted_f1),
+    Metric("f1", "average:weighted", of_rows=_weighted_f1, contributions=_shares_of_f1, proportion=True),
     mean("accuracy_mined", proportion=True),
     mean("ndcg@10", "gain:linear", proportion=True),
     mean("mrr@10", proportion=True),
@@ -94,9 +118,9 @@ _ALL: Final = (
     # Answers.
     median_of_means("accuracy", "choice:loglikelihood"),
     median_of_means("accuracy_norm", "choice:loglikelihood/characters"),
-    mean("exact_match", "fold:nfkc", proportion=True),
-    mean("number_match", proportion=True),
-    mean("f1_words", "fold:nfkc|articles:eng", proportion=True),
+    mean("exact_match", "fold:nfkc,signs:out", proportion=True),
+    mean("number_match", "number:last", proportion=True),
+    mean("f1_words", "fold:nfkc,signs:out|articles:eng", proportion=True),
     mean("rougeLsum", "words:all_scripts"),
     Metric("chrf2++", "nc:6|nw:2", text_metrics.chrf_of_sums),
     Metric("bleu", "smooth:exp", text_metrics.bleu_of_sums),
@@ -105,9 +129,9 @@ _ALL: Final = (
     mean("win_rate", "both_orders", proportion=True),
     Metric("win_rate_length", "both_orders|length_controlled", of_rows=_length_controlled),
     mean("flip_rate", "both_orders", proportion=True, higher_is_better=False),
-    mean("right_language_lines", "language_confusion:line", proportion=True),
-    mean("right_language_words", "language_confusion:word", proportion=True),
-    mean("right_language", "language_confusion:answer", proportion=True),
+    mean("right_language_lines", "language_confusion:line,script", proportion=True),
+    mean("right_language_words", "language_confusion:letters", proportion=True),
+    mean("right_language", "language_confusion:answer,script", proportion=True),
     mean("refusal_rate", proportion=True),
     mean("empty_rate", proportion=True, higher_is_better=False),
     mean("truncated_rate", proportion=True, higher_is_better=False),

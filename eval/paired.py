@@ -50,9 +50,10 @@ def bootstrap(metric: Metric, a: Rows, b: Rows, seed: int = 0) -> Bootstrap | No
     observed = difference(metric, a, b)
     if observed is None or len(a) < 2:
         return None
-    rounds = _BOOTSTRAP if metric.of_sums else _BOOTSTRAP_WHOLE
-    picks = draws(len(a), rounds, seed)
-    found = metric.resampled(b, picks) - metric.resampled(a, picks)
+    (drawn, a), (_, b) = metric.drawn_from(a), metric.drawn_from(b)
+    rounds = _BOOTSTRAP if drawn.of_sums else _BOOTSTRAP_WHOLE
+    first, second = (drawn.resampled(rows, draws(len(rows), rounds, seed)) for rows in (a, b))  # the same draws
+    found = second - first
     found = found[np.isfinite(found)]
     if not len(found):
         return None

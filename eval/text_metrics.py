@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,12 @@ import numpy as np
 from eval import words
 from eval.metric import Rows
 
-_NUMBER: Final = re.compile(r"[-−]?\d[\d\s,.٫٬'’]*")
+_BLANKS: Final = " \u00a0\u2007\u2009\u202f"  # that part thousands; never the end of a line
+# Digits with at most one mark between them. A minus is none after a digit (a range) or a Latin letter (a hyphen).
+_NUMBER: Final = re.compile(rf"(?:(?<![\dA-Za-z])[-−－][$€£¥₹]?)?\d+(?:[{_BLANKS},.'’٬٫،，．]\d+)*")
+_PLAIN: Final = re.compile(r"-?\d+(?:[.,٫]\d+)?")
+_GROUPED: Final = re.compile(r"(-?[1-9]\d{0,2}(?:([ ,.'])\d{3})(?:\2\d{3})*)(?:(?!\2)[.,٫](\d+))?")
+_GROUPED_IN_INDIA: Final = re.compile(r"(-?[1-9]\d?(?:(,)\d{2})+,\d{3})(?:[.٫](\d+))?")
 
 
 @functools.cache
@@ -114,18 +120,42 @@ def exact_match(answer: str, references: Sequence[str], iso639_3: str = "") -> f
 
 
 def number_match(answer: str, references: Sequence[str]) -> float:
-    """1 where the last number in the answer, in any script's digits, is the expected one (MGSM)."""
+    """1 where the last number in the answer, in any script's digits, is the expected one (MGSM).
+
+    A number may have marks between groups of three digits, or of two before the last three as in India, and a decimal
+    part. What can be read in two ways, as 18.000 and 18,000 can, is right where either is. What is no number, such as
+    1.2.3, is never right; numerals that are not digits (十八) are not read.
+    """
     found = _NUMBER.findall(answer)
-    return float(bool(found) and any(_value(found[-1]) == _value(one) for one in references))
+    last = _last_value(found[-1]) if found else frozenset()
+    return float(any(last & _values(_written_plainly(one.strip())) for one in references))
 
 
-def _value(text: str) -> float | None:
-    """A number as it is written: digits of any script, commas and blanks between thousands."""
-    text = text.strip().rstrip(".,").replace("−", "-").replace("٫", ".")
-    text = re.sub(r"[\s,٬'’]", "", text)
-    if re.fullmatch(r"-?\d{1,3}(\.\d{3})+", text):
-        text = text.replace(".", "")  # 1.000 as half of Europe writes a thousand
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _last_value(run: str) -> frozenset[float]:
+    """What the last number of a run of digits and marks may be: by blanks and commas a run may be a list, too."""
+    run = _written_plainly(run)
+    places = [0, *(place + 1 for place, sign in enumerate(run) if sign == " ")]
+    tried = [run[place:] for place in places]  # the longest first: 1 000 is one number, 18 18 are two
+    tried += [run[run.rindex(",") + 1 :]] if "," in run else []
+    return next((values for one in tried if (values := _values(one))), frozenset())
+
+
+def _written_plainly(number: str) -> str:
+    """With the digits 0 to 9, and one sign for each kind of mark."""
+    number = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in number)
+    return re.sub("[$€£¥₹]", "", number).translate(_MARKS)
+
+
+_MARKS: Final = str.maketrans(dict.fromkeys(_BLANKS, " ") | dict(zip("−－’٬،，．", "--',,,.", strict=True)))
+
+
+def _values(number: str) -> frozenset[float]:
+    """All that a number may mean; nothing where it is none."""
+    found = set()
+    if _PLAIN.fullmatch(number):
+        found.add(float(re.sub("[,٫]", ".", number)))
+    for grouped in (_GROUPED, _GROUPED_IN_INDIA):
+        if match := grouped.fullmatch(number):
+            whole, mark, part = match.groups()
+            found.add(float(f"{whole.replace(mark, '')}.{part or 0}"))
+    return frozenset(found)

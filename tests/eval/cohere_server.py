@@ -1,9 +1,10 @@
 """A server of its own process that speaks Cohere's embed, rerank and chat, and can misbehave.
 
-    python cohere_server.py LOG [fail=N] [slow=SECONDS] [short]
+    python cohere_server.py LOG [fail=N] [slow=SECONDS] [short] [drop=N] [fail-after=N] [answer=JSON]
 
 Prints its port. LOG gets a line a request: the path, and how many texts. `fail`: every Nth request is refused with 429;
-`short`: embed leaves the last vector out.
+`short`: embed leaves the last vector out; `drop`: every Nth connection is closed without an answer; `answer`: this is
+the answer to everything; `fail-after`: all but the first N requests are refused for good.
 """
 
 import itertools
@@ -29,10 +30,17 @@ class Handler(BaseHTTPRequestHandler):
         number = next(COUNT)
         if number % int(OPTIONS.get("fail", 10**9)) == 0:
             return self._answer(429, {"message": "slow down"}, {"Retry-After": "0"})
+        if number % int(OPTIONS.get("drop", 10**9)) == 0:
+            self.close_connection = True
+            return None
+        if number > int(OPTIONS.get("fail-after", 10**9)):
+            return self._answer(400, {"message": "no credit is left"})
         time.sleep(float(OPTIONS.get("slow", 0)))
         texts = body.get("texts") or body.get("documents") or [body["messages"][0]["content"]]
         with LOG.open("a", encoding="utf-8") as log:
             log.write(json.dumps([self.path, len(texts), texts[0]]) + "\n")
+        if "answer" in OPTIONS:
+            return self._answer(200, json.loads(OPTIONS["answer"]))
         if len(texts) > 96 and "embed" in self.path:
             message = f"total number of texts must be at most 96 - received {len(texts)}"
             return self._answer(400, {"message": message})

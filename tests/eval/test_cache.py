@@ -1,10 +1,12 @@
+import contextlib
+
 import numpy as np
 import pytest
 
 from eval.cache import Cache
 from eval.cached import CachedChat, CachedEmbedder, CachedReranker
-from eval.model import Generation, Identity, Limits, LogLikelihood
-from glotmill.errors import OutputError
+from eval.model import Generation, Identity, Limits, LogLikelihood, load
+from glotmill.errors import OutputError, SourceError
 
 
 class Counting:
@@ -94,3 +96,45 @@ def test_a_file_that_is_no_cache_is_told(tmp_path):
     (tmp_path / "a.sqlite").write_text("this is no database, whatever its name says" * 50)
     with pytest.raises(OutputError, match="cannot be used"):
         Cache(tmp_path / "a.sqlite")
+
+
+def test_a_server_loses_a_few_answers_when_one_fails(cohere_server, tmp_path):
+    url, asked = cohere_server("fail-after=40")
+    prompts = [f"p{number}" for number in range(64)]
+    with contextlib.closing(load(f"http:{url}#m", "chat")) as loaded, Cache(tmp_path / "a.sqlite") as cache:
+        with pytest.raises(SourceError, match="answered 400"):
+            CachedChat(loaded.identity, loaded.model, cache).generate(prompts, Limits())
+        model = Counting()
+        CachedChat(loaded.identity, model, cache).generate(prompts, Limits())
+    assert len(asked()) == 40 and len(model.asked) == 64 - 32
+
+
+def test_a_file_that_is_damaged_in_the_middle_is_told(tmp_path):
+    path = tmp_path / "a.sqlite"
+    prompts = [f"prompt {number}" for number in range(3_000)]
+    with Cache(path) as cache:
+        CachedChat(ONE, Counting(), cache).generate(prompts, Limits())
+    content = bytearray(path.read_bytes())
+    content[8_192:-4_096] = b"\xff" * (len(content) - 12_288)
+    path.write_bytes(content)
+    with Cache(path) as cache, pytest.raises(OutputError, match=r"cannot be used: .*malformed"):
+        CachedChat(ONE, Counting(), cache).generate(prompts, Limits())
+
+
+def test_an_answer_whose_bytes_were_changed_is_asked_for_again(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with Cache(path) as cache:
+        CachedChat(ONE, Counting(), cache).generate(["one", "other"], Limits())
+    path.write_bytes(path.read_bytes().replace(b"1.0 one", b"1.0 !!!"))
+    model = Counting()
+    with Cache(path) as cache:
+        found = CachedChat(ONE, model, cache).generate(["one", "other"], Limits())
+    assert [answer.text for answer in found] == ["1.0 one", "1.0 other"] and model.asked == ["one"]
+
+
+def test_another_version_asks_anew(cache, monkeypatch):
+    model = Counting()
+    CachedChat(ONE, model, cache).generate(["p"], Limits())
+    monkeypatch.setattr("eval.cache.VERSION", "999")
+    CachedChat(ONE, model, cache).generate(["p"], Limits())
+    assert model.asked == ["p", "p"]

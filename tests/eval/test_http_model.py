@@ -1,4 +1,5 @@
 import contextlib
+import json
 
 import numpy as np
 import pytest
@@ -59,3 +60,80 @@ def test_what_a_server_will_not_do_is_said_in_a_line(cohere_server, load):
 def test_a_server_that_is_not_there(load):
     with pytest.raises(SourceError, match="cannot be reached"):
         load("http:127.0.0.1:9#m", "embed", Options(timeout=2))
+
+
+def test_connections_that_break_are_tried_again(cohere_server, load):
+    url, asked = cohere_server("drop=3")
+    model = load(f"http:{url}#command", "chat").model
+    assert [one.text for one in model.generate(list("abcdef"), Limits())] == [f"echo {one}" for one in "abcdef"]
+    assert len(asked()) == 6
+    always, _ = cohere_server("drop=1")
+    with pytest.raises(SourceError, match=r"^http://\S+ cannot be reached: [^\n]+$"):
+        load(f"http:{always}#command", "chat").model.generate(["a"], Limits())
+
+
+def test_documents_of_several_calls_get_their_scores(cohere_server, load):
+    url, asked = cohere_server()
+    documents = [f"d{n % 7}|" for n in range(2_003)]
+    found = load(f"http:{url}#rerank", "rerank").model.scores("q|", documents)
+    expected = [(float(vector(text) @ vector("q|")) + 1) / 2 for text in documents[:7]]
+    assert found == pytest.approx([expected[n % 7] for n in range(2_003)])
+    assert sorted(count for _, count, _ in asked()) == [3, 1000, 1000]
+
+
+def result(index, score=0.5):
+    return {"index": index, "relevance_score": score}
+
+
+ASK = {
+    "chat": lambda model: model.generate(["a"], Limits()),
+    "rerank": lambda model: model.scores("a", ["b", "c"]),
+    "embed": lambda model: model.embed(["a", "b"], "query"),
+}
+SAYS = {"type": "text", "text": "x"}
+
+
+@pytest.mark.parametrize(
+    ("what", "answer", "told"),
+    [
+        *(
+            (what, answer, "gave")
+            for what in ASK
+            for answer in ({}, [], None, "text", 5, {"id": "1", "message": None, "results": None, "embeddings": None})
+        ),
+        ("chat", {"finish_reason": "COMPLETE"}, "no message"),
+        ("chat", {"message": {"content": [SAYS]}}, "no reason"),
+        ("chat", {"finish_reason": "COMPLETE", "message": {"content": "x"}}, "no list"),
+        ("chat", {"finish_reason": "COMPLETE", "message": {"content": [{"type": "text"}]}}, "no text"),
+        ("chat", {"finish_reason": "COMPLETE", "message": {"content": ["x"]}}, "no text"),
+        ("rerank", {"results": []}, "no score to 2 of 2 documents"),
+        ("rerank", {"results": [result(0)]}, "no score to 1 of 2 documents"),
+        ("rerank", {"results": [result(0), result(-1)]}, "the document -1 of 2"),
+        ("rerank", {"results": [result(0), result(2)]}, "the document 2 of 2"),
+        ("rerank", {"results": [result(0), result("b")]}, "the document 'b' of 2"),
+        ("rerank", {"results": [result(0), result(0)]}, "two scores to the document 0"),
+        ("rerank", {"results": [result(0), result(1, None)]}, "no number: None"),
+        ("rerank", {"results": [result(0), result(1, "high")]}, "no number: 'high'"),
+        ("rerank", {"results": [result(0), {"index": 1}]}, "no number: None"),
+        ("rerank", {"results": [result(0), 7]}, "cannot read"),
+        ("embed", {"embeddings": {"float": [[1.0, 2.0]]}}, "1 vectors for 2 texts"),
+        ("embed", {"embeddings": {"float": [[1.0, 2.0], [1.0]]}}, "different or no length: 1, 2"),
+        ("embed", {"embeddings": {"float": [[], []]}}, "different or no length: 0"),
+        ("embed", {"embeddings": {"float": [[1.0], None]}}, "different or no length: 0, 1"),
+        ("embed", {"embeddings": {"float": [[1.0], ["x"]]}}, "no number"),
+        ("embed", {"embeddings": {"float": [[1.0], [10**400]]}}, "no number"),
+        ("embed", {"embeddings": [[1.0], [2.0]]}, "cannot read"),
+    ],
+)
+def test_an_answer_of_another_shape_is_one_line(cohere_server, load, what, answer, told):
+    url, _ = cohere_server(f"answer={json.dumps(answer)}")
+    with pytest.raises(SourceError) as error:
+        ASK[what](load(f"http:{url}#m", "chat").model)
+    assert told in str(error.value) and str(error.value).startswith(url) and "\n" not in str(error.value)
+
+
+def test_an_answer_without_content_is_empty_and_thoughts_are_no_answer(cohere_server, load):
+    for content, text in ((None, ""), ([], ""), ([{"type": "thinking", "thinking": "hm"}, SAYS], "x")):
+        answer = {"id": "1", "finish_reason": "MAX_TOKENS", "message": {"role": "assistant", "content": content}}
+        url, _ = cohere_server(f"answer={json.dumps(answer)}")
+        assert load(f"http:{url}#m", "chat").model.generate(["a"], Limits()) == [(text, True)]

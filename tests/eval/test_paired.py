@@ -126,3 +126,14 @@ def test_more_languages_have_more_rounds():
     few, many = paired.rounds_for(ACCURACY, 3), paired.rounds_for(ACCURACY, 1000)
     assert few == paired.ROUNDS and 1000 / many <= 0.05
     assert paired.rounds_for(metric_of("spearman"), 10_000) == paired.MOST_WHOLE
+
+
+def test_the_interval_of_a_difference_of_f1_lies_about_the_difference(chance):
+    gold = np.arange(200.0)
+    a, b = (
+        np.stack([gold, np.where(chance.random(200) < right, gold, chance.integers(0, 200, 200))], 1)
+        for right in (0.5, 0.7)
+    )
+    found, observed = paired.bootstrap(metric_of("f1"), a, b), paired.difference(metric_of("f1"), a, b)
+    assert (found.interval.low + found.interval.high) / 2 == pytest.approx(observed, abs=0.01)
+    assert found.interval.method == "paired_bootstrap:1000" and found.p < 0.01
