@@ -94,13 +94,11 @@ def _check_fitting(request: Request, tasks: Sequence[Task], fitting: Sequence[Ta
     if not fitting:
         layouts = ", ".join(f"{task.name} ({task.data.files[0]})" for task in tasks[:6])
         raise SourceError(f"{where}: no task finds its files here; expected layouts such as {layouts}")
-    lost = sorted(set(request.tasks) - {task.name for task in fitting})
+    # Tasks that were named, or brought along, are meant.
+    lost = [task for task in tasks if task not in fitting] if request.tasks or request.task_files else []
     if lost:
-        named = {task.name: task for task in tasks}
-        if lost[0] not in named:
-            raise ConfigError(f"the task {lost[0]} is of a suite that is not asked for: {', '.join(request.suites)}")
-        files_of = " or ".join(named[lost[0]].data.files)
-        raise SourceError(f"{where}: the task {lost[0]} does not find its files here: expected {files_of}")
+        files_of = " or ".join(lost[0].data.files)
+        raise SourceError(f"{where}: the task {lost[0].name} does not find its files here: expected {files_of}")
 
 
 def _begin(out: Path, request: Request, fresh: bool) -> None:
