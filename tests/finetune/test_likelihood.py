@@ -22,7 +22,7 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def model(tiny, small_tokenizer):
     architecture = dataclasses.replace(tiny.shape, vocabulary=384)
-    return Model(architecture, tiny.params(tiny.model(architecture)), small_tokenizer)
+    return Model(architecture, tiny.params(architecture), small_tokenizer)
 
 
 @pytest.fixture(scope="module")
