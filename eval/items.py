@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.dataset import Row
+from eval.dataset import Row, content_hash, take
 from eval.task import Task
 from glotmill.errors import ConfigError
 
@@ -54,6 +54,10 @@ def identifiers(rows: Sequence[Row], task: Task) -> list[str]:
     return found
 
 
+class NothingToAsk(Exception):
+    """A task has no items in a language; says why."""
+
+
 @dataclass(frozen=True)
 class Retrieval:
     """Queries, documents (each once), and what answers what: gains by the document's place."""
@@ -62,11 +66,32 @@ class Retrieval:
     queries: tuple[str, ...]
     documents: tuple[str, ...]
     relevant: tuple[Mapping[int, int], ...]
-    left_out: int  # queries that nothing answers
+    notes: tuple[str, ...]  # on queries that nothing answers
+
+    @property
+    def data(self) -> str:
+        """A hash of all of it."""
+        return content_hash([list(zip(self.queries, self.relevant, strict=True)), self.documents])
+
+    @property
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """Of each query, what could be contaminated."""
+        return {name: (query,) for name, query in zip(self.ids, self.queries, strict=True)}
+
+    def told(self, number: int, ranking: Sequence[int]) -> dict[str, Any]:
+        """A query, what answers it, and what a ranking of places has first: for people."""
+        return {
+            "query": self.queries[number],
+            "expected": [self.documents[place] for place in self.relevant[number]],
+            "found": [self.documents[place] for place in ranking[:1]],
+        }
 
 
-def retrieval(rows: Sequence[Row], corpus: Sequence[Row], task: Task) -> Retrieval:
-    """The queries of some rows, among the documents of `corpus`, rows of the same ids or the very same."""
+def retrieval(rows: Sequence[Row], corpus: Sequence[Row], task: Task, limit: int) -> Retrieval:
+    """At most `limit` queries of some rows (0: all), among the documents of `corpus`: rows of the same ids, or they.
+
+    NothingToAsk where no query has a document that answers it.
+    """
     places: dict[str, int] = {}
     for row in corpus:
         for text in texts(row, "documents" if task.sentences else "document", task):
@@ -74,15 +99,16 @@ def retrieval(rows: Sequence[Row], corpus: Sequence[Row], task: Task) -> Retriev
     answers: dict[str, list[str]] = {}
     for name, row in zip(identifiers(corpus, task), corpus, strict=True):
         answers[name] = texts(row, "document", task)
-    ids, queries, relevant = [], [], []
-    left_out = 0
+    asked: list[tuple[str, str, Mapping[int, int]]] = []
     for name, row in zip(identifiers(rows, task), rows, strict=True):
         query = texts(row, "query", task)
         gains = {places[text]: 1 for text in answers.get(name, ()) if text in places}
-        if not query or not gains:
-            left_out += 1
-            continue
-        ids.append(name)
-        queries.append(query[0])
-        relevant.append(gains)
-    return Retrieval(tuple(ids), tuple(queries), tuple(places), tuple(relevant), left_out)
+        if query and gains:
+            asked.append((name, query[0], gains))
+    if not asked:
+        raise NothingToAsk("no query has a document that answers it")
+    left_out = len(rows) - len(asked)
+    notes = (f"{task.name}: {left_out} queries have no document that answers them",) if left_out else ()
+    chosen = [asked[place] for place in take(asked, limit, lambda place: asked[place][0])]
+    ids, queries, relevant = zip(*chosen, strict=True)
+    return Retrieval(ids, queries, tuple(places), relevant, notes)

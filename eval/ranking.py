@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Scores = npt.NDArray[np.float64]
 _PLACES: Final = 9  # cosines that differ less are the same but for rounding
+_QUERIES: Final = 256  # whose scores of all documents are laid out at a time
 MEASURES: Final = {
     "ndcg_cut_10": "ndcg@10",
     "recip_rank": "mrr@10",
@@ -19,9 +20,11 @@ MEASURES: Final = {
 DEPTH: Final = 100
 
 
-def cosines(queries_NxD: Any, documents_MxD: Any) -> Scores:
-    """[n, m], rounded; NaN where a vector has one, 0 for a vector of zeros."""
-    return np.round(unit(queries_NxD) @ unit(documents_MxD).T, _PLACES)
+def cosines(queries_NxD: Any, documents_MxD: Any) -> Iterator[Scores]:
+    """Of each query, its scores of all documents, [m], rounded; NaN where a vector has one, 0 for a vector of zeros."""
+    queries, documents = unit(queries_NxD), unit(documents_MxD)
+    for start in range(0, len(queries), _QUERIES):
+        yield from np.round(queries[start : start + _QUERIES] @ documents.T, _PLACES)
 
 
 def unit(vectors_NxD: Any) -> Scores:

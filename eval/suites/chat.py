@@ -11,10 +11,10 @@ import numpy as np
 from collection.languages import Language, resolve
 from eval import confusion, judge, ranking, text_metrics
 from eval.dataset import Row, content_hash, hashed, take
-from eval.items import at, field, identifiers, texts
+from eval.items import NothingToAsk, at, field, identifiers, texts
 from eval.model import ChatModel, Generation, Limits
 from eval.results import Example
-from eval.suites.outcome import NothingToAsk, Outcome
+from eval.suites.outcome import Outcome
 from eval.suites.settings import EvalConfig
 from eval.task import Prompt, Task
 from glotmill.errors import ConfigError

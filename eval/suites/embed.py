@@ -6,6 +6,7 @@ Classification and clustering follow MTEB's protocol to the draw, so that scores
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -16,10 +17,10 @@ import numpy.typing as npt
 from collection.languages import Language
 from eval import ranking
 from eval.dataset import Row, content_hash, take
-from eval.items import field, identifiers, retrieval, texts
+from eval.items import NothingToAsk, field, identifiers, retrieval, texts
 from eval.model import EmbedModel, Vectors
 from eval.results import Example
-from eval.suites.outcome import NothingToAsk, Outcome
+from eval.suites.outcome import Outcome
 from eval.suites.settings import EvalConfig
 from eval.suites.space import Space, spaces
 from eval.task import Task
@@ -29,7 +30,6 @@ _EXPERIMENTS: Final = 10
 _DRAWS: Final = 10
 _PER_DRAW: Final = 16_384
 _SEED: Final = 42  # MTEB's
-_QUERIES: Final = 256  # whose scores of all documents are laid out at a time
 
 
 def run(
@@ -72,7 +72,7 @@ def run(
 Judged = tuple[list[Example], tuple[str, ...], Mapping[str, tuple[tuple[float, ...], ...]]]
 
 
-class _Kind:
+class _Kind(ABC):
     """Items of a kind: their vectors, and what comes of them in one space."""
 
     def __init__(self) -> None:
@@ -82,15 +82,17 @@ class _Kind:
         self.notes: tuple[str, ...] = ()
         self.vectors: dict[str, Vectors] = {}
 
+    @abstractmethod
     def embed(self, model: EmbedModel) -> None:
-        raise NotImplementedError
+        """Fills `vectors`."""
 
     def sample(self) -> Vectors:
         """Vectors from which ranges are taken where a model has none of its own."""
         return next(reversed(self.vectors.values()))
 
+    @abstractmethod
     def judge(self, space: Space) -> Judged:
-        raise NotImplementedError
+        """The examples, the metrics, and draws by metric."""
 
 
 class _Bitext(_Kind):
@@ -122,9 +124,9 @@ class _Bitext(_Kind):
     def judge(self, space: Space) -> Judged:
         scores = ranking.cosines(space.held(self.vectors["source"]), space.held(self.vectors["target"]))
         examples = []
-        for place, (name, gold) in enumerate(zip(self._ids, self._gold, strict=True)):
-            found = ranking.best(scores[place])
-            told = {"source": self._sources[place], "expected": self._targets[gold]}
+        for name, source, gold, row in zip(self._ids, self._sources, self._gold, scores, strict=True):
+            found = ranking.best(row)
+            told = {"source": source, "expected": self._targets[gold]}
             told["found"] = self._targets[found] if found >= 0 else ""
             examples.append(Example(name, {"f1": (gold, found), "accuracy_mined": (float(found == gold),)}, told))
         return examples, ("f1", "accuracy_mined"), {}
@@ -133,43 +135,24 @@ class _Bitext(_Kind):
 class _Retrieval(_Kind):
     def __init__(self, task: Task, rows: Sequence[Row], corpus: Sequence[Row], config: EvalConfig) -> None:
         super().__init__()
-        found = retrieval(rows, corpus, task)
-        if not found.queries:
-            raise NothingToAsk("no query has a document that answers it")
-        self.items = found
-        names = found.ids
-        self.chosen = take([{} for _ in names], config.limit, lambda place: names[place])
-        self.data = content_hash([[(found.queries[n], found.relevant[n]) for n in self.chosen], found.documents])
-        self.texts = {names[place]: (found.queries[place],) for place in self.chosen}
-        self.notes = (
-            (f"{task.name}: {found.left_out} queries have no document that answers them",) if found.left_out else ()
-        )
-        self.options = {"documents": len(found.documents)}
+        self.items = retrieval(rows, corpus, task, config.limit)
+        self.data, self.texts, self.notes = self.items.data, self.items.texts, self.items.notes
+        self.options = {"documents": len(self.items.documents)}
 
     def embed(self, model: EmbedModel) -> None:
         self.vectors = {
-            "query": model.embed([self.items.queries[place] for place in self.chosen], "query"),
+            "query": model.embed(self.items.queries, "query"),
             "document": model.embed(self.items.documents, "document"),
         }
 
     def judge(self, space: Space) -> Judged:
-        queries, documents = space.held(self.vectors["query"]), space.held(self.vectors["document"])
-        relevant = [self.items.relevant[place] for place in self.chosen]
-        rankings: list[list[int]] = []
-        for start in range(0, len(queries), _QUERIES):
-            scores = ranking.cosines(queries[start : start + _QUERIES], documents)
-            pairs = zip(scores, relevant[start : start + _QUERIES], strict=True)
-            rankings += [ranking.ranked(row, list(gains)) for row, gains in pairs]
-        measured = ranking.measures(rankings, relevant)
+        scores = ranking.cosines(space.held(self.vectors["query"]), space.held(self.vectors["document"]))
+        relevant = self.items.relevant
+        rankings = [ranking.ranked(row, list(gains)) for row, gains in zip(scores, relevant, strict=True)]
         examples = []
-        for number, place in enumerate(self.chosen):
-            told = {
-                "query": self.items.queries[place],
-                "expected": [self.items.documents[one] for one in self.items.relevant[place]],
-                "found": [self.items.documents[one] for one in rankings[number][:1]],
-            }
-            statistics = {name: (value,) for name, value in measured[number].items()}
-            examples.append(Example(self.items.ids[place], statistics, told))
+        for number, measured in enumerate(ranking.measures(rankings, relevant)):
+            statistics = {name: (value,) for name, value in measured.items()}
+            examples.append(Example(self.items.ids[number], statistics, self.items.told(number, rankings[number])))
         return examples, ("ndcg@10", "mrr@10", "recall@10", "recall@100"), {}
 
 
@@ -312,9 +295,8 @@ def _clusterings(vectors: npt.NDArray[Any], count: int) -> Iterator[tuple[npt.ND
         picks = np.array(chance.choices(range(len(vectors)), k=_PER_DRAW))
         model = MiniBatchKMeans(n_clusters=count, batch_size=512, init="k-means++", n_init=1, random_state=_SEED)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # fewer different vectors than labels: that is the result
+            # Fewer different vectors than labels: that is the result.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             yield picks, model.fit_predict(vectors[picks])
 
 

@@ -26,7 +26,3 @@ class Outcome:
     notes: tuple[str, ...] = ()
     # Rows of statistics that are not of examples but of draws: a metric's name and its rows.
     draws: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
-
-
-class NothingToAsk(Exception):
-    """A task has no items in a language; says why."""

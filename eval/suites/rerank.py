@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from collection.languages import Language
 from eval import ranking
-from eval.dataset import Row, content_hash, take
+from eval.dataset import Row
 from eval.items import retrieval
 from eval.model import EmbedModel, RerankModel
 from eval.models.reference import Index
 from eval.results import Example
-from eval.suites.outcome import NothingToAsk, Outcome
+from eval.suites.outcome import Outcome
 from eval.suites.settings import EvalConfig
 from eval.task import Task
 
@@ -48,7 +48,7 @@ class EmbeddedFirst:
         self._model, self.signature = model, signature
 
     def scores(self, queries: Sequence[str], documents: Sequence[str]) -> Iterator[npt.NDArray[np.float64]]:
-        return iter(ranking.cosines(self._model.embed(queries, "query"), self._model.embed(documents, "document")))
+        return ranking.cosines(self._model.embed(queries, "query"), self._model.embed(documents, "document"))
 
 
 class ByCosine:
@@ -58,7 +58,7 @@ class ByCosine:
         self._model = model
 
     def scores(self, query: str, documents: Sequence[str]) -> Any:
-        return ranking.cosines(self._model.embed([query], "query"), self._model.embed(documents, "document"))[0]
+        return next(ranking.cosines(self._model.embed([query], "query"), self._model.embed(documents, "document")))
 
 
 def run(
@@ -72,12 +72,8 @@ def run(
     corpus: Sequence[Row] | None = None,
 ) -> Iterator[Outcome]:
     """The outcome of a task in a language. What the first stage did not find cannot be won back, and counts."""
-    found = retrieval(rows, corpus if corpus is not None else rows, task)
-    if not found.queries:
-        raise NothingToAsk("no query has a document that answers it")
-    chosen = take([{} for _ in found.ids], config.limit, lambda place: found.ids[place])
-    queries = [found.queries[place] for place in chosen]
-    relevant = [found.relevant[place] for place in chosen]
+    found = retrieval(rows, corpus if corpus is not None else rows, task, config.limit)
+    queries, relevant = found.queries, found.relevant
     before, after = [], []
     for query, gains, scores in zip(queries, relevant, first.scores(queries, found.documents), strict=True):
         candidates = ranking.ranked(np.asarray(scores), list(gains), config.rerank.depth)
@@ -87,24 +83,19 @@ def run(
         before.append(candidates)
         after.append([candidates[place] for place in order])
     examples = []
-    measured = zip(chosen, ranking.measures(after, relevant), ranking.measures(before, relevant), after, strict=True)
-    for place, now, then, order in measured:
+    measured = zip(ranking.measures(after, relevant), ranking.measures(before, relevant), strict=True)
+    for number, (now, then) in enumerate(measured):
         statistics = {name: (now[name],) for name in _METRICS[:3]}
         statistics |= {f"{name}_first": (then[name],) for name in _METRICS[:3]}
         statistics["ndcg@10_gain"] = (now["ndcg@10"] - then["ndcg@10"],)
-        told = {
-            "query": found.queries[place],
-            "expected": [found.documents[one] for one in found.relevant[place]],
-            "found": [found.documents[one] for one in order[:1]],
-        }
-        examples.append(Example(found.ids[place], statistics, told))
+        examples.append(Example(found.ids[number], statistics, found.told(number, after[number])))
     yield Outcome(
         task,
         language,
         _METRICS,
         tuple(examples),
-        content_hash([list(zip(queries, relevant, strict=True)), found.documents]),
+        found.data,
         options={"first": first.signature, "depth": config.rerank.depth, "documents": len(found.documents)},
-        texts={found.ids[place]: (found.queries[place],) for place in chosen},
-        notes=(f"{task.name}: {found.left_out} queries have no document that answers them",) if found.left_out else (),
+        texts=found.texts,
+        notes=found.notes,
     )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
+from finetune.quantize import PRECISIONS
 from glotmill.errors import ConfigError, UnknownNameError
-
-PRECISIONS: Final = ("float", "int8", "uint8", "binary", "ubinary")
 
 
 @dataclass(frozen=True)

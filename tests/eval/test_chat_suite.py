@@ -3,9 +3,9 @@ import pytest
 from parity import SWAHILI, scores_of, task
 
 from collection.languages import resolve
+from eval.items import NothingToAsk
 from eval.model import Generation, LogLikelihood
 from eval.suites import chat
-from eval.suites.outcome import NothingToAsk
 from eval.suites.settings import ChatSettings, EvalConfig
 from eval.task import Prompt
 

@@ -3,9 +3,9 @@ import pytest
 from parity import SWAHILI, scores_of, task
 from parity_data import LABELS, Meaning, bitext, labelled, pairs, questions
 
+from eval.items import NothingToAsk
 from eval.model import EmbedModel
 from eval.suites import embed
-from eval.suites.outcome import NothingToAsk
 from eval.suites.settings import EmbedSettings, EvalConfig
 from finetune.quantize import Ranges
 from glotmill.errors import ConfigError

@@ -38,5 +38,5 @@ def test_nothing_found_is_nought():
 
 def test_cosines_of_zeros_are_nought_and_of_the_same_text_one():
     vectors = np.array([[0, 0, 0], [1e-3, 2, 3], [1e-3, 2, 3]], np.float32)
-    found = ranking.cosines(vectors, vectors)
+    found = np.array(list(ranking.cosines(vectors, vectors)))
     assert found[0].tolist() == [0, 0, 0] and found[1, 1] == found[1, 2] == 1

@@ -3,9 +3,9 @@ import pytest
 from parity import SWAHILI, scores_of, task
 from parity_data import Meaning
 
+from eval.items import NothingToAsk
 from eval.models.reference import BM25, Index
 from eval.suites import rerank
-from eval.suites.outcome import NothingToAsk
 from eval.suites.settings import EvalConfig, RerankSettings
 
 ROWS = [
