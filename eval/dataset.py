@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,6 @@ _HEAD: Final = 1 << 18  # so many bytes of a file are looked at for its marks
 _MOST_FILES: Final = 200_000
 _HUB: Final = "hf://"
 RECORDS: Final = "records"
-_KEPT: Final = 8
 
 
 @dataclass(frozen=True)
@@ -188,16 +187,16 @@ class Reader:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._records: dict[tuple[Path, str], dict[str, list[Row]]] = {}
-        self._kept: dict[Path, list[Row]] = {}  # all files of a corpus that all languages search, else the last one
+        self._kept: dict[Path, list[Row]] = {}  # of files that several languages share
         self.notes: list[str] = []
 
     def rows(self, source: Source) -> list[Row]:
         """The rows to judge by, in the order of the file; SourceError where it cannot be read."""
         if self._task.data.format == RECORDS:
             return self._wanted(self._of_records(source).get(source.language.code, []))
-        rows = [row for path in source.paths for row in self._file(path)]
+        rows = [row for path in source.paths for row in self._file(path, shared=bool(self._task.corpus))]
         if source.beside:
-            rows = self._joined(rows, self._file(source.beside), source)
+            rows = self._joined(rows, self._file(source.beside, shared=True), source)
         return self._wanted(rows)
 
     def _wanted(self, rows: list[Row]) -> list[Row]:
@@ -208,13 +207,12 @@ class Reader:
         """The rows to learn from; none where there is no such file."""
         return [row for path in source.train for row in self._file(path)]
 
-    def _file(self, path: Path) -> list[Row]:
+    def _file(self, path: Path, *, shared: bool = False) -> list[Row]:
         if path in self._kept:
             return self._kept[path]
         rows = list(read_rows(path, self._task.data))
-        if not self._task.corpus and len(self._kept) > _KEPT:
-            self._kept.clear()
-        self._kept[path] = rows
+        if shared:
+            self._kept[path] = rows
         return rows
 
     def _joined(self, rows: list[Row], others: list[Row], source: Source) -> list[Row]:
@@ -224,13 +222,13 @@ class Reader:
                 raise SourceError(
                     f"{source.path} has {len(rows)} lines, {source.beside} has {len(others)}: expected as many"
                 )
-            pairs: Iterable[tuple[Row, Row]] = zip(rows, others, strict=True)
+            pairs = list(zip(rows, others, strict=True))
         else:
             if lacking := next((row for row in (*rows, *others) if join not in row), None):
                 raise SourceError(f"{source.path} or {source.beside} lacks the column {join}: has {', '.join(lacking)}")
             by_key = {row[join]: row for row in others}
             pairs = [(row, by_key[row[join]]) for row in rows if row[join] in by_key]
-            if lost := len(rows) - len(list(pairs)):
+            if lost := len(rows) - len(pairs):
                 self.notes.append(f"{self._task.name}: {lost} rows of {source.path} have no partner in {source.beside}")
         return [{**row, **{f"other_{name}": value for name, value in other.items()}} for row, other in pairs]
 
@@ -352,7 +350,7 @@ _READERS: Final[Mapping[str, Any]] = {
 }
 
 
-def take(rows: Sequence[Row], limit: int, key: Any) -> list[int]:
+def take(rows: Sequence[Any], limit: int, key: Any) -> list[int]:
     """The places of at most `limit` rows, in order: those whose keys have the smallest hashes, so that parallel sets
     in many languages give the same items, whatever their order. 0: all."""
     if not limit or len(rows) <= limit:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -86,9 +86,6 @@ class Interval:
     low: float
     high: float
     method: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {"low": self.low, "high": self.high, "method": self.method}
 
 
 def interval(metric: Metric, rows: Rows, seed: int = 0) -> Interval | None:

@@ -108,7 +108,6 @@ class Options:
     batch: int = 16
     max_input: int = 1024
     dtype: str = "float32"
-    key: str = ""  # of a server
     timeout: float = 120.0
 
 

@@ -12,17 +12,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from collection.languages import Language, resolve
 from eval.cache import Cache
 from eval.cached import CachedChat, CachedEmbedder, CachedReranker
 from eval.contamination import Share, check_collection, measure
 from eval.dataset import Found, Reader, Row, Source, Tree, find_sources
+from eval.items import NothingToAsk
 from eval.model import Identity, Loaded, Options, cannot, load
 from eval.results import REPORT, RESULTS, Missing, Report, Score, examples_path, write_examples
 from eval.scoring import scores_of
-from eval.suites.outcome import NothingToAsk, Outcome
+from eval.suites.outcome import Outcome
 from eval.suites.settings import EvalConfig
 from eval.task import Suite, Task, chosen
 from glotmill import config as configuration
@@ -142,6 +143,17 @@ def _remove_stale(out: Path, written: set[Path]) -> None:
     files.remove_leftovers(out)
 
 
+class _Items(NamedTuple):
+    """What is read of a task in one language."""
+
+    rows: list[Row]  # to judge by
+    train: list[Row]  # to learn from
+    corpus: list[Row] | None  # whose documents are searched, where they are not the language's own
+
+
+_Ask = Callable[[Language, _Items], Iterator[Outcome]]
+
+
 class _Work:
     """One evaluation at work."""
 
@@ -150,11 +162,9 @@ class _Work:
     ) -> None:
         self._request, self._out, self._cache, self._progress = request, out, cache, progress
         self._languages = languages
-        self._models: dict[str, tuple[Identity, Any]] = {}
+        self._models: dict[str, tuple[Loaded, Any]] = {}  # and with a cache before it
         self._scores: list[Score] = []
         self._texts: dict[str, Mapping[str, tuple[str, ...]]] = {}
-        self._loaded: list[Loaded] = []
-        self._sources: dict[tuple[str, str], Source] = {}
         self._missing: list[Missing] = []
         self._notes: dict[str, None] = {}
         self.written: set[Path] = set()
@@ -164,14 +174,13 @@ class _Work:
         self._note(*found.notes)
         reader = Reader(task)
         sources = found.sources
-        self._sources |= {(task.name, code): source for code, source in sources.items()}
         for language in self._languages:
             if language.code not in sources:
                 self._missing.append(Missing(task.suite, task.name, language.code, "the data has no items in it"))
         wanted = {language.code for language in self._languages} or set(sources)
         codes = [code for code in sources if code in wanted]
         try:
-            ask = self._asker(task, reader, found)
+            ask = self._asker(task)
         except ConfigError as error:
             if len(self._request.suites) == 1 and self._request.tasks:
                 raise
@@ -180,15 +189,17 @@ class _Work:
         for number, code in enumerate(codes, 1):
             self._progress.note(f"{task.suite}: {task.name} in {sources[code].language} ({number} of {len(codes)})")
             try:
-                reader.rows(sources[code])
-                reader.train_rows(sources[code])
+                items = _read_items(task, reader, found, sources[code])
             except SourceError as error:
                 self._missing.append(Missing(task.suite, task.name, code, str(error)))
                 self._note(f"{task.name}: {error}")
                 continue
+            except NothingToAsk as why:
+                self._missing.append(Missing(task.suite, task.name, code, str(why)))
+                continue
             try:
-                for outcome in ask(sources[code]):
-                    self._keep(outcome)
+                for outcome in ask(sources[code].language, items):
+                    self._keep(outcome, sources[code])
             except NothingToAsk as why:
                 self._missing.append(Missing(task.suite, task.name, code, str(why)))
         splits = {sources[code].split for code in codes}
@@ -196,42 +207,30 @@ class _Work:
             self._note(f"{task.name}: languages are judged by different splits: {', '.join(sorted(splits))}")
         self._note(*reader.notes)
 
-    def _asker(self, task: Task, reader: Reader, found: Found) -> Callable[[Source], Iterator[Outcome]]:
-        """How a source of a task is asked; ConfigError where the model cannot do what the task needs."""
+    def _asker(self, task: Task) -> _Ask:
+        """How a task is asked in a language; ConfigError where the model cannot do what the task needs."""
         _, model = self._model(self._request.model, task.suite)
         config = self._request.config
         if task.suite == "embed":
             from eval.suites import embed
 
-            return lambda source: embed.run(
-                task,
-                source.language,
-                reader.rows(source),
-                model,
-                config,
-                train=reader.train_rows(source),
-                corpus=_corpus(task, reader, found, source),
+            return lambda language, items: embed.run(
+                task, language, items.rows, model, config, train=items.train, corpus=items.corpus
             )
         if task.suite == "rerank":
             from eval.suites import rerank
 
             first = self._first_stage()
-            return lambda source: rerank.run(
-                task,
-                source.language,
-                reader.rows(source),
-                model,
-                first,
-                config,
-                corpus=_corpus(task, reader, found, source),
+            return lambda language, items: rerank.run(
+                task, language, items.rows, model, first, config, corpus=items.corpus
             )
         if task.kind == "choice" and not model.scores_choices:
             raise cannot(
                 self._request.model, "chat", f"{task.name} asks how likely given answers are; it tells texts only"
             )
-        return self._chat_asker(task, reader, model)
+        return self._chat_asker(task, model)
 
-    def _chat_asker(self, task: Task, reader: Reader, model: Any) -> Callable[[Source], Iterator[Outcome]]:
+    def _chat_asker(self, task: Task, model: Any) -> _Ask:
         from eval.suites import chat
 
         settings = self._request.config.chat
@@ -243,13 +242,13 @@ class _Work:
                 other, against = self._model(settings.against, "chat")
                 judge, referee = self._model(settings.judge, "chat")
                 judged = {"against": _known(other), "judge": _known(judge)}
-        return lambda source: chat.run(
+        return lambda language, items: chat.run(
             task,
-            source.language,
-            reader.rows(source),
+            language,
+            items.rows,
             model,
             self._request.config,
-            train=reader.train_rows(source),
+            train=items.train,
             detector=detector,
             against=against,
             referee=referee,
@@ -279,14 +278,14 @@ class _Work:
         key = f"{suite} {spec}"
         if key not in self._models:
             config = self._request.config
-            loaded = load(spec, suite, Options(config.batch, config.max_input, config.dtype, timeout=config.timeout))
-            self._loaded.append(loaded)
-            self._models[key] = (loaded.identity, self._wrapped(loaded, spec, suite))
-        return self._models[key]
+            loaded = load(spec, suite, Options(config.batch, config.max_input, config.dtype, config.timeout))
+            self._models[key] = (loaded, self._wrapped(loaded, spec, suite))
+        loaded, wrapped = self._models[key]
+        return loaded.identity, wrapped
 
     def close(self) -> None:
         """Lets go of all models."""
-        for loaded in self._loaded:
+        for loaded, _ in self._models.values():
             loaded.close()
 
     def _wrapped(self, loaded: Loaded, spec: str, suite: Suite) -> Any:
@@ -302,11 +301,12 @@ class _Work:
 
         return ByCosine(embedder)
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _keep(self, outcome: Outcome, source: Source) -> None:
         """Writes the examples of an outcome, and makes its scores."""
         task, language = outcome.task, outcome.language
         self._note(*outcome.notes)
-        outcome = replace(outcome, options={**self._told_of(outcome), **outcome.options})
+        if source.split:
+            outcome = replace(outcome, options={"split": source.split, **outcome.options})
         path = examples_path(self._out, task.suite, task.name, language.code, outcome.group)
         write_examples(path, outcome.examples)
         self.written.add(path)
@@ -315,11 +315,6 @@ class _Work:
         scores, missing = scores_of(outcome, identity, self._request.config.seed)
         self._scores += scores
         self._missing += missing
-
-    def _told_of(self, outcome: Outcome) -> dict[str, str]:
-        """The split that a language was judged by, where the set has several."""
-        source = self._sources.get((outcome.task.name, outcome.language.code))
-        return {"split": source.split} if source and source.split else {}
 
     def contamination(self) -> Mapping[str, Share]:
         """What the collection that the model was trained on holds of each task in each language."""
@@ -338,7 +333,7 @@ class _Work:
             scores.append(dataclasses.replace(score, contaminated=share.share if share else None))
         order = {suite: place for place, suite in enumerate(self._request.suites)}
         scores.sort(key=lambda one: (order[one.suite], one.task, one.group, one.metric, one.language))
-        models = {spec: identity.to_json() for spec, (identity, _) in sorted(self._models.items())}
+        models = {key: loaded.identity.to_json() for key, (loaded, _) in sorted(self._models.items())}
         asked = (f"{suite} {self._request.model}" for suite in self._request.suites)
         first = next((models[key] for key in asked if key in models), {"spec": self._request.model})
         return Report(
@@ -371,14 +366,16 @@ def _known(identity: Identity) -> str:
     return f"{identity.name}@{identity.sha256[:12]}"
 
 
-def _corpus(task: Task, reader: Reader, found: Found, source: Source) -> list[Row] | None:
-    """The rows whose documents are searched, where they are not the language's own."""
-    if not task.corpus:
-        return None
+def _read_items(task: Task, reader: Reader, found: Found, source: Source) -> _Items:
+    """SourceError where a file cannot be read, NothingToAsk where there are no documents to search."""
+    rows = reader.rows(source)
+    corpus: list[Row] | None = None
     if task.corpus == "*":
         others = [one for code, one in found.sources.items() if code != source.language.code]
-        return [*reader.rows(source), *(row for one in others for row in reader.rows(one))]
-    code = resolve(task.corpus).code
-    if code not in found.sources:
-        raise NothingToAsk(f"its documents are those of {code}, which the data lacks")
-    return reader.rows(found.sources[code])
+        corpus = [*rows, *(row for one in others for row in reader.rows(one))]
+    elif task.corpus:
+        code = resolve(task.corpus).code
+        if code not in found.sources:
+            raise NothingToAsk(f"its documents are those of {code}, which the data lacks")
+        corpus = reader.rows(found.sources[code])
+    return _Items(rows, reader.train_rows(source), corpus)

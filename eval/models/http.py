@@ -39,7 +39,7 @@ class Server:
             import httpx
         except ImportError as error:
             raise MissingDependencyError(str(error.name), "augment", spec) from None
-        key = options.key or os.environ.get("CO_API_KEY", "")
+        key = os.environ.get("CO_API_KEY", "")
         self._connections = httpx.Client(timeout=options.timeout, follow_redirects=True)
         self._client = cohere.ClientV2(api_key=key, base_url=url.rstrip("/"), httpx_client=self._connections)
         self._spec, self._name, self._url = spec, name, url
