@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,40 +31,31 @@ class Chat:
 
     def __init__(self, folder: Path, options: Options) -> None:
         from finetune import model_folder
+        from finetune.architecture import Execution
+        from finetune.decode import ready
 
-        self._model = model_folder.load(folder)
-        self._options = options
+        model, self._run = model_folder.load(folder), Execution(options.dtype)
+        # On the device once, however many ways of answering follow.
+        self._model = replace(model, params=ready(model.params, self._run))
+        self._shape: dict[str, Any] = {"rows": options.batch, "max_input": options.max_input}
         self._generators: dict[Limits, Any] = {}
         self._scorer: Any = None
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
-        from finetune.architecture import Execution
         from finetune.decode import Decoding
         from finetune.generate import Generator
 
         if limits not in self._generators:
             decoding = Decoding(max_tokens=limits.max_tokens, temperature=limits.temperature, seed=limits.seed)
-            self._generators[limits] = Generator(
-                self._model,
-                decoding,
-                Execution(self._options.dtype),
-                rows=self._options.batch,
-                max_input=self._options.max_input,
-            )
+            self._generators[limits] = Generator(self._model, decoding, self._run, **self._shape)
         answers = self._generators[limits].answers(prompts)
         return [Generation(one.text, one.truncated or one.finish_reason == "length") for one in answers]
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-        from finetune.architecture import Execution
         from finetune.likelihood import Scorer
 
         if self._scorer is None:
-            self._scorer = Scorer(
-                self._model,
-                Execution(self._options.dtype),
-                rows=self._options.batch,
-                max_input=self._options.max_input,
-            )
+            self._scorer = Scorer(self._model, self._run, **self._shape)
         found = self._scorer.log_likelihoods(pairs)
         return [LogLikelihood(one.log_probability, one.truncated) for one in found]
 
