@@ -46,6 +46,15 @@ class Prompt:
     truncated: bool
 
 
+def encoded(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> list[Prompt]:
+    """The ids of texts: of those that have more than `most`, eos included, the end is cut, and eos stays."""
+    found = []
+    for ids in tokenizer.encode_text(texts):
+        kept = ids[: most - 1]
+        found.append(Prompt(with_end(np.asarray(kept, np.int32), EOS), len(kept) < len(ids)))
+    return found
+
+
 class Generator:
     """A model in memory, its tokenizer, and how it answers."""
 
@@ -79,11 +88,7 @@ class Generator:
 
     def prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """The ids of texts: cut at their end where they are too long, with eos even then."""
-        found = []
-        for ids in self.tokenizer.encode_text(texts):
-            kept = ids[: self._max_input - 1]
-            found.append(Prompt(with_end(np.asarray(kept, np.int32), EOS), len(kept) < len(ids)))
-        return found
+        return encoded(self.tokenizer, texts, self._max_input)
 
     def answers(self, texts: Iterable[str]) -> Iterator[Answer]:
         """An answer to each text, in order. What is drawn depends on the seed and on the place among the texts."""

@@ -12,14 +12,15 @@ import numpy as np
 
 from finetune import model_folder
 from finetune.architecture import Execution
-from finetune.conversation import Pair, with_end
+from finetune.conversation import Pair
 from finetune.decode import ready
 from finetune.features import features
+from finetune.generate import encoded
 from finetune.model import EncoderDecoder
 from finetune.model_folder import Model, Step
 from finetune.step import evaluate
 from glotmill.errors import ConfigError, SourceError
-from tokenizer.vocabulary import EOS, Tokenizer
+from tokenizer.vocabulary import Tokenizer
 
 _SHORTEST: Final = 8  # lengths are this, or twice, and so on: few shapes are compiled
 
@@ -64,24 +65,19 @@ class Scorer:
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Likelihood]:
         """Of each pair of a prompt and an answer, in order. Neither padding nor the other pairs change it."""
-        prompts = self._ids([prompt for prompt, _ in pairs], self._max_input)
-        answers = self._ids([answer for _, answer in pairs], self._max_target)
+        prompts = encoded(self.tokenizer, [prompt for prompt, _ in pairs], self._max_input)
+        answers = encoded(self.tokenizer, [answer for _, answer in pairs], self._max_target)
+        lengths = [(len(one.ids), len(other.ids)) for one, other in zip(prompts, answers, strict=True)]
         found: list[Likelihood | None] = [None] * len(pairs)
-        for batch in _batches([(len(p), len(a)) for (p, _), (a, _) in zip(prompts, answers, strict=True)], self._rows):
-            rows = [[Pair(prompts[number][0], answers[number][0])] for number in batch]
+        for batch in _batches(lengths, self._rows):
+            rows = [[Pair(prompts[number].ids, answers[number].ids)] for number in batch]
             shape = (_rounded(max(len(row[0].inputs) for row in rows)), _rounded(max(len(r[0].targets) for r in rows)))
             made = features([*rows, *([[]] * (self._rows - len(rows)))], *shape)
             losses, tokens, _ = (np.asarray(array) for array in self._run(self._params, made))
             for row, number in enumerate(batch):
-                cut = prompts[number][1] or answers[number][1]
+                cut = prompts[number].truncated or answers[number].truncated
                 found[number] = Likelihood(-float(losses[row]), int(tokens[row]), cut)
         return [one for one in found if one is not None]
-
-    def _ids(self, texts: Sequence[str], most: int) -> list[tuple[np.ndarray, bool]]:
-        return [
-            (with_end(np.asarray(ids[: most - 1], np.int32), EOS), len(ids) > most - 1)
-            for ids in self.tokenizer.encode_text(texts)
-        ]
 
 
 def _batches(lengths: Sequence[tuple[int, int]], rows: int) -> Iterator[list[int]]:
