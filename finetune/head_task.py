@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jax
 import numpy as np
@@ -35,6 +35,8 @@ _CANDIDATES: Final = 8  # documents that the right one stands among, where a rer
 
 class HeadTask(Task):
     """Of one run with a head."""
+
+    _data: PairData
 
     def __init__(
         self, config: FinetuneConfig, architecture: Architecture, tokenizer: Path, out: Path, progress: Progress
@@ -76,18 +78,6 @@ class HeadTask(Task):
         ids = [array for number in range(_LOOKED_AT) for array in self._data.batch(number)[:2] if array.size]
         flops = (encoder_train_flops(self.trainer.architecture, array.size, array.shape[-1]) for array in ids)
         return parts * sum(flops) / _LOOKED_AT
-
-    def next(self) -> Any:
-        return self.trainer.put(next(self._data), self._config.data.rows)
-
-    def state(self) -> dict[str, Any]:
-        return self._data.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._data.restore(state)
-
-    def report(self) -> Any:
-        return self._data.report()
 
     def told(self, measured: Measured) -> str:
         accuracy = measured.mean("accuracy")

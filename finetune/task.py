@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 
@@ -26,6 +26,18 @@ from finetune.validation import ValidationData
 from glotmill.progress import Progress
 
 
+class Batches(Protocol):
+    """Data that go on where they were left."""
+
+    def __next__(self) -> Any: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+    def report(self) -> Any: ...
+
+
 class Task(ABC):
     """Of one run.
 
@@ -39,27 +51,29 @@ class Task(ABC):
     notes: Sequence[str]
     data_identity: Mapping[str, str]
     head: Head | None = None
+    _config: FinetuneConfig
+    _data: Batches
 
     @property
     @abstractmethod
     def flops(self) -> float:
         """Of a step."""
 
-    @abstractmethod
     def next(self) -> Any:
         """The next batch, on the mesh."""
+        return self.trainer.put(next(self._data), self._config.data.rows)
 
-    @abstractmethod
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on after the last batch."""
+        return self._data.state()
 
-    @abstractmethod
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where a state was taken; SourceError where the data are others."""
+        self._data.restore(state)
 
-    @abstractmethod
     def report(self) -> Any:
         """A dataclass that says what was trained on so far."""
+        return self._data.report()
 
     @abstractmethod
     def measure(self, state: TrainState, step: int) -> Measured | None:
@@ -79,6 +93,8 @@ class Task(ABC):
 class AnswerTask(Task):
     """The whole model, trained on conversations and spans."""
 
+    _data: TrainingData
+
     def __init__(
         self, config: FinetuneConfig, architecture: Architecture, tokenizer: Path, out: Path, progress: Progress
     ) -> None:
@@ -97,18 +113,6 @@ class AnswerTask(Task):
     def flops(self) -> float:
         data = self._config.data
         return train_flops(self.trainer.architecture, data.rows, data.inputs, data.targets)
-
-    def next(self) -> Any:
-        return self.trainer.put(next(self._data), self._config.data.rows)
-
-    def state(self) -> dict[str, Any]:
-        return self._data.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._data.restore(state)
-
-    def report(self) -> Any:
-        return self._data.report()
 
     def measure(self, state: TrainState, step: int) -> Measured | None:
         measured = losses(self.trainer, state, self._validation)
