@@ -10,6 +10,19 @@ from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, Tally
 from collection.store import part_name
 
+# A checkpoint, a measurement and a line of the log every few steps.
+_OFTEN = {
+    "checkpoints": {"every_steps": 2, "every_minutes": 0},
+    "evaluate": {"every_steps": 4},
+    "log": {"every_steps": 1, "peak_tflops": 1.0},
+}
+
+
+def _change(values, changes):
+    """Lays changes over a configuration: sections key by key, all else whole."""
+    for key, value in changes.items():
+        values[key] = {**values[key], **value} if isinstance(values.get(key), dict) else value
+
 
 @pytest.fixture
 def shards(tmp_path):
@@ -171,12 +184,9 @@ def configured(small_tokenizer, tmp_path_factory):
                 "validation": {"examples": 4},
             },
             "optimizer": {"schedule": {"base": 0.01}},
-            "checkpoints": {"every_steps": 2, "every_minutes": 0},
-            "evaluate": {"every_steps": 4},
-            "log": {"every_steps": 1, "peak_tflops": 1.0},
+            **_OFTEN,
         }
-        for key, value in changes.items():
-            values[key] = {**values[key], **value} if isinstance(values.get(key), dict) else value
+        _change(values, changes)
         if values["model"].get("init"):  # it has its own
             del values["model"]["size"], values["model"]["shape"]
         return build(FinetuneConfig, values)
@@ -260,12 +270,9 @@ def with_head(small_tokenizer, write_lines, tmp_path):
             },
             "data": {"rows": 16, "block": 64, "validation": {"rows": 64, "examples": 50}},
             "optimizer": {"schedule": {"base": 0.03}},
-            "checkpoints": {"every_steps": 2, "every_minutes": 0},
-            "evaluate": {"every_steps": 4},
-            "log": {"every_steps": 1, "peak_tflops": 1.0},
+            **_OFTEN,
         }
-        for key, value in changes.items():
-            values[key] = {**values[key], **value} if isinstance(values.get(key), dict) else value
+        _change(values, changes)
         if values["model"].get("init"):  # it has its own
             del values["model"]["size"], values["model"]["shape"], values["model"]["tokenizer"]
         if values["head"]["kind"] == "rerank":
