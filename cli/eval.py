@@ -71,7 +71,7 @@ def run(
     import dataclasses
 
     from eval.report_page import render
-    from eval.runner import Request, evaluate
+    from eval.runner import PAGE, Request, evaluate
     from eval.suites.settings import EvalConfig
     from glotmill import files
     from glotmill.config import load
@@ -92,12 +92,12 @@ def run(
         resolved,
     )
     report = evaluate(request, out, Progress.on_stderr(), fresh=fresh)
-    files.write_text(out / "report.html", render(report))
+    files.write_text(out / PAGE, render(report))
     if json:
         print_json(_summary("eval run", out, report))
         return
     _tell(report)
-    print(f"next: glotmill eval report {folder_name(out)}, or open {folder_name(out)}/report.html")
+    print(f"next: glotmill eval report {folder_name(out)}, or open {folder_name(out)}/{PAGE}")
 
 
 @app.command("report")
@@ -168,8 +168,15 @@ def compare(
     [dim]glotmill eval compare out-a out-b[/dim]
     """
     from eval.compare import compare as run_comparison
+    from glotmill.progress import Progress
 
-    found = run_comparison(first, second, correction=correction)
+    progress = Progress.on_stderr()
+
+    def told(done: int, of: int) -> None:
+        if done * 10 // of > (done - 1) * 10 // of:
+            progress.status(done / of, f"{done} of {of} scores")
+
+    found = run_comparison(first, second, correction=correction, told=told)
     if html:
         from eval.comparison_page import render_comparison
         from glotmill import files

@@ -84,7 +84,7 @@ def to_lm_eval(report: Report, folder: Path | None = None) -> dict[str, Any]:
         "results": {task: _lm_eval_row(task, own, folder) for task, own in tasks.items()},
         "group_subtasks": {task: [] for task in tasks},  # a group would be a bare average of languages
         "configs": {task: _lm_eval_config(task, own) for task, own in tasks.items()},
-        "versions": {task: signed[task].get("version", "") for task in tasks},
+        "versions": {task: signed[task].get("glotmill", "") for task in tasks},
         "n-shot": {task: int(_figure(signed[task].get("shots"))) for task in tasks},
         "higher_is_better": {
             task: {_lm_eval_name(one.metric): one.higher_is_better for one in own} for task, own in tasks.items()
@@ -156,8 +156,9 @@ def _safe(name: str) -> str:
 
 
 def _task_result(task: str, scores: Sequence[Score], report: Report) -> dict[str, Any]:
-    rows: dict[tuple[str, str], list[Score]] = {}
+    splits: dict[str, dict[tuple[str, str], list[Score]]] = {}
     for one in scores:
+        rows = splits.setdefault(signature_parts(one.signature).get("split", "test"), {})
         rows.setdefault((one.language, one.group if not rollup.size(one.group) else ""), []).append(one)
     hashes = sorted({signature_parts(one.signature).get("data", "") for one in scores} - {""})
     joined = hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
@@ -165,11 +166,14 @@ def _task_result(task: str, scores: Sequence[Score], report: Report) -> dict[str
         "dataset_revision": hashes[0] if len(hashes) == 1 else joined if hashes else "not told",
         "task_name": task,
         "mteb_version": MTEB_LAYOUT,
-        "scores": {"test": [_subset(language, group, own) for (language, group), own in rows.items()]},
+        "scores": {
+            split: [_subset(language, group, own) for (language, group), own in rows.items()]
+            for split, rows in splits.items()
+        },
         "evaluation_time": None,  # known of the whole run alone
         "kg_co2_emissions": None,
         "date": None,
-        "glotmill": {"version": report.run.get("version"), "date": report.run.get("date")},
+        "glotmill": {"version": report.run.get("glotmill"), "date": report.run.get("date")},
     }
 
 

@@ -205,7 +205,6 @@ class _Run:
     def _steps(self, state: TrainState, start: int, journal: Journal, stop: StopRequests) -> int:
         total, when, evaluate = self.config.steps, self.config.checkpoints, self.config.evaluate
         saved_at, step = time.monotonic(), start
-        self.data_report = self.task.report()
         if start == total:
             self._measure(state, total, journal)
         for step in range(start + 1, total + 1):

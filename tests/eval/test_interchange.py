@@ -40,7 +40,7 @@ def chat(tmp_path):
         [Example("a", {"chrf2++": [1.0, 2.0], "empty_rate": [0.0]})],
     )
     report = Report(
-        {"name": "glot/tiny", "sha256": "f" * 64}, scores, run={"date": "2026-10-01T10:00:00", "version": "1"}
+        {"name": "glot/tiny", "sha256": "f" * 64}, scores, run={"date": "2026-10-01T10:00:00", "glotmill": "1"}
     )
     report.write(tmp_path)
     return tmp_path, report
@@ -197,3 +197,18 @@ def test_lm_eval_makes_its_table_of_the_results(chat):
     done = subprocess.run([python, "-c", TABLE, written[0]], capture_output=True, text=True, check=True)
     row = next(line for line in done.stdout.splitlines() if line.startswith("|xcopa_swh_Latn"))
     assert [cell.strip() for cell in row.split("|")][4:10] == ["5", "acc", "↑", "0.3333", "±", "0.0875"]
+
+
+def test_files_say_which_split_and_which_version_scores_are_of():
+    scores = tuple(
+        Score("embed", "afriqa", language, "ndcg@10", 0.5, 9, f"split:{split}|glotmill:7", None, True)
+        for language, split in (("hau_Latn", "dev"), ("yor_Latn", "train"))
+    )
+    (result, _) = to_mteb(Report({"name": "m"}, scores, run={"glotmill": "7"})).values()
+    assert {split: rows[0]["hf_subset"] for split, rows in result["scores"].items()} == {
+        "dev": "hau_Latn",
+        "train": "yor_Latn",
+    }
+    assert result["glotmill"]["version"] == "7"
+    chat = Score("chat", "xcopa", "swh_Latn", "accuracy", 0.5, 9, "glotmill:7", None, True)
+    assert to_lm_eval(Report({"name": "m"}, (chat,)))["versions"] == {"xcopa_swh_Latn": "7"}
