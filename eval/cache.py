@@ -6,20 +6,19 @@ of glotmill. So one model never gets another's answers, nor a mended program tho
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import orjson
 
-from glotmill.errors import OutputError
+from glotmill.database import Database
 from glotmill.version import VERSION
 
 _PIECE: Final = 500  # SQLite takes so many variables, and more
+_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
 _SUM: Final = 8  # bytes before an answer that tell whether it is whole
 
 
@@ -27,16 +26,8 @@ class Cache:
     """A file of answers by the hash of what was asked."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        with self._told():
-            self._database = sqlite3.connect(path, timeout=60)
-            # An answer is in the file once it is written: a kill loses nothing, a power cut the last ones.
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
-            )
+        # An answer is in the file once it is written: a kill loses nothing, a power cut the last ones.
+        self._database = Database(path, _SCHEMA, "remove it, or name another with --cache")
         self.hits = self.misses = 0
 
     def __enter__(self) -> Self:
@@ -69,9 +60,9 @@ class Cache:
             piece = items[start : start + together]
             values = answer([one for _, one in piece])
             made = {key: value for (key, _), value in zip(piece, values, strict=True)}
-            with self._told(), self._database:
-                rows = [(key, _sum(key, value) + value) for key, value in made.items()]
-                self._database.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
+            rows = [(key, _sum(key, value) + value) for key, value in made.items()]
+            with self._database.writing() as connection:
+                connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
             known |= made
         return [known[key] for key in keys]
 
@@ -82,24 +73,12 @@ class Cache:
         for start in range(0, len(wanted), _PIECE):
             piece = wanted[start : start + _PIECE]
             marks = ",".join("?" * len(piece))
-            with self._told():
-                rows = self._database.execute(
-                    f"SELECT key, value FROM answers WHERE key IN ({marks})", piece
-                ).fetchall()
+            with self._database.reading() as connection:
+                rows = connection.execute(f"SELECT key, value FROM answers WHERE key IN ({marks})", piece).fetchall()
             for key, kept in rows:
                 if isinstance(kept, bytes) and kept[:_SUM] == _sum(key, value := kept[_SUM:]):
                     found[key] = value
         return found
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Errors of the database as OutputError: a file that is none or is damaged, a full disk."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise OutputError(
-                f"the cache {self._path} cannot be used: {error}; remove it, or name another with --cache"
-            ) from None
 
 
 def _sum(key: bytes, value: bytes) -> bytes:

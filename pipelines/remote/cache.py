@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 import xxhash
 
+from glotmill.database import Database
 from pipelines.remote.answer import Answer
-from pipelines.remote.database import Database
 
 FILE: Final = "answers.sqlite"
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL, sum TEXT NOT NULL)"

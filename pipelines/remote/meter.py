@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from glotmill.database import Database
 from pipelines.remote.budget import Budget, BudgetSpent
-from pipelines.remote.database import Database
 
 FILE: Final = "spent.sqlite"
 _SCHEMA: Final = """

@@ -117,7 +117,10 @@ def test_a_file_that_is_damaged_in_the_middle_is_told(tmp_path):
     content = bytearray(path.read_bytes())
     content[8_192:-4_096] = b"\xff" * (len(content) - 12_288)
     path.write_bytes(content)
-    with Cache(path) as cache, pytest.raises(OutputError, match=r"cannot be used: .*malformed"):
+    with (
+        Cache(path) as cache,
+        pytest.raises(OutputError, match=r"cannot be used \(.*malformed\): remove it, or .*--cache"),
+    ):
         CachedChat(ONE, Counting(), cache).generate(prompts, Limits())
 
 

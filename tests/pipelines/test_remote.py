@@ -339,7 +339,9 @@ def test_rate_and_budget_hold_over_processes(teacher, tmp_path):
         )
         for name in ("a", "b")
     ]
-    answered = [int(process.communicate(timeout=60)[0]) for process in processes]
+    said = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    answered = [int(text) for text in said]
     assert sum(answered) == 30 == teacher.counts["requests"]
     starts = sorted(teacher.counts["starts"])
     assert starts[-1] - starts[0] >= 1.3
