@@ -93,9 +93,9 @@ def test_threads_take_turns(path):
 def test_a_disk_that_is_full_is_told_and_nothing_is_half_written(path):
     # SQLite's own limit of a file ends a transaction as a full disk does.
     with contextlib.closing(Database(path, f"{SCHEMA}; PRAGMA max_page_count = 3", "make room")) as database:
-        with pytest.raises(OutputError, match=r"rows\.sqlite cannot be used \(.*full\): make room"):
-            with database.writing() as connection:
-                connection.executemany("INSERT INTO rows VALUES (?)", [(number,) for number in range(5_000)])
+        told = pytest.raises(OutputError, match=r"rows\.sqlite cannot be used \(.*full\): make room")
+        with told, database.writing() as connection:
+            connection.executemany("INSERT INTO rows VALUES (?)", [(number,) for number in range(5_000)])
         with database.writing() as connection:
             connection.execute("INSERT INTO rows VALUES (7)")
     assert rows(path) == [7]
