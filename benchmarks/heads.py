@@ -1,6 +1,6 @@
 """Embed and rerank heads trained from nothing on real data, and scored on languages and texts they were not trained on.
 
-    python -m benchmarks.heads --shared SHARED --work DIR [--steps 300] [--only embed|rerank]   (at the top of the tree)
+    python -m benchmarks.heads --shared SHARED --work DIR [--steps N] [--only embed|rerank]   (at the top of the tree)
 
 SHARED holds tatoeba_v1, sib200, afriqa, xquad_r and derived_xp3x; DIR keeps what was made, so that a run that was
 stopped goes on. DIR/heldout has what was held out in the layout of the sets, for `glotmill eval run`.
@@ -18,16 +18,20 @@ import json
 import subprocess
 import sys
 import time
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from collection.languages import find
+from collection.scripts import SCRIPTS, dominant_script
 from finetune.embed import Embedder
 from finetune.quantize import calibrate_each, dequantize, quantize
+from finetune.shuffle import key_of
 
 HELD_OUT = ("kat_Geor", "deu_Latn", "heb_Hebr", "tha_Thai", "swh_Latn", "zho_Hans", "zho_Hant", "amh_Ethi")
 XQUAD_LANGUAGES = ("ar", "en", "es")
@@ -81,10 +85,11 @@ def afriqa(shared: Path, split: str) -> Iterator[Row]:
         _, _, language, pivot, *_ = path.name.split(".")
         for line in path.read_text("utf-8").splitlines():
             row = json.loads(line)
-            question = row.get("question_lang") or row["question_translated"]
-            names = {"language": code(language), "document_language": PIVOTS[pivot]}
-            if isinstance(question, str) and isinstance(row["context"], str):  # a few are null or NaN
-                yield {"query": question, "document": f"{row['title']}\n{row['context']}", **names}
+            own = PIVOTS[pivot]
+            for question, asked in ((row.get("question_lang"), code(language)), (row["question_translated"], own)):
+                if isinstance(question, str) and isinstance(row["context"], str):  # a few are null or NaN
+                    names = {"language": asked, "document_language": own}
+                    yield {"query": question, "document": f"{row['title']}\n{row['context']}", **names}
 
 
 def afriqa_train(shared: Path) -> Iterator[Row]:
@@ -92,6 +97,35 @@ def afriqa_train(shared: Path) -> Iterator[Row]:
     for row in afriqa(shared, "train"):
         if row["query"] not in held and row["document"] not in held:
             yield row
+
+
+def stretches(shared: Path) -> Iterator[Row]:
+    """Two stretches of an eighth of a sentence, and the sentence: what teaches that the same words mean the same.
+
+    Without such pairs a new encoder soon finds less than it did untrained: translations share no words.
+    """
+    for row in sib(shared):
+        pieces, glue = _pieces(row["query"])
+        length = max(1, len(pieces) // 8)
+        if (room := len(pieces) - 2 * length) >= 2 * length:
+            first, second = sorted(key_of(which, row["query"]) % (room + 1) for which in "ab")
+            parts = pieces[first : first + length], pieces[second + length : second + 2 * length]
+            query = " ".join(glue.join(part) for part in parts)
+            yield {"query": query, "document": row["query"], "language": row["language"]}
+
+
+def _pieces(text: str) -> tuple[list[str], str]:
+    """Where a text may be cut: its words; characters with their marks in scripts that set no words apart."""
+    script = dominant_script(text)
+    if not script or SCRIPTS[script].spaced:
+        return text.split(), " "
+    pieces: list[str] = []
+    for character in text:
+        if pieces and unicodedata.category(character).startswith("M"):
+            pieces[-1] += character
+        else:
+            pieces.append(character)
+    return pieces, ""
 
 
 def instructions(shared: Path) -> Iterator[Row]:
@@ -132,6 +166,7 @@ def xquad_train(shared: Path) -> Iterator[Row]:
 SOURCES = {
     "tatoeba": parallel,
     "sib": sib,
+    "stretches": stretches,
     "afriqa": afriqa_train,
     "xp3x": instructions,
     "xquad": xquad_train,
@@ -181,19 +216,20 @@ def prepare(shared: Path, work: Path, pieces: int) -> None:
 
 CONFIG = """steps = {steps}
 [model]
-tokenizer = "{work}/tokenizer"
-size = "{size}"
+{model}
 [head]
+kind = "{kind}"
 {head}
+{pairs}
 [data]
 rows = {rows}
 [data.validation]
-hold_out = 0.02
+hold_out = 0.01
 examples = 20
 rows = 64
 [optimizer.schedule]
 factors = "linear_decay"
-base = 1e-2
+base = {rate}
 warmup_steps = {warmup}
 decay_factor = {decay:g}
 [evaluate]
@@ -204,27 +240,58 @@ every_minutes = 2
 keep = 1
 best = false
 """
-HEADS = {
-    "embed": ('kind = "embed"\nmax_tokens = 160', {"tatoeba": 4, "sib": 3, "afriqa": 1, "xp3x": 1}, 64),
-    "rerank": (
-        'kind = "rerank"\nmax_tokens = 256\nquery_tokens = 64\noverlap = 32\nnegatives = 5\nminer = "ngrams"',
-        {"afriqa": 1, "xquad": 2},
-        8,
+NEW = """tokenizer = "{work}/tokenizer"
+size = "mini"
+shape = {{ encoder_layers = 2, feed_forward = 512 }}"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one head is trained."""
+
+    steps: int
+    rows: int
+    rate: float
+    weights: Mapping[str, float]  # of the sources, by their steps
+    model: str
+    head: str
+
+
+RECIPES = {
+    "embed": Recipe(1_000, 128, 3e-3, {"stretches": 5, "tatoeba": 2, "sib": 2, "afriqa": 2}, NEW, "max_tokens = 96"),
+    "rerank": Recipe(
+        500,
+        16,
+        2e-3,
+        {"stretches": 3, "xquad": 2, "afriqa": 1},
+        'init = "{work}/embed"',
+        "max_tokens = 160\nquery_tokens = 48\noverlap = 32\nnegatives = 5",  # at random, of the same language
     ),
 }
+BOTH_WAYS = ("tatoeba", "sib")
 
 
-def train(work: Path, kind: str, steps: int, size: str) -> None:
-    head, weights, rows = HEADS[kind]
+def train(work: Path, kind: str, steps: int) -> None:
+    recipe = RECIPES[kind]
+    steps = steps or recipe.steps
     pairs = "".join(
-        f'\n[[head.pairs]]\npath = "{work}/pairs/{name}.jsonl"\nweight = {weight}\n'
-        + ("both_ways = true\n" if name in ("tatoeba", "sib") else "")
-        for name, weight in weights.items()
+        f'[[head.pairs]]\npath = "{work}/pairs/{name}.jsonl"\nweight = {weight}\n'
+        + ("both_ways = true\n" if name in BOTH_WAYS else "")
+        for name, weight in recipe.weights.items()
     )
     warmup = max(1, steps // 10)
-    every, decay = max(1, steps // 2), 1 / max(1, steps - warmup) * 0.98
-    values = {"work": work, "size": size, "rows": rows, "warmup": warmup, "every": every, "decay": decay}
-    text = CONFIG.format(steps=steps, head=head + "\n" + pairs, **values)
+    text = CONFIG.format(
+        steps=steps,
+        model=recipe.model.format(work=work),
+        kind=kind,
+        head=recipe.head,
+        pairs=pairs,
+        rows=recipe.rows,
+        rate=recipe.rate,
+        warmup=warmup,
+        decay=0.98 / max(1, steps - warmup),
+        every=max(1, steps // 2),
+    )
     (work / f"{kind}.toml").write_text(text, "utf-8")
     glotmill("finetune", work / f"{kind}.toml", "--out", work / kind)
 
@@ -268,18 +335,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=300, help="of each head")
-    parser.add_argument("--size", default="mini", help="of the model, as model.size")
+    parser.add_argument("--steps", type=int, default=0, help="of each head; 0: 1,000 for embed, 500 for rerank")
     parser.add_argument("--pieces", type=int, default=16_000)
     parser.add_argument("--queries", type=int, default=100, help="of each set that the reranker is scored on")
-    parser.add_argument("--only", choices=("embed", "rerank"))
+    parser.add_argument("--only", choices=("embed", "rerank"), help="rerank begins with the embed model in DIR")
     told = parser.parse_args()
     told.work.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     prepare(told.shared, told.work.resolve(), told.pieces)
     kinds = [told.only] if told.only else ["embed", "rerank"]
     for kind in kinds:
-        train(told.work.resolve(), kind, told.steps, told.size)
+        train(told.work.resolve(), kind, told.steps)
     score(told.shared, told.work.resolve(), kinds, told.queries)
     if "embed" in kinds:
         print(json.dumps({"int8, least cosine to float": int8_ranges(Embedder.load(told.work / "embed"), told.shared)}))

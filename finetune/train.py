@@ -88,7 +88,7 @@ class _Run:
 
     def __init__(self, config: FinetuneConfig, folder: RunFolder, progress: Progress) -> None:
         self.config, self.folder, self.progress = config, folder, progress
-        start = start_of(config.model, config.head.kind)
+        start = start_of(config.model, with_head=bool(config.head.kind))
         identity = identify(start.tokenizer)
         if start.architecture:
             check_tokenizer(identity, start.architecture, str(start.tokenizer))
@@ -277,17 +277,19 @@ class Start:
     tokenizer: Path
 
 
-def start_of(model: ModelConfig, head: str = "") -> Start:
-    """ConfigError where there is no tokenizer, or another head than `head`; SourceError where there is no model."""
+def start_of(model: ModelConfig, *, with_head: bool = False) -> Start:
+    """ConfigError where there is no tokenizer, or a head where a whole model is wanted; SourceError where there is none.
+
+    Any encoder does for a run with a head: where it has another one, or none, the head begins at random.
+    """
     if not model.init:
         if not model.tokenizer:
             raise ConfigError("model.tokenizer is empty: a new model needs one, of `glotmill tokenizer train`")
         return Start(None, as_path(model.tokenizer))
     described = model_folder.describe(as_path(model.init))
-    if described.head and described.head.kind != head:
+    if described.head and not with_head:
         raise ConfigError(
-            f"{model.init} is {model_folder.named(described.head)}, an encoder with a head: expected "
-            + (f'head.kind = "{described.head.kind}", or a whole model' if head else "a whole model")
+            f"{model.init} is {model_folder.named(described.head)}, an encoder with a head: expected a whole model"
         )
     own, tokenizer = described.tokenizer, as_path(model.tokenizer) if model.tokenizer else described.tokenizer
     if tokenizer is None:

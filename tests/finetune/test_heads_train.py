@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on_to_the_bit(with_head, tmp_path, how, signal_at):
         assert ((found > 0) & (found < 1)).all()
 
 
-def test_a_head_begins_with_the_encoder_of_a_whole_model_or_of_its_like(configured, with_head, tmp_path):
+def test_a_head_begins_with_the_encoder_of_a_whole_model_or_of_any_head(configured, with_head, tmp_path):
     train(configured(steps=1), tmp_path / "whole")
     begun = model_folder.load(tmp_path / "whole").params
     slow = {"schedule": {"base": 1e-9}}
@@ -83,6 +83,11 @@ def test_a_head_begins_with_the_encoder_of_a_whole_model_or_of_its_like(configur
     train(again, tmp_path / "again")
     kept = model_folder.load(tmp_path / "again", with_head=True).params
     np.testing.assert_allclose(kept["embedding_projection"]["kernel"], found["embedding_projection"]["kernel"], atol=1e-6)  # fmt: skip
+    negatives = {"kind": "rerank", "negatives": 1, "query_tokens": 12, "overlap": 4}
+    train(with_head(steps=1, model={"init": str(tmp_path / "embed")}, head=negatives, optimizer=slow), tmp_path / "rerank")  # fmt: skip
+    reranker = model_folder.load(tmp_path / "rerank", with_head=True).params
+    assert set(reranker) == {"token_embedder", "encoder", "rerank_projection"}
+    assert jax.tree.all(jax.tree.map(lambda one, other: np.allclose(one, other, atol=1e-6), reranker["encoder"], found["encoder"]))  # fmt: skip
     with pytest.raises(ConfigError, match="is an embedding model, an encoder with a head: expected a whole model"):
         train(configured(model={"init": str(tmp_path / "embed")}), tmp_path / "other")
 
