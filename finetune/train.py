@@ -278,9 +278,9 @@ class Start:
 
 
 def start_of(model: ModelConfig, *, with_head: bool = False) -> Start:
-    """ConfigError where there is no tokenizer, or a head where a whole model is wanted; SourceError where there is none.
+    """ConfigError where there is no tokenizer, or no whole model where one is wanted; SourceError where there is none.
 
-    Any encoder does for a run with a head: where it has another one, or none, the head begins at random.
+    Any encoder does for a run with a head; one that it has not yet begins at random.
     """
     if not model.init:
         if not model.tokenizer:
