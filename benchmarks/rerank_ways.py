@@ -1,0 +1,172 @@
+"""Two ways to rerank, beside each other: a head on the encoder, and a whole model that is asked for a word (monoT5).
+
+    python -m benchmarks.rerank_ways --heads DIR --work DIR [--questions 4800]   (at the top of the tree)
+
+--heads is the folder of benchmarks/heads.py, for its pairs and its tokenizer. Both begin with nothing, have the same
+encoder and see the same questions once, each with the right document and five wrong ones of its language. The whole
+model learns to answer `yes` or `no` and is scored by the difference of their log-likelihoods, as monoT5 is (Nogueira,
+Jiang, Pradeep and Lin 2020). Told: accuracy@1 and MRR among six documents on held-out questions (chance: 0.167 and
+0.408), and the CPU-seconds of training and of scoring.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.heads import glotmill, write_lines
+from finetune.likelihood import Scorer
+from finetune.rerank import Reranker
+from finetune.shuffle import key_of
+
+WRONG, ROWS, HELD_OUT = 5, 16, 600
+LENGTH = 144  # ids of a query and a document together
+MODEL = """[model]
+tokenizer = "{heads}/tokenizer"
+size = "mini"
+shape = {{ encoder_layers = 2, decoder_layers = 2, feed_forward = 512 }}
+"""
+TRAINING = """[data.validation]
+hold_out = 0.0
+examples = 0
+[optimizer.schedule]
+factors = "linear_decay"
+base = {rate}
+warmup_steps = {warmup}
+decay_factor = {decay:g}
+[evaluate]
+every_steps = 0
+[checkpoints]
+every_steps = 0
+every_minutes = 5
+keep = 1
+best = false
+"""
+Row = dict[str, Any]
+
+
+def prompt(query: str, document: str) -> str:
+    return f"Query: {query} Document: {document} Relevant:"
+
+
+def questions(heads: Path, count: int) -> tuple[list[Row], list[Row]]:
+    """To train on, and held out: query, document and five wrong ones of each. No sentence is on both sides."""
+    rows = [json.loads(line) for line in (heads / "pairs/stretches.jsonl").read_text("utf-8").splitlines()]
+    rows.sort(key=lambda row: key_of("order", row["document"]))
+    made: list[list[Row]] = []
+    for chosen in (rows[:HELD_OUT], rows[HELD_OUT : HELD_OUT + count]):
+        pools: dict[str, list[str]] = defaultdict(list)
+        for row in rows[:HELD_OUT] if not made else rows[HELD_OUT:]:
+            pools[row["language"]].append(row["document"])
+        everything = [text for pool in pools.values() for text in pool]
+        made.append([{**row, "negatives": _wrong(row, pools[row["language"]], everything)} for row in chosen])
+    return made[1], made[0]
+
+
+def _wrong(row: Row, pool: list[str], everything: list[str]) -> list[str]:
+    there = [text for text in pool if text != row["document"]]
+    if len(there) < WRONG:
+        there += [text for text in everything if text not in pool]
+    return sorted(there, key=lambda text: key_of(row["query"], text))[:WRONG]
+
+
+def config(heads: Path, steps: int, rate: float, parts: str) -> str:
+    warmup = max(1, steps // 10)
+    training = TRAINING.format(rate=rate, warmup=warmup, decay=0.98 / max(1, steps - warmup))
+    return f"steps = {steps}\n{MODEL.format(heads=heads)}{parts}{training}"
+
+
+def train_encoder(heads: Path, work: Path, rows: list[Row], rate: float) -> None:
+    write_lines(work / "pairs.jsonl", rows)
+    head = f'kind = "rerank"\nmax_tokens = {LENGTH}\nquery_tokens = 32\noverlap = 16\nnegatives = {WRONG}\n'
+    parts = f'[head]\n{head}[[head.pairs]]\npath = "{work}/pairs.jsonl"\n[data]\nrows = {ROWS}\n'
+    (work / "encoder.toml").write_text(config(heads, len(rows) // ROWS, rate, parts), "utf-8")
+    glotmill("finetune", work / "encoder.toml", "--out", work / "encoder")
+
+
+def prepare_decoder(heads: Path, work: Path, rows: list[Row]) -> None:
+    examples = (
+        {"inputs": prompt(row["query"], text), "targets": "no" if place else "yes", "language": row["language"]}
+        for row in rows
+        for place, text in enumerate((row["document"], *row["negatives"]))
+    )
+    write_lines(work / "examples.jsonl", examples)
+    as_it_is = ("clean.mask_private=false", "filters.enabled=false", "table.language={language}")
+    changes = (word for change in as_it_is for word in ("--set", change))
+    source = ("--source", f"table={work / 'examples.jsonl'}", "--detector", "none")
+    glotmill("ingest", *source, *changes, "--out", work / "ingested")
+    splits = ("splits.validation=0", "splits.test=0", "duplicates.exact=false", "duplicates.near=false")
+    changes = (word for change in splits for word in ("--set", change))
+    glotmill("build", "--input", work / "ingested", *changes, "--out", work / "collection")
+    both = ("--tokenizer", heads / "tokenizer", "--collection", work / "collection")
+    glotmill("tokenizer", "encode", *both, "--out", work / "tokens")
+
+
+def train_decoder(heads: Path, work: Path, rows: list[Row], rate: float) -> None:
+    """In as many steps as the encoder takes; twelve packed rows hold about as many examples as its batch."""
+    data = f'[data]\ninputs = {4 * LENGTH}\ntargets = 32\nrows = 12\n[[data.sources]]\npath = "{work}/tokens"\n'
+    (work / "decoder.toml").write_text(config(heads, len(rows) // ROWS, rate, data), "utf-8")
+    glotmill("finetune", work / "decoder.toml", "--out", work / "decoder")
+
+
+def scored(rows: list[Row], scores: Callable[[Row, list[str]], Iterable[float]]) -> Row:
+    ranks = []
+    for row in rows:
+        found = np.asarray(list(scores(row, [row["document"], *row["negatives"]])))
+        ranks.append(1 + int((found[1:] >= found[0]).sum()))  # a tie is lost
+    reciprocal = 1 / np.asarray(ranks)
+    error = 1.96 * reciprocal.std() / len(ranks) ** 0.5
+    accuracy = float((np.asarray(ranks) == 1).mean())
+    return {"accuracy@1": round(accuracy, 3), "mrr": round(float(reciprocal.mean()), 3), "+-": round(float(error), 3)}
+
+
+def seconds(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(who: int, function: Callable[[], Any]) -> tuple[Any, float]:
+    begun = seconds(who)
+    made = function()
+    return made, round(seconds(who) - begun, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--heads", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--questions", type=int, default=4_800, help="to train on")
+    parser.add_argument("--rate", type=float, default=3e-3, help="the highest learning rate")
+    told = parser.parse_args()
+    told.work.mkdir(parents=True, exist_ok=True)
+    heads, work = told.heads.resolve(), told.work.resolve()
+    train, held_out = questions(heads, told.questions)
+    children, own = resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF
+
+    _, training = timed(children, lambda: train_encoder(heads, work, train, told.rate))
+    reranker = Reranker.load(work / "encoder")
+    found, scoring = timed(own, lambda: scored(held_out, lambda row, texts: reranker.scores(row["query"], texts)))
+    print(json.dumps({"way": "encoder and head", **found, "training_s": training, "scoring_s": scoring}), flush=True)
+
+    prepare_decoder(heads, work, train)
+    _, training = timed(children, lambda: train_decoder(heads, work, train, told.rate))
+    scorer = Scorer.load(work / "decoder", rows=2 * (1 + WRONG), max_input=LENGTH, max_target=8)
+
+    def asked(row: Row, texts: list[str]) -> Iterable[float]:
+        pairs = [(prompt(row["query"], text), word) for text in texts for word in ("yes", "no")]
+        values = [one.log_probability for one in scorer.log_likelihoods(pairs)]
+        return np.subtract(values[::2], values[1::2]).tolist()
+
+    found, scoring = timed(own, lambda: scored(held_out, asked))
+    print(json.dumps({"way": "monoT5", **found, "training_s": training, "scoring_s": scoring}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
