@@ -153,7 +153,6 @@ def versions(name: str) -> str:
         "bleu": "sacrebleu",
         "spbleu": "sacrebleu",
         "rougeLsum": "rouge-score",
-        "f1": "scikit-learn",
         "accuracy_probe": "scikit-learn",
         "macro_f1_probe": "scikit-learn",
         "v_measure": "scikit-learn",
