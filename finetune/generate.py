@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from finetune import model_folder
 from finetune.architecture import Execution
@@ -90,18 +91,24 @@ class Generator:
         """The ids of texts: cut at their end where they are too long, with eos even then."""
         return encoded(self.tokenizer, texts, self._max_input)
 
-    def answers(self, texts: Iterable[str]) -> Iterator[Answer]:
-        """An answer to each text, in order. What is drawn depends on the seed and on the place among the texts."""
-        texts, first = iter(texts), 0
-        while stretch := list(islice(texts, self._rows * _AHEAD)):
+    def answers(self, texts: Iterable[str], numbers: Iterable[int] | None = None) -> Iterator[Answer]:
+        """An answer to each text, in order.
+
+        What is drawn depends on the seed and on the text's number, 0 to 2^31 - 1: its place, unless `numbers` has one
+        for each.
+        """
+        texts, seeds = iter(texts), iter(itertools.count() if numbers is None else numbers)
+        while stretch := list(itertools.islice(texts, self._rows * _AHEAD)):
             prompts = self.prompts(stretch)
+            own = np.fromiter(itertools.islice(seeds, len(prompts)), np.int32, len(prompts))
             answers: dict[int, Answer] = {}
             for batch in _batches([len(prompt.ids) for prompt in prompts], self._rows):
-                answers.update(self._batch(prompts, batch, first))
-            yield from (answers[number] for number in range(len(prompts)))
-            first += len(prompts)
+                answers.update(self._batch(prompts, batch, own))
+            yield from (answers[place] for place in range(len(prompts)))
 
-    def _batch(self, prompts: Sequence[Prompt], batch: Sequence[int], first: int) -> Iterator[tuple[int, Answer]]:
+    def _batch(
+        self, prompts: Sequence[Prompt], batch: Sequence[int], own: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[int, Answer]]:
         rows, length = _shape(
             max(len(prompts[number].ids) for number in batch), len(batch), self._rows, self._max_input
         )
@@ -109,7 +116,7 @@ class Generator:
         for row, number in enumerate(batch):
             ids_BxL[row, : len(prompts[number].ids)] = prompts[number].ids
         seeds_B = np.zeros(rows, np.int32)
-        seeds_B[: len(batch)] = np.asarray(batch) + first
+        seeds_B[: len(batch)] = own[batch]
         decoded = self._decoder(self._params, ids_BxL, seeds_B)
         for row, number in enumerate(batch):
             yield number, self._answer(decoded, row, prompts[number])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,8 @@ class Chat:
         if limits not in self._generators:
             decoding = Decoding(max_tokens=limits.max_tokens, temperature=limits.temperature, seed=limits.seed)
             self._generators[limits] = Generator(self._model, decoding, self._run, **self._shape)
-        answers = self._generators[limits].answers(prompts)
+        # What is drawn for a prompt is the same whatever else is asked with it, or is in the cache already.
+        answers = self._generators[limits].answers(prompts, map(_number, prompts))
         return [Generation(one.text, one.truncated or one.finish_reason == "length") for one in answers]
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
@@ -58,6 +60,11 @@ class Chat:
             self._scorer = Scorer(self._model, self._run, **self._shape)
         found = self._scorer.log_likelihoods(pairs)
         return [LogLikelihood(one.log_probability, one.truncated) for one in found]
+
+
+def _number(prompt: str) -> int:
+    """31 bits that stand for a prompt."""
+    return int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=4).digest(), "big") >> 1
 
 
 class Embeddings:

@@ -38,6 +38,17 @@ def test_it_answers_and_tells_how_likely_answers_are(folder):
     assert all(np.isfinite(one.value) and one.value < 0 for one in likely)
 
 
+def test_what_is_drawn_for_a_prompt_does_not_depend_on_what_else_is_asked(folder):
+    chat = load(f"checkpoint:{folder}", "chat", Options(batch=2)).model
+    limits = Limits(max_tokens=6, temperature=1.0)
+    prompts = ["habari", "你好", "мир", "siku", "นี่"]
+    together = [one.text for one in chat.generate(prompts, limits)]
+    assert len({*together}) > 3
+    assert [chat.generate([prompt], limits)[0].text for prompt in prompts] == together
+    assert [one.text for one in chat.generate(prompts[::-1], limits)] == together[::-1]
+    assert [one.text for one in chat.generate(prompts, Limits(max_tokens=6, temperature=1.0, seed=1))] != together
+
+
 def test_it_is_known_by_its_weights_and_by_how_it_is_run(folder, tmp_path, small_tokenizer):
     same, other = _save(tmp_path / "same", small_tokenizer, 0), _save(tmp_path / "other", small_tokenizer, 1)
     keys = [
