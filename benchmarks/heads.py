@@ -227,7 +227,8 @@ rows = {rows}
 hold_out = 0.01
 examples = 20
 rows = 64
-[optimizer.schedule]
+"""
+SCHEDULE = """[optimizer.schedule]
 factors = "linear_decay"
 base = {rate}
 warmup_steps = {warmup}
@@ -271,6 +272,12 @@ RECIPES = {
 BOTH_WAYS = ("tatoeba", "sib")
 
 
+def schedule(steps: int, rate: float, every: int) -> str:
+    """Up to a rate in the first tenth, then down to nothing; measured every so many steps."""
+    warmup = max(1, steps // 10)
+    return SCHEDULE.format(rate=rate, warmup=warmup, decay=0.98 / max(1, steps - warmup), every=every)
+
+
 def train(work: Path, kind: str, steps: int) -> None:
     recipe = RECIPES[kind]
     steps = steps or recipe.steps
@@ -279,7 +286,6 @@ def train(work: Path, kind: str, steps: int) -> None:
         + ("both_ways = true\n" if name in BOTH_WAYS else "")
         for name, weight in recipe.weights.items()
     )
-    warmup = max(1, steps // 10)
     text = CONFIG.format(
         steps=steps,
         model=recipe.model.format(work=work),
@@ -287,12 +293,8 @@ def train(work: Path, kind: str, steps: int) -> None:
         head=recipe.head,
         pairs=pairs,
         rows=recipe.rows,
-        rate=recipe.rate,
-        warmup=warmup,
-        decay=0.98 / max(1, steps - warmup),
-        every=max(1, steps // 2),
     )
-    (work / f"{kind}.toml").write_text(text, "utf-8")
+    (work / f"{kind}.toml").write_text(text + schedule(steps, recipe.rate, max(1, steps // 2)), "utf-8")
     glotmill("finetune", work / f"{kind}.toml", "--out", work / kind)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.heads import glotmill, write_lines
+from benchmarks.heads import glotmill, schedule, write_lines
 from finetune.likelihood import Scorer
 from finetune.rerank import Reranker
 from finetune.shuffle import key_of
@@ -33,22 +33,7 @@ tokenizer = "{heads}/tokenizer"
 size = "mini"
 shape = {{ encoder_layers = 2, decoder_layers = 2, feed_forward = 512 }}
 """
-TRAINING = """[data.validation]
-hold_out = 0.0
-examples = 0
-[optimizer.schedule]
-factors = "linear_decay"
-base = {rate}
-warmup_steps = {warmup}
-decay_factor = {decay:g}
-[evaluate]
-every_steps = 0
-[checkpoints]
-every_steps = 0
-every_minutes = 5
-keep = 1
-best = false
-"""
+UNMEASURED = "[data.validation]\nhold_out = 0.0\nexamples = 0\n"
 Row = dict[str, Any]
 
 
@@ -78,9 +63,7 @@ def _wrong(row: Row, pool: list[str], everything: list[str]) -> list[str]:
 
 
 def config(heads: Path, steps: int, rate: float, parts: str) -> str:
-    warmup = max(1, steps // 10)
-    training = TRAINING.format(rate=rate, warmup=warmup, decay=0.98 / max(1, steps - warmup))
-    return f"steps = {steps}\n{MODEL.format(heads=heads)}{parts}{training}"
+    return f"steps = {steps}\n{MODEL.format(heads=heads)}{parts}{UNMEASURED}{schedule(steps, rate, every=0)}"
 
 
 def train_encoder(heads: Path, work: Path, rows: list[Row], rate: float) -> None:
