@@ -7,7 +7,7 @@ those of different sources, which a model could tell apart by their kind.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -184,18 +184,22 @@ class PairData:
         return chosen
 
     def others(self, pair: Indexed, count: int, key: int) -> list[int]:
-        """Documents of other training pairs at random, in the same language where there are some."""
-        pool = self._pools[self.store.languages_T[pair.document]] or self._pools[""]
+        """Documents of other training pairs at random: of the same language, where there are some, and always of the
+        same source if it has another. Those of another source could be told by their kind, without the query."""
+        source, language = self.store.groups[pair.group].source, self.store.languages_T[pair.document]
+        near, far, everything = (self._pools.get(place, []) for place in ((source, language), (source, ""), ("", "")))
+        pool = next((pool for pool in (near, far) if pool and pool != [pair.document]), everything)
         return [pool[key_of(key, number) % len(pool)] for number in range(count)]
 
     @cached_property
-    def _pools(self) -> dict[str, list[int]]:
-        texts = list(dict.fromkeys(pair.document for pair in self.store.train))
-        pools: dict[str, list[int]] = {language: [] for language in ("", *self.store.languages_T)}
-        for text in texts:
-            pools[""].append(text)
-            pools[self.store.languages_T[text]].append(text)
-        return pools
+    def _pools(self) -> dict[tuple[str, str], list[int]]:
+        """The documents of the training pairs by source and language; "" for all."""
+        pools: dict[tuple[str, str], dict[int, None]] = defaultdict(dict)
+        for pair in self.store.train:
+            source, language = self.store.groups[pair.group].source, self.store.languages_T[pair.document]
+            for place in ((source, language), (source, ""), ("", "")):
+                pools[place][pair.document] = None
+        return {place: list(texts) for place, texts in pools.items()}
 
     def _flips(self, pair: Indexed, number: int, row: int) -> bool:
         """Whether the document is the query this time: half of the time where either may be."""

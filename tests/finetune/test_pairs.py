@@ -226,6 +226,29 @@ def test_a_reranker_reads_both_and_always_has_something_wrong(data, small_tokeni
     assert text.startswith("q: habari") and " d: wiki" in text
 
 
+def test_what_is_drawn_as_wrong_is_of_the_same_source_and_language(write_lines, tmp_path, small_tokenizer):
+    facts = [row(f"swali {n}", f"jibu {n}", ("swh_Latn", "hau_Latn")[n % 2]) for n in range(20)]
+    texts = [row(f"neno {n}", f"sentensi ndefu {n}") for n in range(20)]
+    lone = [row("peke", "yake")]
+    sources = [
+        {"path": str(write_lines(tmp_path / f"{n}.jsonl", lines))} for n, lines in enumerate((facts, texts, lone))
+    ]
+    head = {"kind": "rerank", "max_tokens": 64, "query_tokens": 8, "overlap": 4, "negatives": 5, "pairs": sources}
+    config = build(FinetuneConfig, {"head": head, "data": {"rows": 4}})
+    store = PairStore.read(config.head.pairs, config.data)
+    inputs = HeadInputs.of(Tokenizer.load(small_tokenizer), config.head.head)
+    stream = PairData(store, config, inputs, (0, 4))
+    for pair in store.train:
+        document = store.texts[pair.document]
+        drawn = {store.texts[text] for text in stream.others(pair, 40, 7)}
+        if document == "yake":  # the source has no other
+            assert {text.split()[0] for text in drawn} >= {"jibu", "sentensi"}
+        elif document.startswith("jibu"):
+            assert {int(text.removeprefix("jibu ")) % 2 for text in drawn} == {int(document.removeprefix("jibu ")) % 2}
+        else:
+            assert {text.split()[0] for text in drawn} == {"sentensi"}
+
+
 def test_negatives_look_like_the_right_document_and_are_not(write_lines, tmp_path):
     lines = [
         row("simba anakula nyama", "simba ni mnyama mkali anayekula nyama", document_id="lion"),
