@@ -52,7 +52,6 @@ def test_every_score_says_all_that_it_depends_on(meaning, sentences, tmp_path):
         "seed",
         "data",
         "model",
-        "library",
         "glotmill",
     } <= set(told)
     assert Report.read(tmp_path / "out").to_json() == json.loads(json.dumps(report.to_json()))
