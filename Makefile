@@ -46,8 +46,8 @@ bench-data: $(VENV)/.ready
 	$(BIN)/python benchmarks/data.py $(ARGS)
 
 bench-tokenizer: $(VENV)/.ready
-	$(BIN)/python benchmarks/tokenizer.py speed $(ARGS)
-	$(BIN)/python benchmarks/tokenizer.py fairness $(ARGS)
+	$(BIN)/python benchmarks/tokenizing.py speed $(ARGS)
+	$(BIN)/python benchmarks/tokenizing.py fairness $(ARGS)
 
 bench-translate: $(VENV)/.ready
 	$(BIN)/python benchmarks/translate.py $(ARGS)

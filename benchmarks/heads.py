@@ -1,6 +1,6 @@
 """Embed and rerank heads trained from nothing on real data, and scored on languages and texts they were not trained on.
 
-    python -m benchmarks.heads --shared SHARED --work DIR [--steps N] [--only embed|rerank]   (at the top of the tree)
+    python benchmarks/heads.py --shared SHARED --work DIR [--steps N] [--only embed|rerank]
 
 SHARED holds tatoeba_v1, sib200, afriqa, xquad_r and derived_xp3x; DIR keeps what was made, so that a run that was
 stopped goes on. DIR/heldout has what was held out in the layout of the sets, for `glotmill eval run`.
@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
-import sys
 import time
 import unicodedata
 from collections import defaultdict
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command import glotmill
 
 from collection.languages import find
 from collection.scripts import SCRIPTS, dominant_script
@@ -168,7 +167,7 @@ SOURCES = {
     "sib": sib,
     "stretches": stretches,
     "afriqa": afriqa_train,
-    "xp3x": instructions,
+    "xp3x": instructions,  # for the tokenizer alone
     "xquad": xquad_train,
 }
 
@@ -181,12 +180,6 @@ def write_lines(path: Path, rows: Iterable[Row]) -> int:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
-
-
-def glotmill(*words: str | Path) -> None:
-    print("$ glotmill", *words, flush=True)
-    command = [sys.executable, "-c", "from cli.main import main; main()", *map(str, words)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def prepare(shared: Path, work: Path, pieces: int) -> None:
@@ -312,8 +305,7 @@ def score(shared: Path, work: Path, kinds: Iterable[str], queries: int) -> None:
         for name, folder, options in jobs[kind]:
             asks = ("eval", "run", "--suite", kind, "--model", f"checkpoint:{work / kind}", "--data", folder / name)
             glotmill(*asks, *options, "--out", work / f"scores/{kind}-{name}")
-            command = [sys.executable, "-c", "from cli.main import main; main()", "eval", "report"]
-            subprocess.run([*command, str(work / f"scores/{kind}-{name}")], check=True)
+            glotmill("eval", "report", work / f"scores/{kind}-{name}", shown=True)
 
 
 def int8_ranges(embedder: Embedder, shared: Path) -> Row:

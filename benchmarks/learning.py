@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+
+from command import glotmill
 
 SEPARATE = "{context}\n\n{question}"
 
@@ -44,12 +44,6 @@ def tatoeba(folder: Path) -> Iterator[dict[str, str]]:
         for there, here in zip(own, english, strict=True):
             yield {"inputs": f"Translate to English: {there}", "targets": here, "language": "eng_Latn"}
             yield {"inputs": f"Translate to {code}: {here}", "targets": there, "language": code}
-
-
-def glotmill(*words: str | Path) -> None:
-    print("$ glotmill", *words, flush=True)
-    command = [sys.executable, "-c", "from cli.main import main; main()", *map(str, words)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def prepare(shared: Path, work: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -55,6 +56,12 @@ def run(command: Sequence[str]) -> Run:
         raise RuntimeError(f"{' '.join(command)} failed: {texts['err'][-2000:]}")
     lines = [line for line in texts["out"].splitlines() if line.startswith("{")]
     return Run(usage.ru_utime + usage.ru_stime, time.monotonic() - begun, peak, json.loads(lines[-1]) if lines else {})
+
+
+def cpu_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _memory(pid: int) -> int:

@@ -1,6 +1,6 @@
 """Two ways to rerank, beside each other: a head on the encoder, and a whole model that is asked for a word (monoT5).
 
-    python -m benchmarks.rerank_ways --heads DIR --work DIR [--questions 4800]   (at the top of the tree)
+    python benchmarks/rerank_ways.py --heads DIR --work DIR [--questions 4800]
 
 --heads is the folder of benchmarks/heads.py, for its pairs and its tokenizer. Both begin with nothing, have the same
 encoder and see the same questions once, each with the right document and five wrong ones of its language. The whole
@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command import glotmill
+from heads import schedule, write_lines
+from measure import cpu_seconds
 
-from benchmarks.heads import glotmill, schedule, write_lines
 from finetune.likelihood import Scorer
 from finetune.rerank import Reranker
 from finetune.shuffle import key_of
@@ -46,13 +47,13 @@ def questions(heads: Path, count: int) -> tuple[list[Row], list[Row]]:
     rows = [json.loads(line) for line in (heads / "pairs/stretches.jsonl").read_text("utf-8").splitlines()]
     rows.sort(key=lambda row: key_of("order", row["document"]))
     made: list[list[Row]] = []
-    for chosen in (rows[:HELD_OUT], rows[HELD_OUT : HELD_OUT + count]):
+    for among, most in ((rows[HELD_OUT:], count), (rows[:HELD_OUT], HELD_OUT)):
         pools: dict[str, list[str]] = defaultdict(list)
-        for row in rows[:HELD_OUT] if not made else rows[HELD_OUT:]:
+        for row in among:
             pools[row["language"]].append(row["document"])
         everything = [text for pool in pools.values() for text in pool]
-        made.append([{**row, "negatives": _wrong(row, pools[row["language"]], everything)} for row in chosen])
-    return made[1], made[0]
+        made.append([{**row, "negatives": _wrong(row, pools[row["language"]], everything)} for row in among[:most]])
+    return made[0], made[1]
 
 
 def _wrong(row: Row, pool: list[str], everything: list[str]) -> list[str]:
@@ -110,15 +111,11 @@ def scored(rows: list[Row], scores: Callable[[Row, list[str]], Iterable[float]])
     return {"accuracy@1": round(accuracy, 3), "mrr": round(float(reciprocal.mean()), 3), "+-": round(float(error), 3)}
 
 
-def seconds(who: int) -> float:
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
-
-
-def timed(who: int, function: Callable[[], Any]) -> tuple[Any, float]:
-    begun = seconds(who)
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """What a function returns, and the CPU-seconds that it and the commands that it runs take."""
+    begun = cpu_seconds()
     made = function()
-    return made, round(seconds(who) - begun, 1)
+    return made, round(cpu_seconds() - begun, 1)
 
 
 def main() -> None:
@@ -131,15 +128,14 @@ def main() -> None:
     told.work.mkdir(parents=True, exist_ok=True)
     heads, work = told.heads.resolve(), told.work.resolve()
     train, held_out = questions(heads, told.questions)
-    children, own = resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF
 
-    _, training = timed(children, lambda: train_encoder(heads, work, train, told.rate))
+    _, training = timed(lambda: train_encoder(heads, work, train, told.rate))
     reranker = Reranker.load(work / "encoder")
-    found, scoring = timed(own, lambda: scored(held_out, lambda row, texts: reranker.scores(row["query"], texts)))
+    found, scoring = timed(lambda: scored(held_out, lambda row, texts: reranker.scores(row["query"], texts)))
     print(json.dumps({"way": "encoder and head", **found, "training_s": training, "scoring_s": scoring}), flush=True)
 
     prepare_decoder(heads, work, train)
-    _, training = timed(children, lambda: train_decoder(heads, work, train, told.rate))
+    _, training = timed(lambda: train_decoder(heads, work, train, told.rate))
     scorer = Scorer.load(work / "decoder", rows=2 * (1 + WRONG), max_input=LENGTH, max_target=8)
 
     def asked(row: Row, texts: list[str]) -> Iterable[float]:
@@ -147,7 +143,7 @@ def main() -> None:
         values = [one.log_probability for one in scorer.log_likelihoods(pairs)]
         return np.subtract(values[::2], values[1::2]).tolist()
 
-    found, scoring = timed(own, lambda: scored(held_out, asked))
+    found, scoring = timed(lambda: scored(held_out, asked))
     print(json.dumps({"way": "monoT5", **found, "training_s": training, "scoring_s": scoring}), flush=True)
 
 

@@ -18,15 +18,14 @@ import collections
 import csv
 import json
 import os
-import resource
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure import cpu_seconds
 
 from collection.detectors import make_detector
 from collection.languages import Language, resolve, table
@@ -164,11 +163,6 @@ def cpu_of(function: Callable[[], Any]) -> float:
     begun = cpu_seconds()
     function()
     return cpu_seconds() - begun
-
-
-def cpu_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def jobs(shared: Path) -> None:

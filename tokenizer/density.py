@@ -1,6 +1,6 @@
 """How densely languages write: characters that say what one character of English says.
 
-Measured on the parallel sentences of SIB-200 (`benchmarks/tokenizer.py` makes `density.tsv` of them); for other
+Measured on the parallel sentences of SIB-200 (`benchmarks/tokenizing.py` makes `density.tsv` of them); for other
 languages the figure of their script stands in. With it, tokens of different languages compare without parallel text.
 """
 

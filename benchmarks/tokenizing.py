@@ -1,8 +1,8 @@
 """Fairness of tokenizers by the rule of their sample, and the speed of encoding as a share of the bare library's.
 
-    python benchmarks/tokenizer.py fairness [--shared DIR] [--work DIR] [--sizes 32000,64000] [--write PAGE]
-    python benchmarks/tokenizer.py speed    [--shared DIR] [--work DIR] [--rows 400000] [--repeat 5] [--processes 2]
-    python benchmarks/tokenizer.py density  [--shared DIR]          writes tokenizer/density.tsv anew
+    python benchmarks/tokenizing.py fairness [--shared DIR] [--work DIR] [--sizes 32000,64000] [--write PAGE]
+    python benchmarks/tokenizing.py speed    [--shared DIR] [--work DIR] [--rows 400000] [--repeat 5] [--processes 2]
+    python benchmarks/tokenizing.py density  [--shared DIR]          writes tokenizer/density.tsv anew
 
 SIB-200 (`data/sib200` below DIR) is the text: of its 701 training sentences, parallel in 205 varieties, those with a
 fifth of the ids are held out for the report. Three corpora are made of the rest: `balanced` has every sentence once;
