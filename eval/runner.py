@@ -189,15 +189,7 @@ class _Work:
         for number, code in enumerate(codes, 1):
             self._progress.note(f"{task.suite}: {task.name} in {sources[code].language} ({number} of {len(codes)})")
             try:
-                items = _read_items(task, reader, found, sources[code])
-            except SourceError as error:
-                self._missing.append(Missing(task.suite, task.name, code, str(error)))
-                self._note(f"{task.name}: {error}")
-                continue
-            except NothingToAsk as why:
-                self._missing.append(Missing(task.suite, task.name, code, str(why)))
-                continue
-            try:
+                items = self._items(task, reader, found, sources[code])
                 for outcome in ask(sources[code].language, items):
                     self._keep(outcome, sources[code])
             except NothingToAsk as why:
@@ -206,6 +198,14 @@ class _Work:
         if len(splits) > 1:
             self._note(f"{task.name}: languages are judged by different splits: {', '.join(sorted(splits))}")
         self._note(*reader.notes)
+
+    def _items(self, task: Task, reader: Reader, found: Found, source: Source) -> _Items:
+        """NothingToAsk where a file cannot be read, too: the other languages go on."""
+        try:
+            return _read_items(task, reader, found, source)
+        except SourceError as error:
+            self._note(f"{task.name}: {error}")
+            raise NothingToAsk(str(error)) from None
 
     def _asker(self, task: Task) -> _Ask:
         """How a task is asked in a language; ConfigError where the model cannot do what the task needs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eval.dataset import hashed
 from eval.model import (
     Generation,
     Identity,
@@ -23,6 +23,8 @@ from eval.model import (
     cannot,
     file_hash,
 )
+
+_SPARE = 33  # bits of a hash beyond the 31 that number a prompt
 
 
 class Chat:
@@ -50,7 +52,7 @@ class Chat:
             decoding = Decoding(max_tokens=limits.max_tokens, temperature=limits.temperature, seed=limits.seed)
             self._generators[limits] = Generator(self._model, decoding, self._run, **self._shape)
         # What is drawn for a prompt is the same whatever else is asked with it, or is in the cache already.
-        answers = self._generators[limits].answers(prompts, map(_number, prompts))
+        answers = self._generators[limits].answers(prompts, (hashed(prompt) >> _SPARE for prompt in prompts))
         return [Generation(one.text, one.truncated or one.finish_reason == "length") for one in answers]
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
@@ -60,11 +62,6 @@ class Chat:
             self._scorer = Scorer(self._model, self._run, **self._shape)
         found = self._scorer.log_likelihoods(pairs)
         return [LogLikelihood(one.log_probability, one.truncated) for one in found]
-
-
-def _number(prompt: str) -> int:
-    """31 bits that stand for a prompt."""
-    return int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=4).digest(), "big") >> 1
 
 
 class Embeddings:
