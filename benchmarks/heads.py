@@ -28,9 +28,9 @@ from command import glotmill
 
 from collection.languages import find
 from collection.scripts import SCRIPTS, dominant_script
-from finetune.embed import Embedder
-from finetune.quantize import calibrate_each, dequantize, quantize
-from finetune.shuffle import key_of
+from finetune.data.shuffle import key_of
+from finetune.heads.embedder import Embedder
+from finetune.model.quantize import calibrate_each, dequantize, quantize
 
 HELD_OUT = ("kat_Geor", "deu_Latn", "heb_Hebr", "tha_Thai", "swh_Latn", "zho_Hans", "zho_Hant", "amh_Ethi")
 XQUAD_LANGUAGES = ("ar", "en", "es")

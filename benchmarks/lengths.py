@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from collection.languages import find
-from glotmill.files import write_text
+from core.files import write_text
 
 TARGET = Path(__file__).resolve().parent.parent / "collection" / "lengths.tsv"
 # The median distance from the median, times this, is the deviation of a normal distribution.

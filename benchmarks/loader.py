@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, Tally
 from collection.store import part_name
-from finetune.corpus import Corpus
-from finetune.data import TrainingData
-from finetune.data_config import DataConfig, SourceConfig
-from finetune.example_store import ExampleStore
-from finetune.vocabulary import Vocabulary
+from finetune.data.config import DataConfig, SourceConfig
+from finetune.data.sources import Corpus
+from finetune.data.special_ids import Vocabulary
+from finetune.data.stream import TrainingData
+from finetune.data.token_store import ExampleStore
 
 VOCABULARY = Vocabulary(250_112, sha256="made up")
 _GROUP = 20_000

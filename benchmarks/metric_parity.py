@@ -1,6 +1,6 @@
 """Our scores beside mteb's and lm-eval's on the same vectors, likelihoods and texts.
 
-    python benchmarks/metric_parity.py [--write tests/eval/parity.json]
+    python benchmarks/metric_parity.py [--write tests/eval/metrics/parity.json]
 
 Needs mteb and lm-eval, which the project does not: what they gave is recorded, and tests hold ours to it.
 """

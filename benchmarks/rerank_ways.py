@@ -23,9 +23,9 @@ from command import glotmill
 from heads import schedule, write_lines
 from measure import cpu_seconds
 
-from finetune.likelihood import Scorer
-from finetune.rerank import Reranker
-from finetune.shuffle import key_of
+from finetune.data.shuffle import key_of
+from finetune.decoding.likelihood import Scorer
+from finetune.heads.reranker import Reranker
 
 WRONG, ROWS, HELD_OUT = 5, 16, 600
 LENGTH = 144  # ids of a query and a document together

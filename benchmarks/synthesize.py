@@ -24,7 +24,7 @@ import httpx
 from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
-from pipelines.remote import Account, Budget, RemoteConfig, RemoteJob, Request, Session, make_client
+from core.remote import Account, Budget, RemoteConfig, RemoteJob, Request, Session, make_client
 
 TEACHER = Path(__file__).resolve().parent.parent / "tests" / "teacher.py"
 
@@ -109,8 +109,8 @@ def transport(kind: str, url: str, mark: str, options: argparse.Namespace) -> No
 
 def command(kind: str, url: str, mark: str, options: argparse.Namespace) -> None:
     """The whole job, with Beam's start, language ID and the writing of rows; the process itself is up already."""
-    from glotmill.config import build
-    from pipelines.synthesize import SynthesizeConfig, synthesize
+    from core.config import build
+    from pipelines.augment.synthesize import SynthesizeConfig, synthesize
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "in"

@@ -50,14 +50,14 @@ def step(shape: Shape) -> Job:
     """Our whole step, as `glotmill finetune` runs it."""
     import jax
 
-    from finetune.architecture import Execution
     from finetune.config import FinetuneConfig
-    from finetune.conversation import Pair
-    from finetune.data_config import DataConfig
-    from finetune.features import features
-    from finetune.flops import peak_flops, train_flops
-    from finetune.optimizer import OptimizerConfig
-    from finetune.trainer import Trainer
+    from finetune.data.config import DataConfig
+    from finetune.data.conversation import Pair
+    from finetune.data.features import features
+    from finetune.model.architecture import Execution
+    from finetune.model.flops import peak_flops, train_flops
+    from finetune.training.optimizer import OptimizerConfig
+    from finetune.training.trainer import Trainer
 
     config = FinetuneConfig(
         execution=Execution(dtype=shape.dtype, remat=shape.remat),
@@ -107,17 +107,17 @@ def greedy(shape: Shape) -> Job:
     """Our decoder, the likeliest piece each time, as many as there are targets."""
     import jax
 
-    from finetune import decode
-    from finetune.architecture import Execution
     from finetune.config import FinetuneConfig
-    from finetune.trainer import Trainer
+    from finetune.decoding import decoder
+    from finetune.model.architecture import Execution
+    from finetune.training.trainer import Trainer
 
     trainer = Trainer.of(FinetuneConfig(), _architecture(shape))
     with trainer.at_work():
         params = jax.device_get(trainer.new_state().trained)
     run = Execution(dtype=shape.dtype)
-    ready = decode.ready(params, run)
-    decoder = decode.Decoder(_architecture(shape), run, decode.Decoding(max_tokens=shape.targets))
+    ready = decoder.ready(params, run)
+    decoder = decoder.Decoder(_architecture(shape), run, decoder.Decoding(max_tokens=shape.targets))
     inputs = shape.ids()[0].astype(np.int32)
 
     def once() -> None:
@@ -128,7 +128,7 @@ def greedy(shape: Shape) -> Job:
 
 
 def _architecture(shape: Shape) -> Any:
-    from finetune.architecture import architecture
+    from finetune.model.architecture import architecture
 
     return architecture(shape.size, shape.vocabulary)
 

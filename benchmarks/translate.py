@@ -33,11 +33,11 @@ from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
 from collection.translation_quality import TranslationQualityConfig, estimate
+from pipelines.augment.translate import TranslateConfig, translate
+from pipelines.augment.translators.config import CTranslate2Config
+from pipelines.augment.translators.ctranslate2 import CTranslate2
+from pipelines.augment.translators.replay import Replay
 from pipelines.runner import RunConfig
-from pipelines.translate import TranslateConfig, translate
-from pipelines.translators.config import CTranslate2Config
-from pipelines.translators.ctranslate2 import CTranslate2
-from pipelines.translators.replay import Replay
 
 BEGIN, END = "<!-- written by benchmarks/translate.py -->", "<!-- end -->"
 

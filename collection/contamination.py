@@ -25,7 +25,7 @@ import orjson
 
 from collection.scripts import SCRIPTS, dominant_script
 from collection.shingles import Counts, Hashes, Shape, Shingles, comparable, n_grams, ranges
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 WORDS: Final = 8
 FEWEST_WORDS: Final = 5

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from collection.preferences import Preference
 from collection.record import Record
-from glotmill import files
-from glotmill.errors import ConfigError
+from core import files
+from core.errors import ConfigError
 
 
 def as_aya(record: Record) -> dict[str, Any]:

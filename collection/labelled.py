@@ -14,7 +14,7 @@ from pathlib import Path
 
 from collection import store
 from collection.languages import Language, find
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 
 def read(path: Path, limit: int = 0) -> Iterator[tuple[Language, list[str]]]:

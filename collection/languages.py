@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from collection.scripts import SCRIPTS, Script
-from glotmill.errors import UnknownNameError
+from core.errors import UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from collection.reject import Reason
-from glotmill import files
-from glotmill.errors import SourceError
+from core import files
+from core.errors import SourceError
 
 KEPT = "kept"
 UNDETERMINED = "und"

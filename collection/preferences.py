@@ -15,7 +15,7 @@ from typing import Any, Final
 from collection import record, store
 from collection.record import Message, Record
 from collection.reject import Reason
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 _CHOSEN: Final = "chosen: "
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 
 class Reason(StrEnum):

@@ -10,7 +10,7 @@ from typing import Final
 
 import xxhash
 
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 SPLITS: Final = ("train", "validation", "test")
 

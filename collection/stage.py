@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from collection.manifest import Manifest, Tally
-from glotmill import files, locks
-from glotmill.errors import GlotmillError, OutputError, UserError, explain_os_error
-from glotmill.paths import absolute, as_path, files_below, files_in, is_remote, names_in, real, remove
-from glotmill.progress import Progress
+from core import files, locks
+from core.errors import GlotmillError, OutputError, UserError, explain_os_error
+from core.paths import absolute, as_path, files_below, files_in, is_remote, names_in, real, remove
+from core.progress import Progress
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
 _PAID = "answers"  # what servers were paid for: glotmill's own, but --fresh leaves it

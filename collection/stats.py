@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from collection.languages import find
 from collection.store import batches, parts
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 # `provenance` is source, origin and licence together, with tabs between.
 _BY: Final = ("split", "source", "dataset", "origin", "license", "provenance")

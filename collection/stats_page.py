@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from html import escape
 
 from collection.languages import Language, find
-from collection.page import COLOURS, bar, document, table
 from collection.stats import LanguageStats, total
+from core.html.page import COLOURS, bar, document, table
 
 
 def render(languages: Mapping[str, LanguageStats], title: str) -> str:

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from collection import record, reject
 from collection.record import Record
 from collection.reject import Reject
-from glotmill import files
-from glotmill.errors import SourceError
-from glotmill.paths import files_below, readable
+from core import files
+from core.errors import SourceError
+from core.paths import files_below, readable
 
 # A row group is closed at this many rows or bytes: small enough for flat memory, large enough to compress.
 GROUP_ROWS: Final = 10_000

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from collection.languages import Language
-from glotmill.errors import MissingDependencyError, SourceError, explain_os_error
+from core.errors import MissingDependencyError, SourceError, explain_os_error
 
 SEPARATOR: Final = "|||"
 _LARGEST_FILE: Final = 16 << 20

@@ -21,7 +21,7 @@ from collection.detectors import Detector
 from collection.language_id import are_related
 from collection.languages import Language
 from collection.quality import script_share
-from glotmill.errors import ConfigError, MissingDependencyError
+from core.errors import ConfigError, MissingDependencyError
 
 
 @dataclass(frozen=True)

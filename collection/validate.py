@@ -25,7 +25,7 @@ from collection.reject import REASONS
 from collection.splits import SPLITS
 from collection.stats import LanguageStats
 from collection.store import batches, parts
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 # Ids are compared so many at a time: 16 bytes each, twice while they are sorted.
 _IDS_AT_ONCE: Final = 1 << 24

@@ -13,17 +13,17 @@ from typing import Any
 
 import typer
 
-from cli.main import app
 from collection.reject import REASONS
-from eval.suites.settings import EvalConfig
+from eval.config import EvalConfig
 from finetune.config import FinetuneConfig
-from pipelines.build import BuildConfig
-from pipelines.ingest import IngestConfig
-from pipelines.sources import SOURCES
-from pipelines.sources.source import SourceOptions
-from pipelines.synthesize import SynthesizeConfig
-from pipelines.template import TemplateConfig
-from pipelines.translate import TranslateConfig
+from glotmill.cli.main import app
+from pipelines.augment.synthesize import SynthesizeConfig
+from pipelines.augment.template import TemplateConfig
+from pipelines.augment.translate import TranslateConfig
+from pipelines.build.job import BuildConfig
+from pipelines.ingest.job import IngestConfig
+from pipelines.ingest.sources import SOURCES
+from pipelines.ingest.sources.base import SourceOptions
 from tokenizer.encode import EncodeConfig
 from tokenizer.train import TokenizerConfig
 

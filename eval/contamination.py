@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from collection import store
 from collection.contamination import Index, Item, find_all, plain
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 _TOGETHER: Final = 2_000
 _HELD_OUT: Final = ("validation", "test")  # splits that nothing is trained on

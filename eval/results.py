@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from eval.metric import Interval, Rows
-from glotmill import files
-from glotmill.errors import SourceError
+from core import files
+from core.errors import SourceError
+from eval.metrics.base import Interval, Rows
 
 REPORT: Final = "report.json"
 RESULTS: Final = "results"

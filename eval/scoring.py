@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.metric import Interval, Rows, interval
-from eval.metrics import metric, versions
-from eval.model import Identity
+from core.version import VERSION
+from eval.metrics.base import Interval, Rows, interval
+from eval.metrics.signature import signature
+from eval.metrics.table import metric, versions
+from eval.models.base import Identity
+from eval.outcome import Outcome
 from eval.results import Missing, Score
-from eval.signature import signature
-from eval.suites.outcome import Outcome
-from glotmill.version import VERSION
 
 
 def scores_of(outcome: Outcome, identity: Identity, seed: int) -> tuple[list[Score], list[Missing]]:

@@ -22,9 +22,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from eval.metrics import metric
-from glotmill.config import build, read_toml
-from glotmill.errors import ConfigError, UnknownNameError
+from core.config import build, read_toml
+from core.errors import ConfigError, UnknownNameError
+from eval.metrics.table import metric
 
 Suite = Literal["embed", "rerank", "chat"]
 Kind = Literal["bitext", "retrieval", "classification", "clustering", "sts", "choice", "text", "open"]

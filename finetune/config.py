@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from finetune.architecture import FAMILIES, SIZES, Architecture, Execution, LoraConfig, architecture
-from finetune.data_config import DataConfig
-from finetune.head_config import HeadConfig
-from finetune.loss import LossConfig
-from finetune.optimizer import OptimizerConfig
-from finetune.partitioning import MeshConfig
-from glotmill.errors import ConfigError, UnknownNameError
+from core.errors import ConfigError, UnknownNameError
+from finetune.data.config import DataConfig
+from finetune.heads.config import HeadConfig
+from finetune.model.architecture import FAMILIES, SIZES, Architecture, Execution, LoraConfig, architecture
+from finetune.model.partitioning import MeshConfig
+from finetune.training.loss import LossConfig
+from finetune.training.optimizer import OptimizerConfig
 
 
 @dataclass(frozen=True)

@@ -13,27 +13,27 @@ from typing import Any
 
 import jax
 
-from finetune import model_folder
-from finetune.architecture import Architecture
-from finetune.checkpoint import Checkpoints
+from core import version
+from core.errors import ConfigError
+from core.paths import as_path
+from core.progress import Progress
+from finetune.checkpoints import model_folder
+from finetune.checkpoints.tokenizer_copy import check_tokenizer, identify
 from finetune.config import FinetuneConfig, ModelConfig
-from finetune.flops import peak_flops
-from finetune.journal import Journal, Speed
-from finetune.measure import COLUMNS, Measured
-from finetune.partitioning import describe
-from finetune.plot import plot_losses
-from finetune.run import COMMAND, RunFolder
-from finetune.step import TrainState
-from finetune.stopping import StopRequests, agreed
-from finetune.task import AnswerTask, Task
-from finetune.tokenizer_copy import check_tokenizer, identify
-from glotmill import version
-from glotmill.errors import ConfigError
-from glotmill.paths import as_path
-from glotmill.progress import Progress
+from finetune.model.architecture import Architecture
+from finetune.model.flops import peak_flops
+from finetune.model.partitioning import describe
+from finetune.training.checkpoint import Checkpoints
+from finetune.training.loss_plot import plot_losses
+from finetune.training.metrics_writer import Journal, Speed
+from finetune.training.run_folder import COMMAND, RunFolder
+from finetune.training.step import TrainState
+from finetune.training.stopping import StopRequests, agreed
+from finetune.training.task import AnswerTask, Task
+from finetune.training.validation_metrics import COLUMNS, Measured
 from tokenizer.vocabulary import MULTIPLE
 
-CODE = ("glotmill", "collection", "tokenizer", "finetune")
+CODE = ("core", "collection", "tokenizer", "finetune")
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _task(config: FinetuneConfig, architecture: Architecture, tokenizer: Path, o
     """What the configuration asks to be trained."""
     if not config.head.kind:
         return AnswerTask(config, architecture, tokenizer, out, progress)
-    from finetune.head_task import HeadTask
+    from finetune.heads.task import HeadTask
 
     return HeadTask(config, architecture, tokenizer, out, progress)
 

@@ -1,3 +1,5 @@
-"""The ground that every other package stands on: errors, configuration, files, progress. No domain code."""
+"""Mill multilingual sources into one instruction collection in 100+ languages."""
 
-__version__ = "0.1.0"
+from core import __version__
+
+__all__ = ["__version__"]

@@ -29,9 +29,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E
 
 from collection.manifest import Tally  # noqa: E402
 from collection.stage import Workplace, stage  # noqa: E402
-from glotmill import files  # noqa: E402
-from glotmill.errors import ConfigError, DryRun, MissingDependencyError  # noqa: E402
-from glotmill.paths import as_path, is_remote  # noqa: E402
+from core import files  # noqa: E402
+from core.errors import ConfigError, DryRun, MissingDependencyError  # noqa: E402
+from core.paths import as_path, is_remote  # noqa: E402
 
 logging.disable(logging.NOTSET)
 

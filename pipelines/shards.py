@@ -19,13 +19,12 @@ import pyarrow.parquet as pq
 import xxhash
 
 from collection.manifest import Input
-from glotmill import files
-from glotmill.errors import SourceError, explain_os_error
-from glotmill.paths import absolute, as_path, files_below, is_remote, readable
-from pipelines import hub, readers
-from pipelines.encoding import UTF_8, encoding_of, marked_encoding
-from pipelines.readers import Slice, format_of
-from pipelines.streams import COMPRESSIONS
+from core import files, tables
+from core.errors import SourceError, explain_os_error
+from core.paths import absolute, as_path, files_below, is_remote, readable
+from core.tables import Slice, format_of, hub
+from core.tables.encoding import UTF_8, encoding_of, marked_encoding
+from core.tables.streams import COMPRESSIONS
 
 _LEAST, _MOST, _WANTED_SHARDS = 4 << 20, 64 << 20, 16
 # How much more there is in a file than its size says.
@@ -76,7 +75,7 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
             inputs += [Input(piece.slice.path, 0, piece.hash) for piece in hub_pieces]
         for file, name in listed:
             try:
-                size, digest = readers.regular_size(file), files.content_hash(file)
+                size, digest = tables.regular_size(file), files.content_hash(file)
                 cut = list(_cut(file, name, encoding, target))
             except OSError as error:
                 size, digest, cut = 0, str(error.strerror), [(Slice(absolute(file), name, "unreadable"), 0)]
@@ -100,7 +99,7 @@ def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
             base, found = root, list(_objects(root) if is_remote(root) else _walk(root, (os.stat(root),)))
             what = f"{path} is a folder without data files"
         elif root.exists() or not any(character in path for character in _WILD):
-            readers.regular_size(root)
+            tables.regular_size(root)
             base, found = root.parent, [root]
             what = f"{path} is of no known format"
         else:

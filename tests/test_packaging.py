@@ -60,7 +60,7 @@ def test_a_wheel_holds_nothing_else_but_its_own_notes(wheel):
         "eval",
     }
     (note,) = notes
-    assert b"glotmill = cli.main:main" in wheel[f"{note}/entry_points.txt"]
+    assert b"glotmill = glotmill.cli.main:main" in wheel[f"{note}/entry_points.txt"]
     assert any("LICENSE" in name for name in wheel)
 
 

@@ -32,13 +32,13 @@ from collection.manifest import KEPT, Input, Manifest, total_of
 from collection.splits import SPLITS
 from collection.stage import PieceOfWork, Workplace, complete, identity_hash, is_made, stage
 from collection.store import GROUP_BYTES, part_name, parts
-from glotmill import files, version
-from glotmill.errors import ConfigError, GlotmillError, SourceError
-from glotmill.progress import Progress
+from core import files, version
+from core.errors import ConfigError, GlotmillError, SourceError
+from core.progress import Progress
 from tokenizer import model_file
 from tokenizer.vocabulary import Tokenizer
 
-CODE: Final = ("glotmill", "collection", "tokenizer")
+CODE: Final = ("core", "collection", "tokenizer")
 _COPIED: Final = ["id", "language", "source", "dataset", "task"]
 _TASK_BYTES: Final = 64 << 20
 # A batch that is encoded has so many rows at most, and so many bytes of text, or one row.

@@ -10,7 +10,7 @@ import functools
 from pathlib import Path
 from typing import Any, Final
 
-from glotmill.errors import MissingDependencyError, SourceError
+from core.errors import MissingDependencyError, SourceError
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 UNIGRAM, BPE = 1, 2

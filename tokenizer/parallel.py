@@ -15,7 +15,7 @@ from typing import Final
 
 from collection import labelled
 from collection.languages import find
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 ENGLISH: Final = "eng_Latn"
 Parallel = Mapping[str, Mapping[str, str]]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import xxhash
 
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 from tokenizer import density
 from tokenizer.parallel import ENGLISH, Parallel
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from collection import labelled
 from collection.languages import Language, find
-from glotmill.errors import MissingDependencyError, SourceError
+from core.errors import MissingDependencyError, SourceError
 from tokenizer import model_file, parallel
 from tokenizer.parallel import ENGLISH
 from tokenizer.vocabulary import ABOUT, Tokenizer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from collection.page import COLOURS, bar, document, table
+from core.html.page import COLOURS, bar, document, table
 from tokenizer.report import LanguageFigures, Report, resource_of
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import xxhash
 
 from collection.languages import find
-from glotmill.errors import ConfigError, SourceError
+from core.errors import ConfigError, SourceError
 from tokenizer import density
 from tokenizer.texts import Found, Heard, Source
 

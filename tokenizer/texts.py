@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from collection import labelled, tokens
 from collection.manifest import Input, Manifest
 from collection.store import batches, parts
-from glotmill import files
-from glotmill.errors import SourceError
+from core import files
+from core.errors import SourceError
 
 # SentencePiece looks at a line as a whole: longer ones are cut, at a blank where there is one.
 LINE: Final = 1_000

@@ -17,11 +17,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from collection.stage import identity_hash
-from glotmill import config as configuration
-from glotmill import files, locks, version
-from glotmill.errors import ConfigError, GlotmillError, OutputError, SourceError, explain_os_error
-from glotmill.progress import Progress
-from tokenizer import advice, coverage, export, model_file, normalizer, parallel, parity, spm, unigram
+from core import config as configuration
+from core import files, locks, version
+from core.errors import ConfigError, GlotmillError, OutputError, SourceError, explain_os_error
+from core.progress import Progress
+from tokenizer import (
+    coverage,
+    export,
+    model_file,
+    normalizer,
+    parallel,
+    parity,
+    sample_warnings,
+    sentencepiece_trainer,
+    unigram,
+)
 from tokenizer import sample as sampling
 from tokenizer.coverage import Coverage, unseen
 from tokenizer.parity import Measure, ParityConfig
@@ -29,7 +39,7 @@ from tokenizer.sample import Sample, SampleConfig
 from tokenizer.texts import Source, sources
 from tokenizer.vocabulary import ABOUT, EOS, HUGGING_FACE, MODEL, MULTIPLE, PAD, UNK, VocabularyConfig, lay_out
 
-CODE: Final = ("glotmill", "collection", "tokenizer")
+CODE: Final = ("core", "collection", "tokenizer")
 _WORK: Final = ".work"
 _OWN: Final = (MODEL, HUGGING_FACE, ABOUT, _WORK, ".lock")
 # Shares of the time: reading, SentencePiece, the rest.
@@ -72,7 +82,7 @@ def train(
         with locks.locked(out):
             if (made := _made(out, identity, fresh, progress)) is not None:
                 return made
-            for warning in advice.on_files(config.text):
+            for warning in sample_warnings.on_files(config.text):
                 progress.note(f"warning: {warning}")
             work = out / _WORK
             shutil.rmtree(work, ignore_errors=True)
@@ -199,7 +209,7 @@ def _train(
         "sample": sample.manifest(),
         "coverage": kept.manifest(),
         "parity": told,
-        "warnings": [*advice.on_files(config.text), *advice.on_sample(sample, kept)],
+        "warnings": [*sample_warnings.on_files(config.text), *sample_warnings.on_sample(sample, kept)],
     }
 
 
@@ -276,10 +286,10 @@ def _large(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, 
     }
     while True:
         try:
-            return spm.train(work / "request.json", arguments, _teller(steps))
-        except spm.TooSmall as error:  # it counts the characters that are to be left to bytes, too
+            return sentencepiece_trainer.train(work / "request.json", arguments, _teller(steps))
+        except sentencepiece_trainer.TooSmall as error:  # it counts the characters that are to be left to bytes, too
             arguments["vocab_size"] = error.needed + wanted
-        except spm.TooLarge as error:
+        except sentencepiece_trainer.TooLarge as error:
             raise _too_large(
                 config, error.possible - len(config.vocabulary.symbols) - 259, len(kept.characters)
             ) from None
@@ -302,10 +312,10 @@ def _bpe(config: TokenizerConfig, sample: Sample, kept: Coverage, work: Path, st
         "required_chars": "".join(sorted(kept.characters - {"\u2581"})),
     }
     try:
-        return model_file.parse(spm.train(work / "request.json", arguments, _teller(steps)))
-    except spm.TooSmall as error:
+        return model_file.parse(sentencepiece_trainer.train(work / "request.json", arguments, _teller(steps)))
+    except sentencepiece_trainer.TooSmall as error:
         raise _too_small(config, error.needed - len(config.vocabulary.symbols) - 259) from None
-    except spm.TooLarge as error:
+    except sentencepiece_trainer.TooLarge as error:
         raise _too_large(config, error.possible - len(config.vocabulary.symbols) - 259, len(kept.characters)) from None
 
 
@@ -337,7 +347,7 @@ def _arguments(config: TokenizerConfig, sample: Sample, work: Path, lines: Any) 
         "max_sentence_length": 1 << 20,
         "input_sentence_size": 0,
         "shuffle_input_sentence": False,
-        "num_threads": spm.THREADS,
+        "num_threads": sentencepiece_trainer.THREADS,
     }
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from glotmill.errors import ConfigError, SourceError
+from core.errors import ConfigError, SourceError
 from tokenizer import model_file
 from tokenizer.normalizer import NAME, SPACE
 

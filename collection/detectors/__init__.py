@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 
 from collection.detectors.detection import UNKNOWN, Detection, Detector
-from glotmill.errors import UnknownNameError
+from core.errors import UnknownNameError
 
 __all__ = ["UNKNOWN", "Detection", "Detector", "make_detector"]
 

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final, NamedTuple, Protocol
 
 from collection.languages import Language
-from glotmill.errors import MissingDependencyError
+from core.errors import MissingDependencyError
 
 
 class Detection(NamedTuple):

@@ -17,7 +17,7 @@ from collection.detectors.labels import (
     variety_of,
 )
 from collection.languages import Language, find
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 
 class FastText:

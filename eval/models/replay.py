@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eval.model import (
+from core.errors import SourceError
+from eval.models.base import (
     Generation,
     Identity,
     Limits,
@@ -28,7 +29,6 @@ from eval.model import (
     cannot,
     file_hash,
 )
-from glotmill.errors import SourceError
 
 _NEEDED: Final = {"chat": "prompt", "embed": "embedding", "rerank": "query"}
 _MAKES: Final[dict[str, Any]] = {"chat": "text", "embed": "vectors", "rerank": "scores"}

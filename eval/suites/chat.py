@@ -9,15 +9,16 @@ from typing import Any, Final
 import numpy as np
 
 from collection.languages import Language, resolve
-from eval import confusion, judge, ranking, text_metrics
-from eval.dataset import Row, content_hash, hashed, take
-from eval.items import NothingToAsk, at, field, identifiers, texts
-from eval.model import ChatModel, Generation, Limits
+from core.errors import ConfigError
+from eval.config import EvalConfig
+from eval.data.examples import NothingToAsk, at, field, identifiers, texts
+from eval.data.sources import Row, content_hash, hashed, take
+from eval.metrics import confusion, ranking, text_metrics
+from eval.models import judge
+from eval.models.base import ChatModel, Generation, Limits
+from eval.outcome import Outcome
 from eval.results import Example
-from eval.suites.outcome import Outcome
-from eval.suites.settings import EvalConfig
 from eval.task import Prompt, Task
-from glotmill.errors import ConfigError
 
 _LETTERS: Final = "ABCDEFGHIJ"
 

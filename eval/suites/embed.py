@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from collection.languages import Language
-from eval import ranking
-from eval.dataset import Row, content_hash, take
-from eval.items import NothingToAsk, field, identifiers, retrieval, texts
-from eval.model import EmbedModel, Vectors
+from eval.config import EvalConfig
+from eval.data.examples import NothingToAsk, field, identifiers, retrieval, texts
+from eval.data.sources import Row, content_hash, take
+from eval.metrics import ranking
+from eval.models.base import EmbedModel, Vectors
+from eval.outcome import Outcome
 from eval.results import Example
-from eval.suites.outcome import Outcome
-from eval.suites.settings import EvalConfig
-from eval.suites.space import Space, spaces
+from eval.suites.vector_variants import Space, spaces
 from eval.task import Task
 
 _PER_LABEL: Final = 8

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from collection.languages import Language
-from eval import ranking
-from eval.dataset import Row
-from eval.items import retrieval
-from eval.model import EmbedModel, RerankModel
+from eval.config import EvalConfig
+from eval.data.examples import retrieval
+from eval.data.sources import Row
+from eval.metrics import ranking
+from eval.models.base import EmbedModel, RerankModel
 from eval.models.reference import Index
+from eval.outcome import Outcome
 from eval.results import Example
-from eval.suites.outcome import Outcome
-from eval.suites.settings import EvalConfig
 from eval.task import Task
 
 _METRICS = ("ndcg@10", "mrr@10", "recall@10", "ndcg@10_first", "mrr@10_first", "recall@10_first", "ndcg@10_gain")

@@ -8,7 +8,7 @@ import pytest
 from collection import labelled
 from collection.contamination import ContaminationConfig, Hit, Index, Item, find, plain
 from collection.languages import resolve
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 SENTENCES = {
     "eng_Latn": "The lighthouse keeper counted eleven ships before the fog swallowed the harbour.",

@@ -15,7 +15,7 @@ from collection.detectors.labels import OneLanguageScripts, group_of, language_o
 from collection.detectors.vote import _LANGID_LABELS
 from collection.languages import aya_languages, resolve, table
 from collection.lid_report import judge
-from glotmill.errors import ConfigError, MissingDependencyError, UnknownNameError
+from core.errors import ConfigError, MissingDependencyError, UnknownNameError
 
 DETECTORS = ["cld2", "vote", "fasttext:lid.176.ftz"]
 SENTENCES = {

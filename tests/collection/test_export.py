@@ -8,7 +8,7 @@ import pytest
 
 from collection.export import SHAPES, SUFFIXES, export
 from collection.record import Message, Record
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 PAIR = Record.of(
     messages=(Message("user", "ราคาเท่าไหร่"), Message("assistant", 'هو "١٠"\nدنانير 👩‍👧')),

@@ -5,7 +5,7 @@ import pytest
 from collection import labelled
 from collection.record import Message, Record
 from collection.store import PartWriter
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 
 def read(path, limit=0):

@@ -8,7 +8,7 @@ import pytest
 
 from collection.languages import aya_languages, find, in_script, resolve, table, varieties
 from collection.scripts import SCRIPTS
-from glotmill.errors import UnknownNameError
+from core.errors import UnknownNameError
 
 SHONA = ("Atlantic-Congo", "Benue-Congo")  # Aya's card calls it Indo-Aryan; it is a Bantu language
 

@@ -18,7 +18,7 @@ from collection.manifest import (
     unfair_reasons,
 )
 from collection.reject import Reason
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 names = st.sampled_from(["aya", "xp3x", "δ"])
 codes = st.sampled_from(["swh_Latn", "arb_Arab", "und"])

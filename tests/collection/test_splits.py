@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from collection.splits import SPLITS, SplitConfig, split_of
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 IDS = [f"{number:032x}" for number in range(20_000)]
 

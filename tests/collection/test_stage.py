@@ -7,7 +7,7 @@ import pytest
 
 from collection.manifest import KEPT
 from collection.stage import Workplace, finished, identity_hash, stage
-from glotmill.errors import GlotmillError, OutputError, UserError
+from core.errors import GlotmillError, OutputError, UserError
 
 IDENTITY = {"command": "ingest", "code": "c", "versions": {}, "config": {"a": {"b": 1}}, "inputs": [{"path": "x"}]}
 

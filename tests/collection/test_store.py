@@ -13,7 +13,7 @@ from collection import record, reject, store
 from collection.record import Message, Record
 from collection.reject import Reason, Reject
 from collection.store import PartWriter, batches, part_name, parts
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,7 @@ import pytest
 
 from collection.languages import resolve
 from collection.templates import Template, find_files, read_templates, similar, word_count
-from glotmill.errors import SourceError
+from core.errors import SourceError
 
 PUBLISHED = """
 dataset: xcopa

@@ -12,7 +12,7 @@ from collection.translation_quality import (
     numbers,
     round_trip,
 )
-from glotmill.errors import ConfigError
+from core.errors import ConfigError
 
 ENGLISH = "The committee met in 1998 and agreed that 25 villages should receive clean water within three years."
 GOOD = {

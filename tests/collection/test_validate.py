@@ -15,7 +15,7 @@ from collection.record import Message, Record, to_batch
 from collection.reject import Reason, Reject
 from collection.store import PartWriter
 from collection.validate import problems
-from glotmill.errors import GlotmillError, SourceError
+from core.errors import GlotmillError, SourceError
 
 SWAHILI = "data/swh_Latn/train-00000-of-00001.parquet"
 REJECTS = "rejects/part-00000-of-00001.parquet"

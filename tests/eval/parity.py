@@ -6,10 +6,10 @@ import numpy as np
 import parity_data as data
 
 from collection.languages import resolve
-from eval.metrics import metric
-from eval.model import LogLikelihood
+from eval.config import EvalConfig
+from eval.metrics.table import metric
+from eval.models.base import LogLikelihood
 from eval.suites import chat, embed
-from eval.suites.settings import EvalConfig
 from eval.task import Files, Prompt, Task
 
 SWAHILI = resolve("swh_Latn")
@@ -75,7 +75,7 @@ def our_scores():
 
 
 def text_scores():
-    from eval import text_metrics
+    from eval.metrics import text_metrics
 
     rows = data.translations()
     bleu = np.array([text_metrics.bleu_statistics(row["answer"], [row["reference"]]) for row in rows])

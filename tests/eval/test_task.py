@@ -1,8 +1,8 @@
 import pytest
 
-from eval.dataset import Reader, Tree, find_sources
+from core.errors import ConfigError, UnknownNameError
+from eval.data.sources import Reader, Tree, find_sources
 from eval.task import SUITES, Files, Prompt, Task, built_in, chosen, read
-from glotmill.errors import ConfigError, UnknownNameError
 
 
 def test_every_built_in_task_is_whole_and_says_where_it_is_from():

@@ -100,10 +100,10 @@ def tiny():
     import jax.numpy as jnp
     import numpy as np
 
-    from finetune import parameters
-    from finetune.architecture import Architecture, Execution
-    from finetune.conversation import Pair
-    from finetune.model import EncoderDecoder
+    from finetune.data.conversation import Pair
+    from finetune.model import parameters
+    from finetune.model.architecture import Architecture, Execution
+    from finetune.model.encoder_decoder import EncoderDecoder
 
     shape = Architecture(
         vocabulary=128, width=16, heads=2, head_width=8, feed_forward=32, encoder_layers=2, decoder_layers=2
@@ -143,9 +143,9 @@ def tiny():
 @pytest.fixture(scope="session")
 def configured(small_tokenizer, tmp_path_factory):
     """A configuration that trains a tiny model in a blink, on two languages; sections may be changed."""
+    from core.config import build
+    from finetune.checkpoints.tokenizer_copy import identify
     from finetune.config import FinetuneConfig
-    from finetune.tokenizer_copy import identify
-    from glotmill.config import build
 
     identity = identify(small_tokenizer)
     rows = [
@@ -201,8 +201,9 @@ def head_folder(tiny, small_tokenizer, tmp_path_factory):
 
     import numpy as np
 
-    from finetune import model_folder, parameters
-    from finetune.head import Head
+    from finetune.checkpoints import model_folder
+    from finetune.model import parameters
+    from finetune.model.head import Head
 
     made = {}
 
@@ -232,8 +233,8 @@ def with_head(small_tokenizer, write_lines, tmp_path):
 
     A number written in Latin letters has its document in Cyrillic ones, another for each digit.
     """
+    from core.config import build
     from finetune.config import FinetuneConfig
-    from glotmill.config import build
 
     latin = "moja mbili tatu nne tano sita saba nane tisa kumi".split()
     cyrillic = "бир эки үч төрт беш алты жети сегиз тогуз он".split()
@@ -290,7 +291,7 @@ def signal_at():
     import os
     import signal
 
-    from glotmill.progress import Progress
+    from core.progress import Progress
 
     class SignalAt(Progress):
         def __init__(self, step):

@@ -9,11 +9,11 @@ import sys
 import jax
 import numpy as np
 
+from core.config import build
 from finetune.config import FinetuneConfig
-from finetune.conversation import Pair
-from finetune.features import features
-from finetune.trainer import Trainer
-from glotmill.config import build
+from finetune.data.conversation import Pair
+from finetune.data.features import features
+from finetune.training.trainer import Trainer
 
 ROWS, STEPS = 16, 4
 SHAPE = {"width": 32, "heads": 4, "head_width": 8, "feed_forward": 64, "encoder_layers": 1, "decoder_layers": 1}

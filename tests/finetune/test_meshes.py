@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune import trainer
-from finetune.architecture import architecture
+from core.config import build
+from core.errors import ConfigError, UnknownNameError
 from finetune.config import FinetuneConfig
-from finetune.partitioning import MeshConfig, check_fit, make_mesh
-from glotmill.config import build
-from glotmill.errors import ConfigError, UnknownNameError
+from finetune.model.architecture import architecture
+from finetune.model.partitioning import MeshConfig, check_fit, make_mesh
+from finetune.training import trainer
 
 SCRIPT = Path(__file__).with_name("on_eight_devices.py")
 ONE = "8x1x1"

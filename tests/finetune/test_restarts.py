@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from finetune.journal import read_metrics
-from finetune.stopping import STOPPED
-from glotmill.config import as_dict
+from core.config import as_dict
+from finetune.training.metrics_writer import read_metrics
+from finetune.training.stopping import STOPPED
 
 EXACT = ("step", "loss", "z_loss", "accuracy", "tokens", "sequences", "gradient_norm", "learning_rate")
 STEPS = 60
@@ -36,7 +36,7 @@ def start(configured, tmp_path):
     def run(out, *sets, devices=1, **keywords):
         words = [word for one in sets for word in ("--set", one)]
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-        command = [sys.executable, "-c", "from cli.main import main; main()", "finetune", str(file), "--json"]
+        command = [sys.executable, "-c", "from glotmill.cli.main import main; main()", "finetune", str(file), "--json"]
         return subprocess.Popen(
             [*command, "--out", str(out), *words],
             env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},

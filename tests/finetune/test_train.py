@@ -12,13 +12,14 @@ import jax
 import numpy as np
 import pytest
 
-from finetune import model_folder, parameters
+from core.config import build
+from core.errors import ConfigError, OutputError, SourceError, UnknownNameError, UserError
+from core.progress import Progress
+from finetune.checkpoints import model_folder
 from finetune.config import FinetuneConfig
-from finetune.journal import Diverged, read_metrics
+from finetune.model import parameters
 from finetune.train import train
-from glotmill.config import build
-from glotmill.errors import ConfigError, OutputError, SourceError, UnknownNameError, UserError
-from glotmill.progress import Progress
+from finetune.training.metrics_writer import Diverged, read_metrics
 from tokenizer import model_file
 
 EXACT = ("step", "loss", "z_loss", "accuracy", "tokens", "sequences", "gradient_norm", "learning_rate")

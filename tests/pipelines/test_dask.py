@@ -131,7 +131,7 @@ def test_ingest_and_build_give_the_same_bytes_as_on_one_machine(cluster, tmp_pat
             ["ingest", "--source", f"xp3x={tmp_path / 'in'}", "--detector", "cld2", "--out", "ingested"],
             ["build", "--input", "ingested", "--out", "collection"],
         ):
-            done = run("from cli.main import main; main()", *command, *options, cwd=place)
+            done = run("from glotmill.cli.main import main; main()", *command, *options, cwd=place)
             assert done.returncode == 0, done.stderr
         files = [path for path in sorted(place.rglob("*")) if path.is_file() and path.name != "manifest.json"]
         found[name] = {path.relative_to(place).as_posix(): path.read_bytes() for path in files}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from collection.stage import Workplace
-from glotmill.errors import ConfigError, DryRun
-from glotmill.paths import files_below
-from pipelines.build import BuildConfig, build
-from pipelines.ingest import IngestConfig, SourceConfig, ingest
+from core.errors import ConfigError, DryRun
+from core.paths import files_below
+from pipelines.build.job import BuildConfig, build
+from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
 from pipelines.runner import Phase, RunConfig, run
 
 IMAGE = "europe-docker.pkg.dev/my-project-123/glotmill/worker:1"

@@ -20,15 +20,15 @@ import pytest
 from collection import store
 from collection.manifest import Manifest
 from collection.validate import problems
-from glotmill import files, locks, paths
-from glotmill.errors import MissingDependencyError, OutputError, SourceError, UserError
-from glotmill.paths import as_path, files_below, is_remote, local
+from core import files, locks, paths
+from core.errors import MissingDependencyError, OutputError, SourceError, UserError
+from core.paths import as_path, files_below, is_remote, local
 from pipelines import runner, shards
-from pipelines.build import BuildConfig, build
-from pipelines.decontaminate import DecontaminateConfig, EvaluationSet
-from pipelines.ingest import IngestConfig, SourceConfig, ingest
+from pipelines.build.decontaminate import DecontaminateConfig, EvaluationSet
+from pipelines.build.job import BuildConfig, build
+from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
+from pipelines.ingest.sources.base import SourceOptions
 from pipelines.runner import RunConfig
-from pipelines.sources.source import SourceOptions
 
 IN_MEMORY = RunConfig(mode="in_memory")
 LANGUAGES = {
@@ -140,7 +140,7 @@ def test_a_killed_run_is_taken_up_there(bucket, tmp_path, server, monkeypatch):
         put(folder / "source", "rows.jsonl", lines(rows(200)))
     script = (
         "import sys; from pipelines import shards; shards._LEAST = 12_000\n"
-        "from pipelines.ingest import *; from glotmill.paths import as_path\n"
+        "from pipelines.ingest.job import *; from core.paths import as_path\n"
         "ingest(IngestConfig(sources=(SourceConfig('xp3x', sys.argv[1]),), run=RunConfig(mode='in_memory')), as_path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", script, str(bucket / "source"), str(bucket / "in")]

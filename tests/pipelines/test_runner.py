@@ -11,7 +11,7 @@ from collection.manifest import KEPT, Tally
 from collection.record import Message, Record
 from collection.stage import Workplace, stage
 from collection.store import PartWriter, records
-from glotmill.errors import ConfigError, UserError
+from core.errors import ConfigError, UserError
 from pipelines.runner import Phase, RunConfig, run
 
 RECORD = Record("0" * 32, "swh_Latn", (Message("user", "Habari?"), Message("assistant", "Nzuri.")), "s")

@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collection.reject import Reject
-from glotmill.errors import SourceError
-from pipelines import readers, shards
+from core import tables
+from core.errors import SourceError
+from pipelines import shards
 from pipelines.shards import plan
 
 LINE = '{"inputs": "Wie geht es dir?", "targets": "ดีมาก"}\n'
@@ -144,7 +145,7 @@ def test_what_cannot_be_looked_at_is_in_the_plan_so_that_its_reject_can_say_so(t
     found = planned(tmp_path)
     assert names(found) == ["a.jsonl", "circle", "dangling.jsonl"]
     for piece in [piece for task in found.tasks for piece in task.pieces][1:]:
-        (row,) = itertools.chain.from_iterable(readers.read(piece.slice))
+        (row,) = itertools.chain.from_iterable(tables.read(piece.slice))
         assert isinstance(row, Reject) and row.reason == "unreadable_file"
 
 
@@ -185,7 +186,7 @@ def test_a_pipe_named_like_a_data_file_is_one_reject_and_not_waited_for(tmp_path
     os.mkfifo(tmp_path / "b.jsonl")
     found = planned(tmp_path)
     assert names(found) == ["a.jsonl", "b.jsonl"]
-    (row,) = itertools.chain.from_iterable(readers.read(found.tasks[-1].pieces[-1].slice))
+    (row,) = itertools.chain.from_iterable(tables.read(found.tasks[-1].pieces[-1].slice))
     assert row.reason == "unreadable_file" and "not a regular file" in row.detail
     with pytest.raises(SourceError, match=r"b\.jsonl.*not a regular file"):
         planned(tmp_path / "b.jsonl")
@@ -197,7 +198,7 @@ def test_a_name_that_is_not_utf_8_can_be_planned(tmp_path):
         file.write(LINE.encode())
     found = planned(tmp_path)
     (piece,) = found.tasks[0].pieces
-    assert len(list(itertools.chain.from_iterable(readers.read(piece.slice)))) == 1
+    assert len(list(itertools.chain.from_iterable(tables.read(piece.slice)))) == 1
     # All names go into manifests and markers, which are UTF-8.
     json.dumps([found.inputs[0].path, piece.slice.name], ensure_ascii=False).encode()
     with pytest.raises(SourceError, match=r"caf\\xe9\.jsonl.*not UTF-8"):
@@ -238,7 +239,7 @@ def test_a_big_file_of_lines_is_cut_and_its_rows_are_read_once(tmp_path, small_s
         row.data
         for task in found.tasks
         for piece in task.pieces
-        for row in itertools.chain.from_iterable(readers.read(piece.slice))
+        for row in itertools.chain.from_iterable(tables.read(piece.slice))
     ]
     assert rows == values
 
@@ -262,7 +263,7 @@ def test_a_byte_order_mark_is_believed_before_the_encoding_that_was_named(tmp_pa
     data = ("\ufeff" * (encoding == "utf-16-be") + LINE * 2).encode(encoding)
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     (task,) = planned(tmp_path, encoding=named).tasks
-    assert [row.data["targets"] for row in itertools.chain.from_iterable(readers.read(task.pieces[0].slice))] == [
+    assert [row.data["targets"] for row in itertools.chain.from_iterable(tables.read(task.pieces[0].slice))] == [
         "ดีมาก",
         "ดีมาก",
     ]

@@ -3,8 +3,8 @@
 import pytest
 
 from collection.languages import resolve
-from glotmill.config import build
-from pipelines.sample.facts import facts, parallel
+from core.config import build
+from glotmill.sample.facts import facts, parallel
 from tokenizer.train import TokenizerConfig, train
 
 LANGUAGES = ("eng_Latn", "swh_Latn", "arb_Arab", "hin_Deva", "tha_Thai", "khm_Khmr", "zho_Hans", "kor_Hang", "vie_Latn")

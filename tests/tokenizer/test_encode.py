@@ -13,7 +13,7 @@ from collection.manifest import KEPT, Input, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
 from collection.validate import problems
-from glotmill.errors import OutputError, SourceError, UserError
+from core.errors import OutputError, SourceError, UserError
 from tokenizer import encode as encoding
 from tokenizer.encode import EncodeConfig, encode
 from tokenizer.vocabulary import Tokenizer

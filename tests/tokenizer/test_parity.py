@@ -2,8 +2,8 @@
 
 import pytest
 
-from glotmill.config import build
-from glotmill.errors import ConfigError, SourceError
+from core.config import build
+from core.errors import ConfigError, SourceError
 from tokenizer import coverage, density, parallel, parity
 from tokenizer.parity import ParityConfig, adjusted, from_parallel, hold_out
 from tokenizer.report import judge, load, read_texts

@@ -5,7 +5,7 @@ import json
 import pytest
 import tokenizers
 
-from glotmill.errors import SourceError
+from core.errors import SourceError
 from tokenizer.report import Judged, Report, Texts, judge, load, read_texts
 from tokenizer.report_page import render
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from collection.manifest import KEPT, Input, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
-from glotmill.errors import ConfigError, SourceError
-from tokenizer.advice import on_files
+from core.errors import ConfigError, SourceError
 from tokenizer.sample import SampleConfig, _Lowest, draw, mass, text_budget, unimax
+from tokenizer.sample_warnings import on_files
 from tokenizer.texts import LINE, cut, passed_over, sources
 
 SIZES = {"eng_Latn": 1_000_000, "swh_Latn": 10_000, "khm_Khmr": 100, "tha_Thai": 100}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from glotmill.config import build
-from glotmill.errors import ConfigError, OutputError
-from tokenizer import model_file, spm
+from core.config import build
+from core.errors import ConfigError, OutputError
+from tokenizer import model_file, sentencepiece_trainer
 from tokenizer.texts import _raw_lines
 from tokenizer.train import TokenizerConfig, train
 from tokenizer.vocabulary import Tokenizer
@@ -178,7 +178,7 @@ def test_a_killed_run_takes_its_child_along_and_leaves_a_folder_that_can_be_used
         lines = path.read_text("utf-8").splitlines()
         made = (f"{one} {other}\n" for one in lines for other in lines[:60])
         (big / path.name).write_text("".join(made), "utf-8")
-    code = "from cli.main import main; main()"
+    code = "from glotmill.cli.main import main; main()"
     arguments = ["tokenizer", "train", "--text", str(big), "--vocab-size", "2000", "--out", str(tmp_path / "t")]
     command = [sys.executable, "-c", code, *arguments]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
@@ -186,7 +186,9 @@ def test_a_killed_run_takes_its_child_along_and_leaves_a_folder_that_can_be_used
         deadline = time.monotonic() + 60
         child = None
         while child is None and time.monotonic() < deadline:
-            found = subprocess.run(["pgrep", "-f", f"tokenizer.spm {request}"], capture_output=True, text=True).stdout
+            found = subprocess.run(
+                ["pgrep", "-f", f"tokenizer.sentencepiece_trainer {request}"], capture_output=True, text=True
+            ).stdout
             child = int(found.split()[0]) if found.split() else None
             time.sleep(0.05)
         assert child is not None
@@ -208,10 +210,10 @@ def test_a_killed_run_takes_its_child_along_and_leaves_a_folder_that_can_be_used
 
 
 def test_what_the_trainer_says_becomes_numbers():
-    with pytest.raises(spm.TooLarge) as large:
-        spm._explain("x\nVocabulary size too high (9). Please set it to a value <= 48013.", 3)
+    with pytest.raises(sentencepiece_trainer.TooLarge) as large:
+        sentencepiece_trainer._explain("x\nVocabulary size too high (9). Please set it to a value <= 48013.", 3)
     assert large.value.possible == 48013
     with pytest.raises(ConfigError, match="want of memory"):
-        spm._explain("", -signal.SIGKILL)
-    assert [round(spm._share(1000, size, 10), 2) for size in (1000, 100, 10)] == [0, 0.5, 1]
-    assert [spm._share(20, size, 1000) for size in (500, 1000)] == [0.5, 1]
+        sentencepiece_trainer._explain("", -signal.SIGKILL)
+    assert [round(sentencepiece_trainer._share(1000, size, 10), 2) for size in (1000, 100, 10)] == [0, 0.5, 1]
+    assert [sentencepiece_trainer._share(20, size, 1000) for size in (500, 1000)] == [0.5, 1]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from glotmill.errors import ConfigError, SourceError
+from core.errors import ConfigError, SourceError
 from tokenizer import model_file
 from tokenizer.vocabulary import BYTES, Tokenizer, VocabularyConfig
 

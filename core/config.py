@@ -1,0 +1,102 @@
+"""Configuration: a TOML file and `--set a.b=value` overrides become one frozen dataclass.
+
+Defaults stand in the dataclass. An unknown key is an error that names the nearest known one, wherever it stands.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.errors import ConfigError, nearest
+
+T = TypeVar("T")
+
+
+def load(cls: type[T], file: Path | None = None, overrides: Sequence[str] = ()) -> T:
+    """The configuration in `file`, with the overrides (`key.sub=value`) laid over it, as a `cls`."""
+    return build(cls, merged(read_toml(file) if file else {}, overrides))
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The keys and values of a TOML file; ConfigError where it cannot be read."""
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration file at {file}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {file}: {error}") from error
+
+
+def merged(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of `values` with each `a.b=value` put in its place. A value is TOML, or else taken as a plain string."""
+    result = _copy(values)
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set {override!r}: expected KEY=VALUE, such as filters.max_repetition=0.8")
+        *parents, last = path.strip().split(".")
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a section")
+        place[last] = _value(text.strip())
+    return result
+
+
+def build(cls: type[T], values: Mapping[str, Any]) -> T:
+    """`values` as a frozen dataclass, with all keys known and all types right."""
+    import pydantic
+
+    _check_keys(cls, values, "")
+    try:
+        return pydantic.TypeAdapter(cls).validate_python(dict(values))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where or 'configuration'} = {first['input']!r}: {first['msg']}") from None
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """The resolved configuration with plain values, as it goes into a manifest."""
+    return dataclasses.asdict(config)
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check_keys(annotation: Any, values: Any, path: str) -> None:
+    """ConfigError for a key that no dataclass knows. What is of the wrong type altogether is left to pydantic."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        for argument in arguments:  # at most one of them has keys: a section or None, a list of sections or None
+            _check_keys(argument, values, path)
+    elif isinstance(values, Mapping):
+        if dataclasses.is_dataclass(annotation):
+            known = typing.get_type_hints(annotation)
+            for key, value in values.items():
+                if key not in known:
+                    close = nearest(key, known)
+                    hint = f"did you mean {path}{close[0]}?" if close else f"known here: {', '.join(known)}"
+                    raise ConfigError(f"unknown configuration key {path}{key}; {hint}")
+                _check_keys(known[key], value, f"{path}{key}.")
+        elif len(arguments) == 2:  # sections by name
+            for key, value in values.items():
+                _check_keys(arguments[1], value, f"{path}{key}.")
+    elif arguments and isinstance(values, Sequence):
+        for index, value in enumerate(values):
+            _check_keys(arguments[0], value, f"{path[:-1]}[{index}].")

@@ -1,0 +1,32 @@
+"""Kinds of servers: how a request is sent once, and its answer understood. Retries and limits are not their affair.
+
+`cohere` speaks Cohere's v2 chat through the official SDK, `openai` the chat of OpenAI and of all that imitate it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.errors import UnknownNameError
+from core.remote.clients.client import Client, need
+from core.remote.config import Account, RemoteConfig, checked_url, key_of
+
+__all__ = ["KINDS", "Client", "make_client"]
+
+KINDS: Final = ("cohere", "openai")
+
+
+def make_client(kind: str, url: str, account: Account, config: RemoteConfig) -> Client:
+    """A client of a chat server; UnknownNameError for an unknown kind, ConfigError for a URL or key that cannot be."""
+    url = checked_url(url)
+    need("httpx")
+    if kind == "cohere":
+        need("cohere")
+        from core.remote.clients.cohere import CohereClient
+
+        return CohereClient(url, key_of(kind, url, account), config)
+    if kind == "openai":
+        from core.remote.clients.openai import OpenAIClient
+
+        return OpenAIClient(url, key_of(kind, url, account), config)
+    raise UnknownNameError("kind of server", kind, KINDS, f"expected one of {', '.join(KINDS)}")

@@ -1,0 +1,112 @@
+"""Rows of a data set on the Hugging Face hub, streamed through `datasets`, or of a local folder in the hub's layout.
+
+hf://CohereForAI/aya_dataset                       all splits of the default configuration
+hf://CohereForAI/aya_collection_language_split?config=swahili&split=train&revision=<commit>
+hf:///data/aya_dataset                             the same, from a local copy
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import xxhash
+
+from core import files
+from core.errors import GlotmillError, MissingDependencyError, SourceError
+
+_KEYS = ("config", "split", "revision")
+
+
+@dataclass(frozen=True, slots=True)
+class HubAddress:
+    """A data set on the hub. `split` empty: all of them; `config` empty: the default one."""
+
+    name: str
+    config: str = ""
+    split: str = ""
+    revision: str = ""
+
+    def __str__(self) -> str:
+        query = "&".join(f"{key}={getattr(self, key)}" for key in _KEYS if getattr(self, key))
+        return f"hf://{self.name}" + (f"?{query}" if query else "")
+
+
+def parse_address(text: str) -> HubAddress:
+    """The address that `hf://NAME?config=...` stands for; SourceError for keys that mean nothing."""
+    parts = urlsplit(text)
+    name = (parts.netloc + parts.path).rstrip("/")
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    unknown = [key for key in query if key not in _KEYS]
+    if unknown or not name:
+        raise SourceError(f"{text!r}: expected hf://NAME, or hf://NAME?config=...&split=...&revision=...")
+    return HubAddress(name, **query)
+
+
+def pinned(address: HubAddress) -> tuple[HubAddress, str]:
+    """The address at the commit that it means now, and what names that content: the commit, a local folder's hash.
+
+    A branch may move while a run is killed and taken up again; a commit does not.
+    """
+    folder = Path(address.name)
+    if folder.is_dir():
+        found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        digest = xxhash.xxh3_128()
+        for path in found:
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{files.content_hash(path)}\n".encode())
+        return address, digest.hexdigest()
+    try:
+        from huggingface_hub import HfApi
+    except ImportError as error:
+        raise _missing() from error
+    with _told_as_one_error(address):
+        commit = HfApi().dataset_info(address.name, revision=address.revision or None).sha
+    return replace(address, revision=commit or address.revision), commit or ""
+
+
+def splits_of(address: HubAddress) -> list[tuple[str, int]]:
+    """Each split to be read, and into how many pieces its files let it be cut."""
+    with _told_as_one_error(address):
+        return [(split, max(1, stream.num_shards)) for split, stream in _load(address).items()]
+
+
+@contextlib.contextmanager
+def _told_as_one_error(address: HubAddress) -> Iterator[None]:
+    try:
+        yield
+    except GlotmillError:
+        raise
+    except Exception as error:
+        # datasets raises whatever its builders and its network raise.
+        told = (str(error).strip() or "no more is known").splitlines()[0]
+        raise SourceError(f"{address}: {type(error).__name__}: {told}") from error
+
+
+def rows(address: str, index: int, count: int) -> Iterator[dict[str, Any]]:
+    """The rows of piece `index` of `count` of one split."""
+    wanted = parse_address(address)
+    stream = _load(wanted)[wanted.split]
+    yield from stream.shard(num_shards=count, index=index) if count > 1 else stream
+
+
+def _load(address: HubAddress) -> dict[str, Any]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise _missing() from error
+    loaded = datasets.load_dataset(
+        address.name,
+        name=address.config or None,
+        split=address.split or None,
+        revision=address.revision or None,
+        streaming=True,
+    )
+    return {address.split: loaded} if address.split else dict(loaded)
+
+
+def _missing() -> MissingDependencyError:
+    return MissingDependencyError("datasets", "data", "reading hf:// sources")

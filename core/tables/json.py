@@ -1,0 +1,85 @@
+"""A `.json` file: an array of rows, or JSON lines under another name, or one row on many lines."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from collection.reject import Reason, Reject
+from core.paths import as_path
+from core.tables import json_array
+from core.tables.encoding import open_utf8
+from core.tables.lines import json_type, parse, read_lines
+from core.tables.row import MAX_ROW, Row, Slice, batched, has_undecodable, reject_at
+from core.tables.streams import Stream
+
+
+def read_document(part: Slice) -> Iterator[list[Row | Reject]]:
+    """A `.json` file: an array if it begins with a bracket, JSON lines if not; one object on many lines is one row."""
+    with _open_text(part)[0] as text:
+        first = _first_character(text)
+    if first == "[":
+        yield from batched(_array)(part)
+    elif first == "{" and (rows := _one_object(part)):
+        yield rows
+    else:
+        yield from read_lines(part)
+
+
+def _open_text(part: Slice) -> tuple[io.TextIOWrapper, Stream]:
+    """Undecodable bytes come through as lone surrogates, so that they spoil their own row and no other."""
+    file, stream = open_utf8(as_path(part.path), part.encoding)
+    return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""), stream
+
+
+def _first_character(text: io.TextIOWrapper) -> str:
+    while block := text.read(4096):
+        if begun := block.lstrip("\ufeff \t\r\n"):
+            return begun[0]
+    return ""
+
+
+def _one_object(part: Slice) -> list[Row | Reject]:
+    """The one object that the whole file is, where its first line is none. Empty where it is something else."""
+    file, stream = open_utf8(as_path(part.path), part.encoding)
+    with file:
+        line = file.readline(MAX_ROW)
+        if not file.peek(1) or parse(line.strip())[1] is None:
+            return []
+        whole = line + file.read(MAX_ROW)
+    data, fault, _ = parse(whole)
+    if fault is not None or not isinstance(data, dict):
+        return []
+    return [Row(data, whole, 1), *_end_of(part, stream, 2)]
+
+
+def _array(part: Slice) -> Iterator[Row | Reject]:
+    text, stream = _open_text(part)
+    number, cut = 0, False
+    with text:
+        for number, element in enumerate(json_array.elements(text, MAX_ROW), 1):
+            cut = element.cut
+            yield _array_row(part, number, element, stream.fault)
+    if not cut:
+        yield from _end_of(part, stream, number + 1)
+
+
+def _end_of(part: Slice, stream: Stream, number: int) -> list[Reject]:
+    """What is to be said of the end of a file that was read to its end without anything amiss."""
+    fault = stream.fault
+    return [reject_at(part, Reason.TRUNCATED_FILE, number, f"{part.name}: {fault}")] if fault else []
+
+
+def _array_row(part: Slice, number: int, element: json_array.Element, fault: str) -> Row | Reject:
+    if element.cut:
+        return reject_at(part, Reason.TRUNCATED_FILE, number, f"{part.name}: {fault or element.fault}", element.text)
+    if element.fault and len(element.text) >= MAX_ROW:
+        return reject_at(part, Reason.TOO_LONG, number, element.fault, element.text)
+    if has_undecodable(element.text):
+        return reject_at(part, Reason.INVALID_ENCODING, number, f"bytes that are not {part.encoding}", element.text)
+    if element.fault:
+        return reject_at(part, Reason.INVALID_JSON, number, element.fault, element.text)
+    if not isinstance(element.value, dict):
+        detail = f"JSON of type {json_type(element.value)}, expected an object"
+        return reject_at(part, Reason.NOT_A_ROW, number, detail, element.text)
+    return Row(element.value, element.text, number)

@@ -1,0 +1,149 @@
+"""Bytes and lines of a file, decompressed, with everything kept that comes before a cut.
+
+A library that meets the end of a truncated file throws away what it decoded last. `open_bytes` gives those bytes too,
+and then ends like any file; `fault` tells that it was cut.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Final
+
+import pyarrow as pa
+
+from core.paths import is_remote
+
+COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4", ".xz": "xz"}
+_FAULTS: Final = (OSError, EOFError, lzma.LZMAError)
+
+
+class Stream(io.RawIOBase):
+    """A readable stream of decompressed bytes. `fault` is what ended it too early, "" as long as nothing did."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._compression = COMPRESSIONS.get(path.suffix.lower())
+        self._source = self._open()
+        self._given = 0
+        self.fault = ""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._compression is None
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._source.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        if self.fault:
+            return 0
+        try:
+            data = self._source.read(len(buffer))
+        except _FAULTS as error:
+            self.fault = str(error)
+            data = self._salvage(len(buffer))
+        buffer[: len(data)] = data
+        self._given += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+    def _open(self) -> IO[bytes] | pa.NativeFile:
+        source = self._path.open("rb") if is_remote(self._path) else self._path
+        if self._compression is None:
+            return open(self._path, "rb", buffering=0) if source is self._path else source
+        if self._compression == "xz":
+            return lzma.open(source)
+        return pa.input_stream(source, compression=self._compression)
+
+    def _salvage(self, most: int) -> bytes:
+        """The decoded bytes between what was given and the fault, taken one by one."""
+        saved = bytearray()
+        with self._open() as again:
+            try:
+                left = self._given
+                while left:
+                    left -= len(again.read(min(left, 1 << 20)))
+                while len(saved) < most and (byte := again.read(1)):
+                    saved += byte
+            except _FAULTS:
+                pass
+        return bytes(saved)
+
+
+def open_bytes(path: Path) -> tuple[io.BufferedReader, Stream]:
+    """A buffered reader over the decompressed bytes of `path`, and the stream beneath, which knows of faults."""
+    stream = Stream(path)
+    return io.BufferedReader(stream, 1 << 18), stream
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line over the limit: how long it was, and how it began."""
+
+    size: int
+    head: bytes
+
+
+_BLOCK: Final = 1 << 18
+_HEAD: Final = 1 << 20
+
+
+def line_blocks(file: BinaryIO, left: int | None, limit: int) -> Iterator[list[bytes | LongLine]]:
+    """The lines that begin in the next `left` bytes (None: all), without their ends, in blocks of about 256 KiB.
+
+    The last block holds the line that the file, or the slice, ends in, or nothing if that ends behind a line. A line
+    over `limit` bytes is not held in memory.
+    """
+    pieces: list[bytes] = []  # of a line that has not ended yet
+    held = 0
+
+    def hold(piece: bytes) -> None:
+        nonlocal held
+        held += len(piece)
+        if held <= limit:
+            pieces.append(piece)
+        elif sum(map(len, pieces)) < _HEAD:
+            pieces.append(piece[:_HEAD])
+
+    def line() -> bytes | LongLine:
+        return b"".join(pieces) if held <= limit else LongLine(held, b"".join(pieces))
+
+    while left is None or left > 0:
+        block = file.read(_BLOCK if left is None else min(_BLOCK, left))
+        if not block:
+            break
+        if left is not None:
+            left -= len(block)
+        first, *others = block.split(b"\n")
+        hold(first)
+        if others:
+            yield [line(), *others[:-1]]
+            pieces, held = [others[-1]], len(others[-1])
+    if held and left == 0:  # the last line goes on after the slice
+        while rest := file.readline(_BLOCK):
+            hold(rest.removesuffix(b"\n"))
+            if rest.endswith(b"\n"):
+                break
+    yield [line()] if held else []
+
+
+def skip_line(file: BinaryIO) -> int:
+    """Reads to the end of the line; how many bytes that took."""
+    skipped = 0
+    while piece := file.readline(_BLOCK):
+        skipped += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return skipped

@@ -1,0 +1,36 @@
+"""Which code is running: the version, and a hash of the sources, so that a resumed run never mixes two programs."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import platform
+from pathlib import Path
+
+import xxhash
+
+import core
+
+VERSION = core.__version__
+
+
+@functools.cache
+def code_hash(*packages: str) -> str:
+    """xxh3-64 over all modules and data files of the packages, as 16 hex digits."""
+    digest = xxhash.xxh3_64()
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations if spec else None) or ():
+            for path in sorted(Path(place).rglob("*")):
+                if path.suffix in {".py", ".tsv", ".toml", ".txt"} and path.is_file():
+                    digest.update(path.relative_to(place).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def describe() -> dict[str, str]:
+    """Version, Python and machine, for a manifest."""
+    return {
+        "glotmill": VERSION,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }

@@ -1,0 +1,1 @@
+"""Find and read the examples of evaluation tasks."""

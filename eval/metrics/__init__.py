@@ -1,0 +1,1 @@
+"""Compute metrics, their intervals and their signatures."""

@@ -1,0 +1,1 @@
+"""Show evaluations and comparisons as tables and pages."""

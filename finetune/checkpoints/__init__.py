@@ -1,0 +1,1 @@
+"""Read and write weights: model folders, Hugging Face, T5X."""

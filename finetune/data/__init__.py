@@ -1,0 +1,1 @@
+"""Feed training: examples from token stores, mixed, packed and resumable."""

@@ -1,0 +1,1 @@
+"""Generate text and score answers with a checkpoint."""

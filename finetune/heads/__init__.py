@@ -1,0 +1,1 @@
+"""Train and run embedding and rerank heads on the encoder."""

@@ -1,0 +1,69 @@
+"""Documents that are more than a string, as the text that a reranker reads.
+
+    a string                    itself, to the character
+    a JSON object or a row      a line `key: value` a field, in the fields' own order; nested ones indented by two
+    a list                      a line `- value` an item; of a list of objects the first key stands behind the dash
+    a table                     a list of objects: each row with the names of its columns
+    an e-mail                   an object of its headers and body: `from: ...`, `subject: ...`, `body: ...`
+
+It looks like YAML, and reads the same whatever library wrote the object: no quotes, no wrapping, no reordering. Text of
+several lines is indented under `key: |`. True, false and null are written so; numbers as JSON has them. With
+`rank_fields` only these top-level fields count, in their order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.errors import ConfigError
+
+Document = str | Mapping[str, Any]
+
+
+def render(document: Document, rank_fields: Sequence[str] | None = None) -> str:
+    """The text of a document.
+
+    ConfigError for a field of `rank_fields` that the document has not, or a value that JSON does not know.
+    """
+    if isinstance(document, str):
+        return document
+    if not isinstance(document, Mapping):
+        raise ConfigError(f"a document is {type(document).__name__}: expected a string, or an object with fields")
+    if rank_fields:
+        if missing := [name for name in rank_fields if name not in document]:
+            raise ConfigError(f"rank_fields: a document has no field {missing[0]!r}; it has {', '.join(document)}")
+        document = {name: document[name] for name in rank_fields}
+    return "\n".join(_object(document))
+
+
+def _object(values: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping | list | tuple) and value:
+            yield f"{key}:"
+            yield from (f"  {line}" for line in _lines(value))
+        elif isinstance(value, str) and "\n" in value:
+            yield f"{key}: |"
+            yield from (f"  {line}" for line in value.splitlines())
+        else:
+            yield f"{key}: {_plain(value)}".rstrip()
+
+
+def _lines(value: Mapping[str, Any] | Sequence[Any]) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from _object(value)
+        return
+    for item in value:
+        inner = list(_lines(item)) if isinstance(item, Mapping | list | tuple) and item else _plain(item).splitlines()
+        for number, line in enumerate(inner or [""]):
+            yield f"{'  ' if number else '- '}{line}".rstrip()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"a document holds {type(value).__name__}, which JSON does not know") from error

@@ -1,0 +1,66 @@
+"""An encoder with a head in memory: rows of ids to vectors or scores, in batches of few shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from core.errors import ConfigError, SourceError
+from finetune.checkpoints import model_folder
+from finetune.checkpoints.model_folder import Step
+from finetune.heads.inputs import HeadInputs, Ids, batches
+from finetune.model.architecture import Architecture, Execution
+from finetune.model.encoder import EncoderModel
+from finetune.model.head import WORDS, Head, HeadKind
+from tokenizer.vocabulary import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class HeadModel:
+    """What `Embedder` and `Reranker` are made of."""
+
+    head: Head
+    architecture: Architecture
+    params: Any
+    inputs: HeadInputs
+    batch_tokens: int
+    run: Execution
+
+    @classmethod
+    def load(cls, folder: Path, kind: HeadKind, batch_tokens: int, dtype: str, step: Step) -> HeadModel:
+        """ConfigError where the folder's model has no such head; SourceError where there is no whole model."""
+        if batch_tokens < 1:
+            raise ConfigError(f"batch_tokens is {batch_tokens}: expected 1 or more")
+        described = model_folder.describe(folder)
+        if described.head is None or described.head.kind != kind:
+            what = model_folder.named(described.head) if described.head else "a whole model without a head"
+            raise ConfigError(
+                f"{folder} is {what}: expected {'an' if kind == 'embed' else 'a'} {WORDS[kind]}, "
+                f'which `glotmill finetune` makes with head.kind = "{kind}"'
+            )
+        if described.tokenizer is None:
+            raise SourceError(f"{folder} lacks its tokenizer: expected the folder {model_folder.TOKENIZER}/ in it")
+        run = Execution(dtype=dtype)
+        model = model_folder.load(folder, step=step, with_head=True)
+        inputs = HeadInputs.of(Tokenizer.load(described.tokenizer), described.head)
+        params = jax.tree.map(jnp.asarray, model.params)
+        return cls(described.head, model.architecture, params, inputs, batch_tokens, run)
+
+    @cached_property
+    def _compiled(self) -> Any:
+        model = EncoderModel(self.architecture, self.head.projection, self.run)
+        return jax.jit(lambda params, ids: model.apply({"params": params}, ids))
+
+    def outputs(self, rows: Sequence[Ids]) -> np.ndarray:
+        """Float32 [rows, features], in the order of the rows."""
+        found = np.zeros((len(rows), self.head.projection.features), np.float32)
+        for numbers, ids_BxL in batches(rows, self.batch_tokens, self.head.max_tokens):
+            found[numbers] = np.asarray(self._compiled(self.params, ids_BxL))[: len(numbers)]
+        return found

@@ -1,0 +1,149 @@
+"""The folder of a run, and what may be done in it: begun, taken up again after a kill, told to be complete.
+
+run.toml              the configuration, resolved: `glotmill finetune RUN/run.toml --out ELSEWHERE` repeats the run
+glotmill_model.json   the architecture; with tokenizer/ and checkpoints/ the folder is a checkpoint for any command
+metrics.csv           a line a step           validation.csv   a line a language and validation
+loss.svg              both as a plot          manifest.json    inputs, code, machine, results; complete when done
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import jax
+
+from core import config as configuration
+from core import files, locks
+from core.errors import ConfigError, OutputError, explain_os_error
+from core.paths import remove
+from finetune.config import FinetuneConfig, difference
+from finetune.heads.config import MINE_NGRAMS
+
+CONFIG, MANIFEST = "run.toml", "manifest.json"
+_OWN: Final = (
+    CONFIG,
+    MANIFEST,
+    "glotmill_model.json",
+    "tokenizer",
+    "checkpoints",
+    "metrics.csv",
+    "validation.csv",
+    "samples",
+    "tensorboard",
+    "loss.svg",
+    ".lock",
+)
+COMMAND: Final = "finetune"
+
+
+class RunFolder:
+    """Of one run. Of several processes only the first writes; the others look."""
+
+    def __init__(self, path: Path, config: FinetuneConfig) -> None:
+        self.path, self._config = path, config
+        self._values = _plain(configuration.as_dict(config))
+
+    @contextlib.contextmanager
+    def opened(self, fresh: bool) -> Iterator[None]:
+        """Holds the folder for this run. OutputError where it is another run's, or not glotmill's."""
+        if jax.process_index():
+            yield
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with locks.locked(self.path):
+                self._check(fresh)
+                yield
+        except OSError as error:
+            raise OutputError(explain_os_error(error, f"cannot write to {self.path}")) from error
+
+    def _check(self, fresh: bool) -> None:
+        there = {path.name for path in self.path.iterdir()}
+        is_run = (self.path / CONFIG).exists()
+        self._check_cache()
+        strangers = sorted(name for name in there if name not in _OWN and not name.endswith(".tmp"))
+        if strangers and (fresh or not is_run):
+            raise OutputError(
+                f"{self.path} holds other files ({', '.join(strangers[:3])}): move them away, or choose another --out"
+            )
+        if fresh:
+            self._check_clearing()
+        elif is_run:
+            self._check_same()
+        elif there - {".lock"}:
+            raise OutputError(f"{self.path} holds no {CONFIG}, and is no run: choose an empty or new folder for --out")
+
+    def _check_clearing(self) -> None:
+        """OutputError where an earlier run is to be thrown away that this one is to read from."""
+        config = self._config
+        read = [config.model.init, config.model.tokenizer]
+        miner = [config.head.miner] if config.head.miner != MINE_NGRAMS else []
+        sources = [source.path for source in config.data.sources] + [pairs.path for pairs in config.head.pairs]
+        for path in (*read, *sources, *miner):
+            if path and self._holds(path):
+                raise OutputError(f"--fresh would throw away {path}, which this run is to read: choose another --out")
+
+    def _check_cache(self) -> None:
+        """ConfigError where examples would be laid out in the run's folder, which --fresh clears."""
+        cache = self._config.data.cache
+        if cache and self._holds(cache):
+            raise ConfigError(f"data.cache {cache} is in the run's folder {self.path}: expected a folder beside it")
+
+    def _holds(self, path: str) -> bool:
+        place, root = Path(path).resolve(), self.path.resolve()
+        return place == root or root in place.parents
+
+    def clear(self) -> None:
+        """Throws away an earlier run. Called when all that this one needs was found."""
+        if jax.process_index() == 0:
+            for name in {path.name for path in self.path.iterdir()} - {".lock"}:
+                remove(self.path / name)
+
+    def _check_same(self) -> None:
+        try:
+            before = tomllib.loads((self.path / CONFIG).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{self.path / CONFIG} cannot be read ({error}): --fresh starts over") from error
+        if told := difference(before, self._values):
+            raise OutputError(
+                f"{self.path} holds another run: {told}. Use another --out, or --fresh to throw it away and start over"
+            )
+
+    def write_config(self) -> None:
+        """Writes run.toml: from here on the folder is this run's."""
+        if jax.process_index():
+            return
+        import tomli_w
+
+        files.write_text(self.path / CONFIG, tomli_w.dumps(self._values))
+
+    def write_manifest(self, values: Mapping[str, Any]) -> None:
+        """Says of the run what is known so far; `complete` is among it when it is."""
+        if jax.process_index() == 0:
+            text = json.dumps({"command": COMMAND, **values}, ensure_ascii=False, indent=2)
+            files.write_text(self.path / MANIFEST, text + "\n")
+
+    def read_manifest(self) -> dict[str, Any]:
+        """What is said of the run; nothing where nothing is."""
+        try:
+            values: dict[str, Any] = json.loads((self.path / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return values
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration as run.toml has it."""
+        return self._values
+
+
+def _plain(value: Any) -> Any:
+    """As TOML can say it: without None, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

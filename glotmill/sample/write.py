@@ -1,0 +1,156 @@
+"""Writes the sample: `xp3x/`, `aya/`, `aya_collection/` and `sharegpt.json`, each as its source is published.
+
+Beside them `evaluation.jsonl`, a set of questions that must not be trained on, and `parallel/`, the same lines in every
+language, to compare tokenizers by.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collection.languages import Language, resolve
+from glotmill.sample import exercises, facts, faults
+
+
+def write_sample(folder: Path) -> dict[str, Path]:
+    """Writes all of it below `folder`; where each kind of source is, the evaluation set, and the parallel lines."""
+    written = handwritten()
+    _write_xp3x(folder / "xp3x")
+    _write_aya(folder / "aya", written)
+    _write_aya_collection(folder / "aya_collection")
+    chats = [_chat(index, language, rows) for index, (language, rows) in enumerate(_by_language(written).items())]
+    (folder / "sharegpt.json").write_text(json.dumps([*chats, *faults.CHATS], ensure_ascii=False, indent=1), "utf-8")
+    questions = (faults.LEAKED_QUESTION, "How many strings does a grand piano have, roughly counted?")
+    _write_lines(folder / "evaluation.jsonl", [{"id": f"q{n}", "question": text} for n, text in enumerate(questions)])
+    _write_parallel(folder / "parallel")
+    return {
+        "xp3x": folder / "xp3x",
+        "aya": folder / "aya",
+        "aya_collection": folder / "aya_collection",
+        "sharegpt": folder / "sharegpt.json",
+        "evaluation": folder / "evaluation.jsonl",
+        "parallel": folder / "parallel",
+    }
+
+
+def handwritten() -> list[tuple[Language, str, str]]:
+    """The rows that the project wrote: language, prompt, answer."""
+    text = resources.files("glotmill.sample").joinpath("handwritten.tsv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return [(resolve(row["language"]), row["prompt"], row["answer"]) for row in rows]
+
+
+def _by_language(rows: Sequence[tuple[Language, str, str]]) -> dict[Language, list[tuple[str, str]]]:
+    found: dict[Language, list[tuple[str, str]]] = {}
+    for language, prompt, answer in rows:
+        found.setdefault(language, []).append((prompt, answer))
+    return found
+
+
+def _write_xp3x(folder: Path) -> None:
+    """A folder a language, a file a prompt, rows sorted by their input."""
+    for language in facts.languages():
+        rows: dict[str, list[dict[str, str]]] = {}
+        for fact in facts.facts(language, language.name):
+            row = {
+                "inputs": fact.prompt,
+                "targets": fact.answer,
+                "language": language.code,
+                "split": "train",
+                "template": fact.template,
+            }
+            rows.setdefault(fact.template, []).append({**row, "dataset": "cldr", "config": language.tag})
+        for template, made in rows.items():
+            name = f"xp3_cldr_{language.tag}_train_{template}.jsonl"
+            _write_lines(folder / language.code / name, sorted(made, key=lambda row: row["inputs"]))
+    bad: dict[str, list[dict[str, Any]]] = {}
+    for row in faults.XP3X_ROWS:
+        bad.setdefault(row.get("folder", row["language"]), []).append(
+            {key: value for key, value in row.items() if key != "folder"}
+        )
+    for place, made in bad.items():
+        _write_lines(folder / place / "xp3_faults_rows_train_bad.jsonl", made)
+    faults.write_bad_files(folder)
+
+
+def _write_aya(folder: Path, rows: Sequence[tuple[Language, str, str]]) -> None:
+    """Two Parquet files in the hub's layout; the first row of each language stands in the test split, too."""
+    table = [
+        {
+            "inputs": prompt,
+            "targets": answer,
+            "language": language.name,
+            "language_code": language.aya or language.iso639_3,
+            "annotation_type": "original-annotations",
+            "user_id": "0" * 64,
+        }
+        for language, prompt, answer in rows
+    ]
+    seen: set[str] = set()
+    first = [row for row in table if row["language_code"] not in seen and not seen.add(row["language_code"])]  # type: ignore[func-returns-value]
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for split, part in (("train", table), ("test", first)):
+        pq.write_table(pa.Table.from_pylist(part), folder / "data" / f"{split}-00000-of-00001.parquet")
+
+
+def _write_aya_collection(folder: Path) -> None:
+    """A folder for each language's English name: month and day names again, as a translated data set, and exercises."""
+    number = 0
+    for language in facts.languages():
+        rows = []
+        for fact in facts.facts(language, language.name):
+            if fact.template not in ("months", "days"):
+                continue
+            number += 1
+            rows.append(
+                {
+                    "id": number,
+                    "inputs": fact.prompt,
+                    "targets": fact.answer,
+                    "dataset_name": "Calendar (T)",
+                    "sub_dataset_name": "-",
+                    "task_type": "question-answering",
+                    "template_id": 1,
+                    "language": language.iso639_3,
+                    "script": language.code[4:],
+                    "split": "train",
+                }
+            )
+        rows += exercises.rows(language, number + 1)
+        number += len(exercises.exercises(language))
+        if rows:
+            name = "".join(character if character.isalnum() else "_" for character in language.name.lower()).strip("_")
+            _write_lines(folder / name / "train.jsonl", rows)
+
+
+def _write_parallel(folder: Path) -> None:
+    """A folder a language, with lines that mean the same under the same `index_id`."""
+    for language in facts.languages():
+        if lines := facts.parallel(language):
+            (folder / language.code).mkdir(parents=True, exist_ok=True)
+            with open(folder / language.code / "test.tsv", "w", encoding="utf-8", newline="") as file:
+                rows = csv.writer(file, delimiter="\t")
+                rows.writerow(("index_id", "text"))
+                rows.writerows(sorted(lines.items()))
+
+
+def _chat(index: int, language: Language, rows: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    turns = [
+        turn
+        for prompt, answer in rows
+        for turn in ({"from": "human", "value": prompt}, {"from": "gpt", "value": answer})
+    ]
+    return {"id": f"sample_{index}", "lang": language.tag, "conversations": turns}
+
+
+def _write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")

@@ -1,0 +1,1 @@
+"""Make new records by translation, synthesis and templates."""

@@ -1,0 +1,1 @@
+"""Turn the rows of published sources into records."""

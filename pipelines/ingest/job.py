@@ -1,0 +1,235 @@
+"""Ingest: sources as they were published become records, every row that does not become one a reject.
+
+A Beam element is one shard task. Its worker reads the task's slices, refines row by row, and writes one part of
+`data/` and of `rejects/`, and a marker with the counts. The driver adds the markers up.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from collection.manifest import Manifest, Tally, total_of, unfair_reasons
+from collection.reject import REASONS, Reason
+from collection.stage import Workplace, complete, identity_hash, is_made
+from collection.store import PartWriter, part_name
+from core import config as configuration
+from core import tables, version
+from core.errors import ConfigError, SourceError
+from core.paths import as_path
+from core.progress import Progress
+from pipelines import runner
+from pipelines.ingest import preflight
+from pipelines.ingest.clean import RefineConfig, Refiner, detector_of, wanted_languages
+from pipelines.ingest.sources import SOURCES, make_source
+from pipelines.ingest.sources.base import Source, SourceOptions
+from pipelines.ingest.sources.xp3x import PUBLISHED_CAP
+from pipelines.runner import Phase, RunConfig
+from pipelines.shards import Plan, ShardTask, plan
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One source of a run. `options` empty: those given for its kind."""
+
+    kind: str
+    path: str
+    options: SourceOptions | None = None
+
+
+@dataclass(frozen=True)
+class IngestConfig(RefineConfig):
+    """The configuration of `glotmill ingest`: what is read, what is done to it, where it runs.
+
+    Sections named like a kind of source hold options for all sources of that kind.
+    """
+
+    sources: tuple[SourceConfig, ...] = ()  # [[sources]] with kind, path and options; --source adds to them
+    xp3x: SourceOptions = field(default_factory=SourceOptions)
+    aya: SourceOptions = field(default_factory=SourceOptions)
+    aya_collection: SourceOptions = field(default_factory=SourceOptions)
+    sharegpt: SourceOptions = field(default_factory=SourceOptions)
+    table: SourceOptions = field(default_factory=SourceOptions)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def options_of(self, source: SourceConfig) -> SourceOptions:
+        own: SourceOptions = getattr(self, source.kind)
+        return source.options or own
+
+
+CODE = ("core", "collection", "pipelines")
+
+
+def ingest(
+    config: IngestConfig,
+    out: Path,
+    *,
+    fresh: bool = False,
+    beam_args: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Manifest:
+    """Reads all sources into `out`, or takes up there what a killed run left; the manifest of the finished stage.
+
+    SourceError where a source gives no row at all, OutputError where `out` cannot be used.
+    """
+    progress = progress or Progress.silent()
+    sources = make_sources(config)
+    wanted_languages(config.languages)
+    detector = detector_of(config)
+    progress.note("looking at the sources")
+    planned = plan([(source.path, config.options_of(source).encoding) for source in config.sources])
+    for index, (given, source) in enumerate(zip(config.sources, sources, strict=True)):
+        slices = [piece.slice for task in planned.tasks for piece in task.pieces if piece.source == index]
+        preflight.check(given.path, given.kind, source, slices)
+    signature = detector.signature if detector else "none"
+    identity = _identity(config, planned, signature)
+    if not (fresh or runner.is_dry_run(beam_args)) and is_made(out, identity, progress):
+        return Manifest.read(out)
+
+    runner.check_paths(beam_args, [str(out), *(file.path for file in planned.inputs)])
+    begun = time.monotonic()
+    with runner.workplace(out, identity, fresh, beam_args) as place:
+        tasks = [task for task in planned.tasks if not place.is_done(_name(task))]
+        if len(tasks) < len(planned.tasks):
+            progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
+        phase = Phase("ingest", partial(run_task, config=config, place=place), tasks)
+        with progress.watch(place.beats, planned.weight):
+            weight = sum(piece.weight for task in tasks for piece in task.pieces)
+            runner.run([phase], config.run, weight, beam_args, place)
+        manifest = _manifest(config, planned, identity, place)
+        manifest.run["seconds"] = round(time.monotonic() - begun, 1)
+        _check_sources(manifest, sources)
+        complete(out, manifest)
+    return manifest
+
+
+def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tally | None:
+    """Reads, refines and writes one shard; its counts. A shard that is done already is left alone."""
+    name = _name(task)
+    if place.is_done(name):
+        return None
+    sources = make_sources(config)
+    refiner = Refiner(config)
+    file_rows: Counter[str] = Counter()
+    cut = {piece.slice.name for piece in task.pieces if piece.slice.start or piece.slice.end}
+    with place.piece(name) as work, PartWriter(as_path(place.out), task.index, task.count) as part:
+        rows = weight = 0
+        for piece in task.pieces:
+            source, seen = sources[piece.source], 0
+            for batch in tables.read(piece.slice):
+                rows += len(batch)
+                seen += sum([len(row.raw) if row.raw else _UNKNOWN_ROW for row in batch])
+                file_rows[piece.slice.name] += len(batch)
+                part.write(refiner.refine(batch, source, piece.slice))
+                work.beat(rows, weight + min(seen, piece.weight))
+            weight += piece.weight
+            work.beat(rows, weight, last=piece is task.pieces[-1])
+        work.tally.add(refiner.tally)
+        # Only the count of a whole file tells whether the publisher cut it; this may be a part of one.
+        work.extra["file_rows"] = {
+            file: count for file, count in file_rows.items() if count == PUBLISHED_CAP or file in cut
+        }
+    return work.tally
+
+
+# About how many bytes a row has that is not read as text: for the bar alone.
+_UNKNOWN_ROW = 500
+
+
+def _name(task: ShardTask) -> str:
+    return f"{part_name(task.index, task.count).removesuffix('.parquet')}-{task.key}"
+
+
+def make_sources(config: IngestConfig) -> list[Source]:
+    """The parsers of a run's sources; ConfigError where there are none, UnknownNameError for a kind that is none."""
+    if not config.sources:
+        raise ConfigError(
+            f"no source was given: expected --source KIND=PATH, where KIND is one of {', '.join(SOURCES)}"
+        )
+    sources = []
+    for source in config.sources:
+        if source.kind not in SOURCES:
+            make_source(source.kind, SourceOptions())  # says which kinds there are
+        sources.append(make_source(source.kind, config.options_of(source)))
+    return sources
+
+
+def _identity(config: IngestConfig, planned: Plan, detector: str) -> dict[str, Any]:
+    values = configuration.as_dict(config)
+    del values["run"]
+    return {
+        "command": "ingest",
+        "code": version.code_hash(*CODE),
+        "versions": {"detector": detector, **{name: importlib.metadata.version(name) for name in ("ftfy", "pyarrow")}},
+        "config": values,
+        "inputs": [{"path": file.path, "bytes": file.bytes, "hash": file.hash} for file in planned.inputs],
+    }
+
+
+def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
+    for source in sources:
+        balance = manifest.sources.get(source.name)
+        read = (
+            sum(count for reason, count in balance.rejected.items() if REASONS[Reason(reason)][0] == "read")
+            if balance
+            else 0
+        )
+        if balance is None or read == balance.rows_in:
+            raise SourceError(f"source {source.name}: no row of it could be read; rejects/ says why")
+
+
+def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], place: Workplace) -> Manifest:
+    markers = [place.read(_name(task)) for task in planned.tasks]
+    tally = total_of(marker.tally for marker in markers)
+    verdicts: dict[str, dict[str, int]] = {}
+    for (language, verdict), count in sorted(tally.verdicts.items()):
+        verdicts.setdefault(language, {})[verdict] = count
+    manifest = Manifest.of(
+        "ingest",
+        tally,
+        len(planned.tasks),
+        glotmill=version.VERSION,
+        **{name: identity[name] for name in ("code", "versions", "config")},
+        inputs=list(planned.inputs),
+        language_id={
+            "detector": identity["versions"]["detector"],
+            "verdicts": verdicts,
+            "relabelled": [[declared, found, count] for (declared, found), count in sorted(tally.relabelled.items())],
+        },
+        notes=_notes(planned, markers),
+        run={
+            **version.describe(),
+            "identity": identity_hash(identity),
+            "shard_seconds": round(sum(marker.seconds for marker in markers), 1),
+            "shard_cpu_seconds": round(sum(marker.cpu_seconds for marker in markers), 1),
+        },
+    )
+    manifest.warnings = unfair_reasons(manifest.languages)
+    if errors := manifest.rejected.get(Reason.INTERNAL_ERROR.value):
+        told = f"glotmill itself failed on {errors} rows (internal_error in rejects/): please report it"
+        manifest.warnings.insert(0, told)
+    return manifest
+
+
+def _notes(planned: Plan, markers: Sequence[Any]) -> list[str]:
+    notes = []
+    rows: Counter[str] = Counter()
+    for marker in markers:
+        rows.update(marker.extra["file_rows"])
+    capped = sorted(file for file, count in rows.items() if count == PUBLISHED_CAP)
+    if capped:
+        notes.append(
+            f"{len(capped)} files hold exactly {PUBLISHED_CAP:,} rows, the publisher's cap, so each is a sample: "
+            f"{', '.join(capped[:5])}"
+        )
+    if planned.ignored:
+        notes.append(
+            f"{len(planned.ignored)} files of no known format were left out: {', '.join(planned.ignored[:10])}"
+        )
+    return notes

@@ -1,0 +1,101 @@
+"""The Aya Dataset (written by people) and the Aya Collection (templated and translated), as published and re-published.
+
+The Aya Dataset's test split, 1,750 rows, is the human-annotated part of the Aya Evaluation Suite: whoever trains on it
+cannot evaluate on it, so it is left out unless `held_out = "keep"`. The Collection carries the same rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from collection.languages import Language
+from collection.record import Message
+from collection.reject import Reason
+from pipelines.ingest.sources.base import (
+    Parsed,
+    ParseFault,
+    SourceOptions,
+    folders_of,
+    label,
+    language_of,
+    split_in_path,
+    text_field,
+)
+
+
+class AyaDataset:
+    """Rows of `inputs`, `targets`, `language`, `language_code`, `annotation_type`, `user_id`."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        self._options = options
+        self.name = options.name or "aya_dataset"
+
+    def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
+        messages = (Message("user", text_field(row, "inputs")), Message("assistant", text_field(row, "targets")))
+        split = label(row, "split") or split_in_path(file)
+        _refuse_held_out(self._options, split, "the Aya Dataset")
+        return Parsed(
+            messages,
+            language_of(label(row, "language_code", "language"), label(row, "language"), self._options.language),
+            dataset="aya_dataset",
+            task=label(row, "annotation_type"),
+            split=split or "train",
+            origin=self._options.origin or "human",
+            license=self._options.license or "Apache-2.0",
+        )
+
+
+class AyaCollection:
+    """Rows of `id`, `inputs`, `targets`, names of data set, task and template, `language`, `script`, `split`.
+
+    Copies differ: `language` or `language_code`, a number or text as `template_id`, a stray `__index_level_0__`.
+    """
+
+    def __init__(self, options: SourceOptions) -> None:
+        self._options = options
+        self.name = options.name or "aya_collection"
+
+    def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
+        messages = (Message("user", text_field(row, "inputs")), Message("assistant", text_field(row, "targets")))
+        name, sub = label(row, "dataset_name"), label(row, "sub_dataset_name")
+        split = label(row, "split") or split_in_path(file)
+        human = _plain(name) == "ayadataset"
+        if human:
+            _refuse_held_out(self._options, split, "the Aya Dataset, carried by the Collection")
+        translated = _TRANSLATED.search(name) is not None
+        return Parsed(
+            messages,
+            self._language(row, file),
+            source_id=label(row, "id"),
+            dataset=f"{name}/{sub}" if sub not in ("", "-", "None") else name,
+            template=label(row, "template_id"),
+            task=label(row, "task_type").replace("-", "_") if label(row, "task_type") != "-" else "",
+            split=split,
+            origin=self._options.origin or ("human" if human else "translated" if translated else "template"),
+            license=self._options.license or "Apache-2.0",
+            generator=_TRANSLATOR if translated else None,
+        )
+
+    def _language(self, row: Mapping[str, Any], file: str) -> Language | None:
+        code, script = label(row, "language", "language_code"), label(row, "script")
+        code = _COLLECTION_CODES.get(code, code)
+        named = f"{code}_{script}" if code and script else code
+        return language_of(named, code, *folders_of(file)[:1], self._options.language)
+
+
+# The translated half is marked (T) in its data sets' names; all of it was made by one system.
+_TRANSLATED: Final = re.compile(r"\(T\)|^translated_", re.IGNORECASE)
+_TRANSLATOR: Final = "NLLB-200-3.3B"
+# The Collection says `man` (Mandingo) for Manipuri.
+_COLLECTION_CODES: Final = {"man": "mni"}
+
+
+def _refuse_held_out(options: SourceOptions, split: str, what: str) -> None:
+    if split == "test" and options.held_out == "drop":
+        raise ParseFault(Reason.HELD_OUT, f"test split of {what}: part of the Aya Evaluation Suite")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())

@@ -1,0 +1,203 @@
+"""What all sources have in common: options, the parsed row, and how a field is taken out of a raw one."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+
+from collection.languages import Language, find
+from collection.record import Message
+from collection.reject import Reason
+from core.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How one source is read. Empty means: as the source's own kind has it.
+
+    `inputs`, `targets`, `system`, `id`, `language`, `dataset`, `template`, `task` and `split` are the column mapping of
+    a table: text with `{column}` for what stands in a column, `{a.b}` for a field inside one. `language` can be given
+    to any source, for rows that name none.
+    """
+
+    name: str = ""  # the `source` column of its records
+    language: str = ""  # of rows that name none, in any spelling; of a table also `{column}`
+    license: str = ""  # SPDX id
+    origin: Literal["", "human", "template", "translated", "synthetic"] = ""  # human, template, translated, synthetic
+    encoding: str = "utf-8"  # of its text files; a byte order mark is believed first
+    held_out: Literal["drop", "keep"] = "drop"  # rows of an evaluation set: drop, keep
+    inputs: str = "{inputs}"  # of a table: the prompt, text with {column} in it
+    targets: str = "{targets}"  # of a table: the answer
+    system: str = ""  # of a table: what stands before the conversation
+    id: str = ""  # of a table: its own id of the row
+    dataset: str = ""  # of a table
+    template: str = ""  # of a table
+    task: str = ""  # of a table
+    split: str = ""  # of a table; empty: what the file's name says
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A row as its source has it, before any clean-up. `declared` is None where the source names no language.
+
+    `repairs` names what had to be mended to make a conversation of it.
+    """
+
+    messages: Sequence[Message]
+    declared: Language | None = None
+    source_id: str = ""
+    dataset: str = ""
+    template: str = ""
+    task: str = ""
+    split: str = ""
+    origin: str = "human"
+    license: str = "unknown"
+    generator: str | None = None
+    repairs: tuple[str, ...] = ()
+
+
+class ParseFault(Exception):
+    """A row that is none of this source, with the reason."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Source(Protocol):
+    """`name` is the `source` column. `parse` turns one raw row into a parsed one; ParseFault where it cannot."""
+
+    name: str
+
+    def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
+        """`file` is the path of the row's file below the root of the source: folders may tell language and split."""
+
+
+def text_field(row: Mapping[str, Any], name: str) -> str:
+    """A field that every row of the source has and that holds text; a number is taken as its digits."""
+    value = row.get(name)
+    if isinstance(value, str):
+        return value
+    if value is None:
+        have = ", ".join(map(str, list(row)[:12]))
+        raise ParseFault(Reason.MISSING_FIELD, f"no {name!r} in the row, which has: {have}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise ParseFault(Reason.MISSING_FIELD, f"{name!r} is of type {type(value).__name__}, expected text")
+
+
+def label(row: Mapping[str, Any], *names: str) -> str:
+    """The first of several fields that is there, as text; "" where none is. Some published copies hold numbers."""
+    for name in names:
+        value = row.get(name)
+        if value is not None and value != "":
+            return value if isinstance(value, str) else as_json(value)
+    return ""
+
+
+def as_json(value: Any) -> str:
+    """What stands in a row in place of text, as compact as JSON goes; ParseFault for what JSON cannot hold."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise ParseFault(Reason.MISSING_FIELD, "lists or objects nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise ParseFault(Reason.MISSING_FIELD, f"expected text: {error}") from error
+
+
+def language_of(named: str, *hints: str) -> Language | None:
+    """The language that a row names; else the first hint (a folder, an option) that means one; else None.
+
+    ParseFault where the row names one that is not known and no hint helps.
+    """
+    if named and (found := find(named)):
+        return found
+    for hint in hints:
+        if hint and (found := find(hint)):
+            return found
+    if named:
+        raise ParseFault(Reason.UNKNOWN_LANGUAGE, unknown_language(named))
+    return None
+
+
+def unknown_language(spelling: str) -> str:
+    """What to say of a spelling that means no language."""
+    from collection.languages import table
+
+    close = nearest(spelling, [name for row in table().values() for name in (row.name, row.code, *row.aliases)])
+    return f"no language is called {spelling!r}" + (f"; the nearest are {', '.join(close)}" if close else "")
+
+
+@functools.lru_cache(maxsize=1024)
+def split_in_path(file: str) -> str:
+    """The split that a file's name or its folder speaks of: train, validation or test; "" where none does."""
+    for part in reversed(re.split(r"[/\\]", file)):
+        words = re.split(r"[^a-z]+", part.lower())
+        for split, spellings in _SPLITS.items():
+            if any(spelling in words for spelling in spellings):
+                return split
+    return ""
+
+
+_SPLITS: Final = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "eval"),
+}
+
+
+def folders_of(file: str) -> list[str]:
+    """The folders of a path, the nearest first."""
+    return list(reversed(re.split(r"[/\\]", file)[:-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Text with `{column}` in it, as a table's column mapping has it."""
+
+    text: str
+    pieces: tuple[str, ...] = field(init=False)
+    columns: tuple[str, ...] = field(init=False)
+    only: str = field(init=False)  # the one column that is all of the text, "" where there is more
+
+    def __post_init__(self) -> None:
+        pieces = tuple(re.split(r"\{([^{}]+)\}", self.text))
+        if any("{" in piece or "}" in piece for piece in pieces[::2]):
+            raise ConfigError(f"column mapping {self.text!r}: braces must stand in pairs around a column's name")
+        object.__setattr__(self, "pieces", pieces)
+        object.__setattr__(self, "columns", pieces[1::2])
+        object.__setattr__(self, "only", pieces[1] if len(pieces) == 3 and not pieces[0] + pieces[2] else "")
+
+    def fill(self, row: Mapping[str, Any]) -> str:
+        """The text with each column's value in its place, without the blanks that empty columns leave at its ends."""
+        if not self.columns:
+            return self.text
+        if self.only:
+            value = row.get(self.only)
+            return value.strip() if type(value) is str else self._value(row, self.only)
+        return "".join(
+            [piece if index % 2 == 0 else self._value(row, piece) for index, piece in enumerate(self.pieces)]
+        ).strip()
+
+    def _value(self, row: Mapping[str, Any], column: str) -> str:
+        if column in row:
+            value = row[column]
+        else:
+            value = row
+            for part in column.split("."):
+                if not isinstance(value, Mapping) or part not in value:
+                    have = ", ".join(map(str, list(row)[:12]))
+                    raise ParseFault(Reason.MISSING_FIELD, f"no column {column!r} in the row, which has: {have}")
+                value = value[part]
+        if value is None:
+            return ""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool | int | float):
+            return str(value)
+        raise ParseFault(Reason.MISSING_FIELD, f"column {column!r} is of type {type(value).__name__}, expected text")

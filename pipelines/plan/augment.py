@@ -1,0 +1,183 @@
+"""What templates and translation would cost, before they are begun.
+
+A local engine translates some of the rows; one that is asked over HTTP is asked nothing: its tokens are counted from
+what it would be sent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from collection import store
+from collection.languages import table
+from collection.record import Record
+from collection.store import PartWriter
+from collection.structure import dissect
+from core import tables
+from pipelines import runner
+from pipelines.augment.row_job import Given, given, read
+from pipelines.augment.template import TemplateConfig, Workshop
+from pipelines.augment.translate import TranslateConfig, TranslationMaker, targets_of
+from pipelines.augment.translators import is_paid, open_translator, parse
+from pipelines.augment.translators.http import chat_request, check
+from pipelines.plan.estimate import Estimate
+from pipelines.shards import Piece, plan
+
+_SAMPLED_ROWS: Final = 200
+_SAMPLED_SLICES: Final = 16
+# A job, and each process of it, begins with importing Beam.
+_START_SECONDS: Final = 1.5
+
+
+def of_template(config: TemplateConfig) -> Estimate:
+    """What a run of templates would cost: some of its rows are rendered, the rest is multiplied."""
+    planned = plan([(one.data, one.encoding) for one in config.sets])
+    pieces = [piece for task in planned.tasks for piece in task.pieces if piece.weight]
+    weight = sampled = 0
+    with tempfile.TemporaryDirectory(prefix="glotmill-plan-") as temporary:
+        folder = Path(temporary)
+        with Workshop(config) as workshop, PartWriter(folder, 0, 1) as part:
+            begun = _cpu_seconds()
+            for piece in _spread(pieces):
+                rows = list(itertools.islice(_rows(piece), _SAMPLED_ROWS))
+                weight += sum([len(row.raw) if row.raw else 500 for row in rows])
+                for outcomes in workshop.made(rows, piece):
+                    part.write(outcomes)
+            sampled = workshop.tally.rows_in
+        spent = _cpu_seconds() - begun
+        disk = sum(path.stat().st_size for path in store.parts(folder) + store.parts(folder, "rejects"))
+    scale = planned.weight / weight if weight else 0.0
+    processes = runner.process_count(config.run, planned.weight, len(planned.tasks))
+    cpu = spent * scale + _START_SECONDS * processes
+    return Estimate(
+        "template",
+        files=len(planned.inputs),
+        bytes_in=sum(file.bytes for file in planned.inputs),
+        shards=len(planned.tasks),
+        processes=processes,
+        rows=round(sampled * scale),
+        rows_are_counted=False,
+        sampled_rows=sampled,
+        cpu_seconds=round(cpu, 1),
+        seconds=round(cpu / processes + _START_SECONDS, 1),
+        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 * 2 * processes,
+        disk=round(disk * scale),
+        disk_while_running=0,
+    )
+
+
+def _rows(piece: Piece) -> itertools.chain[tables.Row]:
+    return itertools.chain.from_iterable(tables.read(piece.slice))  # type: ignore[arg-type]
+
+
+def _spread(pieces: Sequence[Piece]) -> list[Piece]:
+    """Some of the pieces, evenly spread over all."""
+    count = min(_SAMPLED_SLICES, len(pieces))
+    return [pieces[len(pieces) * index // count] for index in range(count)]
+
+
+@dataclass(frozen=True)
+class TranslationEstimate:
+    """What a translation would read and cost. Characters and lines are counted once for each target language.
+
+    Tokens and cost are None for an engine that is not paid; seconds are None for a server, whose pace nobody knows.
+    """
+
+    command: str
+    files: int
+    bytes_in: int
+    shards: int
+    rows: int
+    languages: int
+    pairs: int
+    characters: int
+    lines: int
+    sampled_rows: int
+    input_tokens: int | None
+    output_tokens: int | None
+    usd: float | None
+    cpu_seconds: float | None
+    seconds: float | None
+
+
+def of_translate(inputs: Sequence[Path], config: TranslateConfig) -> TranslationEstimate:
+    """What a translation would cost. SourceError for an input that cannot be read."""
+    targets = targets_of(config)
+    rows = given(inputs)
+    sample = _sample(rows)
+    share = rows.rows / max(len(sample), 1) * len(targets)
+    texts = [
+        dissect(turn.content, table()[one.language], config.max_sentence)
+        for one in sample
+        for turn in one.messages
+        if turn.role in config.roles
+    ]
+    segments = [segment.text for text in texts for segment in text.segments]
+    paid = is_paid(config.translator)
+    tokens = _tokens(sample, segments, config) if paid else (0, 0)
+    cpu, wall = (0.0, 0.0) if paid else _tried(sample, config)
+    prices = config.http.account.usd_per_million
+    return TranslationEstimate(
+        "translate",
+        files=len(rows.inputs),
+        bytes_in=rows.bytes,
+        shards=len(rows.pieces(config.rows_a_piece)),
+        rows=rows.rows,
+        languages=len(targets),
+        pairs=rows.rows * len(targets),
+        characters=round(sum(map(len, segments)) * share),
+        lines=round(len(segments) * share),
+        sampled_rows=len(sample),
+        input_tokens=round(tokens[0] * share) if paid else None,
+        output_tokens=round(tokens[1] * share) if paid else None,
+        usd=round(prices.cost(round(tokens[0] * share), round(tokens[1] * share)), 2) if paid else None,
+        cpu_seconds=None if paid else round(cpu * share / len(targets) + _START_SECONDS, 1),
+        seconds=None if paid else round(wall * share / len(targets) + _START_SECONDS, 1),
+    )
+
+
+def _sample(rows: Given) -> list[Record]:
+    """Some rows, evenly spread over all."""
+    pieces = rows.pieces(max(1, rows.rows // _SAMPLED_SLICES))
+    each = -(-_SAMPLED_ROWS // max(len(pieces), 1))
+    return [one for piece in pieces for one in itertools.islice(read(piece.stretches), each)]
+
+
+def _tokens(sample: Sequence[Record], segments: Sequence[str], config: TranslateConfig) -> tuple[int, int]:
+    """About how many tokens would be sent and come back for a sample, in one language. LibreTranslate has none."""
+    check(parse(config.translator)[1], config.http)
+    if config.http.kind == "libretranslate":
+        return 0, 0
+    target = targets_of(config)[0]
+    requests = [
+        chat_request(segment.text, table()[one.language], target, config.http)
+        for one in sample
+        for turn in one.messages
+        if turn.role in config.roles
+        for segment in dissect(turn.content, table()[one.language], sentencewise=False).segments
+    ]
+    answers = sum(len(request.body["messages"][-1]["content"].encode()) for request in requests)
+    return sum(request.input_tokens for request in requests), answers // 3
+
+
+def _tried(sample: Sequence[Record], config: TranslateConfig) -> tuple[float, float]:
+    """CPU seconds and seconds of a sample's translation into all languages."""
+    with open_translator(config.translator, config) as translator:
+        maker = TranslationMaker(config, translator)
+        maker.make(sample[:5])  # loads what must be loaded
+        begun, clock = _cpu_seconds(), time.monotonic()
+        maker.make(sample)
+        return _cpu_seconds() - begun, time.monotonic() - clock
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it has waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
