@@ -1,0 +1,1 @@
+"""Turn stage folders into one collection: no duplicates, no evaluation text, split by language."""

@@ -1,0 +1,116 @@
+"""Which rows of a build go as duplicates: the phases that find them, a task a part or a bucket, and what they found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from collection.reject import Reason
+from collection.stage import PieceOfWork
+from core.paths import as_path
+from pipelines.build import exact_duplicates
+from pipelines.build.near_duplicates import bands, candidates, clusters, similarity
+from pipelines.build.near_duplicates.candidates import Candidates
+from pipelines.build.phase import Job, Part, phase
+from pipelines.runner import Phase
+
+
+def phases(job: Job) -> list[Phase]:
+    """Exact duplicates first, then near ones among what is left."""
+    found = []
+    if job.duplicates.exact:
+        found += [
+            phase("fingerprint", _fingerprint, job.parts, job),
+            phase("find", _find, range(_exact_buckets(job)), job),
+        ]
+    if job.duplicates.near:
+        found += [
+            phase("sign", _sign, job.parts, job),
+            phase("pair", _pair, range(_near_buckets(job)), job),
+            phase("shingle", _shingle, job.parts, job),
+            phase("compare", _compare, job.parts, job),
+            phase("cluster", _cluster, range(1), job),
+        ]
+    return found
+
+
+def _exact_buckets(job: Job) -> int:
+    return exact_duplicates.bucket_count(job.rows)
+
+
+def _near_buckets(job: Job) -> int:
+    return bands.bucket_count(job.rows)
+
+
+def _fingerprint(part: Part, job: Job, work: PieceOfWork) -> None:
+    target = job.file("fingerprints", part.index)
+    exact_duplicates.write_fingerprints(as_path(part.path), target, _exact_buckets(job), part.was_there)
+    work.beat(0, part.rows, last=True)
+
+
+def _find(bucket: int, job: Job, work: PieceOfWork) -> None:
+    sources, target = job.files("fingerprints", len(job.parts)), job.file("drops", bucket)
+    work.extra.update(asdict(exact_duplicates.find_duplicates(sources, target, bucket, _exact_buckets(job))))
+
+
+def _exact_drops(part: Part, job: Job) -> dict[int, str]:
+    if not job.duplicates.exact:
+        return {}
+    return exact_duplicates.drops_of(job.files("drops", _exact_buckets(job)), part.index, len(job.parts))
+
+
+def _sign(part: Part, job: Job, work: PieceOfWork) -> None:
+    target, skip = job.file("bands", part.index), _exact_drops(part, job)
+    bands.write_bands(
+        as_path(part.path),
+        target,
+        skip,
+        _near_buckets(job),
+        was_there=part.was_there,
+        across_templates=job.duplicates.across_templates,
+    )
+    work.beat(0, part.rows, last=True)
+
+
+def _pair(bucket: int, job: Job, work: PieceOfWork) -> None:
+    sources, targets = job.files("bands", len(job.parts)), (job.file("pairs", bucket), job.file("members", bucket))
+    work.extra["pairs"] = bands.find_pairs(sources, job.starts, bucket, _near_buckets(job), *targets)
+
+
+def _shingle(part: Part, job: Job, work: PieceOfWork) -> None:
+    members, target = job.files("members", _near_buckets(job)), job.file("shingles", part.index)
+    candidates.write_shingles(as_path(part.path), part.index, part.start, members, len(job.parts), target)
+    work.beat(0, part.rows, last=True)
+
+
+def _compare(part: Part, job: Job, work: PieceOfWork) -> None:
+    work.extra["alike"] = similarity.compare(
+        job.files("pairs", _near_buckets(job)),
+        part.index,
+        len(job.parts),
+        _candidates(job),
+        job.file("alike", part.index),
+        least=job.duplicates.threshold,
+        across_templates=job.duplicates.across_templates,
+    )
+
+
+def _candidates(job: Job) -> Candidates:
+    return Candidates(job.files("shingles", len(job.parts)), job.starts)
+
+
+def _cluster(_: int, job: Job, work: PieceOfWork) -> None:
+    work.extra["gone"] = clusters.cluster(job.files("alike", len(job.parts)), job.clusters)
+
+
+def drops_of(part: Part, job: Job) -> dict[int, tuple[Reason, str]]:
+    """The rows of a part that go, each with the reason and its detail."""
+    drops = {
+        row: (Reason.EXACT_DUPLICATE, f"the same as {survivor}") for row, survivor in _exact_drops(part, job).items()
+    }
+    if job.duplicates.near:
+        places, stays, shares = job.clusters.drops(part.start, part.start + part.rows)
+        for row, survivor, alike in zip(
+            places.tolist(), _candidates(job).locate(stays).ids(), shares.tolist(), strict=True
+        ):
+            drops[row] = (Reason.NEAR_DUPLICATE, f"{alike:.2f} alike, in the cluster of {survivor}")
+    return drops

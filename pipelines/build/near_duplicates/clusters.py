@@ -1,0 +1,95 @@
+"""cluster: what hangs together, and which row of it stays."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from core import files
+from pipelines.build import buckets
+from pipelines.build.near_duplicates.similarity import ALIKE
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """For each row by its number: the number of the row that stays in its stead, plus 1, or 0; and how alike it was.
+
+    Both are files with holes: as large as the whole, and as small as what is in them.
+    """
+
+    folder: Path
+    rows: int
+
+    def drops(self, start: int, end: int) -> tuple[Numbers, Numbers, npt.NDArray[np.float32]]:
+        """The rows between two numbers that go: their places from `start`, who stays, and how alike they were."""
+        stays = buckets.between(self.folder / "stays", _STAYS, start, end)
+        places = np.flatnonzero(stays)
+        return places, stays[places] - 1, buckets.between(self.folder / "alike", _LIKENESS, start, end)[places]
+
+
+_STAYS, _LIKENESS, _RANK = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
+
+
+def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
+    """Joins all that is alike, directly or through others; the number of rows that go.
+
+    Union-find on the disk. Of a cluster the row of the best rank stays, and of those the first.
+    """
+    with (
+        files.appearing(clusters.folder / "stays") as stays,
+        files.appearing(clusters.folder / "alike") as likeness,
+        tempfile.TemporaryFile(prefix="glotmill-") as rank,
+    ):
+        files_of = ((stays, _STAYS), (likeness, _LIKENESS), (rank, _RANK))
+        return _join(edges, *[_mapped(file, kind, clusters.rows) for file, kind in files_of])
+
+
+def _mapped(file: Any, kind: np.dtype[Any], rows: int) -> npt.NDArray[Any]:
+    if not rows:
+        if isinstance(file, Path):
+            file.touch()
+        return np.empty(0, kind)
+    return np.memmap(file, kind, "w+", shape=(rows,))
+
+
+def _join(edges: Sequence[Path], stays: npt.NDArray[Any], likeness: npt.NDArray[Any], rank: npt.NDArray[Any]) -> int:
+    for source in edges:
+        for edge in buckets.chunks(buckets.read(source, 0, 1, ALIKE), _CHUNK):
+            rank[edge["first"]], rank[edge["second"]] = edge["ranks"][:, 0], edge["ranks"][:, 1]
+            np.maximum.at(likeness, edge["second"], edge["alike"])
+            np.maximum.at(likeness, edge["first"], edge["alike"])
+            for first, second in zip(edge["first"].tolist(), edge["second"].tolist(), strict=True):
+                one, other = _root(stays, first), _root(stays, second)
+                if one != other:
+                    winner, loser = sorted((one, other), key=lambda number: (rank[number], number))
+                    stays[loser] = winner + 1
+    gone = 0
+    for start in range(0, len(stays), _CHUNK):
+        places = start + np.flatnonzero(stays[start : start + _CHUNK])
+        for place in places.tolist():
+            stays[place] = _root(stays, place) + 1
+        gone += len(places)
+    return gone
+
+
+_CHUNK: Final = 1 << 20
+
+
+def _root(stays: npt.NDArray[Any], number: int) -> int:
+    """The row that stands for its cluster; what was passed on the way points to it from then on."""
+    root = number
+    while above := int(stays[root]):
+        root = above - 1
+    while number != root:
+        above = int(stays[number]) - 1
+        stays[number] = root + 1
+        number = above
+    return root

@@ -1,0 +1,56 @@
+"""What of a batch of records is compared: whole conversations, answers, each as its language cuts it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from collection.languages import resolve
+from collection.shingles import Hashes, Shape, comparable, shape_of
+
+COLUMNS: Final = ("id", "language", "messages", "origin", "template")
+# All that is computed of so many rows fits into the processor's cache, or nearly.
+ROWS_AT_ONCE: Final = 1_000
+BYTES_AT_ONCE: Final = 2 << 20
+
+
+def languages_of(batch: pa.RecordBatch) -> tuple[list[Shape], Hashes]:
+    """How each row is cut into shingles, and a number that keeps its language apart."""
+    found = [_of_language(code) for code in batch.column("language").to_pylist()]
+    return [shape for shape, _ in found], np.array([salt for _, salt in found], np.uint64)
+
+
+Talk = Sequence[tuple[str, str]]
+
+
+def wholes(talks: Sequence[Talk]) -> list[str]:
+    """All turns of each conversation, as they are compared."""
+    return [comparable(" ".join([content for _, content in talk])) for talk in talks]
+
+
+def answers(talks: Sequence[Talk]) -> list[str]:
+    """The last turn of each conversation, as it is compared."""
+    return [comparable(talk[-1][1]) for talk in talks]
+
+
+def templates(batch: pa.RecordBatch) -> Hashes:
+    """A number for the template of each row, 0 for none."""
+    names = batch.column("template").dictionary_encode()
+    numbers = np.array([hash_of(name) if name else 0 for name in names.dictionary.to_pylist()], np.uint64)
+    found: Hashes = numbers[names.indices.to_numpy()]
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_language(code: str) -> tuple[Shape, int]:
+    return shape_of(resolve(code)), hash_of(code) & ~1
+
+
+def hash_of(text: str) -> int:
+    """64 bits that stand for a text."""
+    return xxhash.xxh3_64_intdigest(text.encode())
