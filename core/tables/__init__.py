@@ -1,7 +1,7 @@
-"""Rows of a file, whatever its format: each is either a mapping or a reject that says what was wrong with it.
+"""Read the rows of a file in any known format: each is a mapping, or a bad row that says what is wrong with it.
 
-Rows come in small batches. A reader never raises for what stands in a file, and never ends early without a reject that
-says so.
+Rows come in small batches. A reader never raises an error for the content of a file, and never ends early without a bad
+row that says so.
 """
 
 from __future__ import annotations
@@ -13,24 +13,35 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from collection.reject import Reason, Reject
 from core.paths import as_path, is_remote
 from core.tables.csv import table_reader
 from core.tables.json import read_document
 from core.tables.lines import read_lines
 from core.tables.parquet import read_parquet
-from core.tables.row import MAX_ROW, Reader, Row, Slice, batched, first_line, location, raw_text, reject_at
+from core.tables.row import (
+    MAX_ROW,
+    BadRow,
+    Reader,
+    Row,
+    RowFault,
+    Slice,
+    bad_row,
+    batched,
+    first_line,
+    location,
+    raw_text,
+)
 from core.tables.streams import COMPRESSIONS
 
-__all__ = ["MAX_ROW", "Row", "Slice", "format_of", "location", "raw_text", "read", "regular_size"]
+__all__ = ["MAX_ROW", "BadRow", "Row", "RowFault", "Slice", "format_of", "location", "raw_text", "read", "regular_size"]
 
 
-def read(part: Slice) -> Iterator[list[Row | Reject]]:
+def read(part: Slice) -> Iterator[list[Row | BadRow]]:
     """The rows of a slice, in their order, in batches of about a thousand rows or a megabyte."""
     try:
         yield from READERS[part.format](part)
     except OSError as error:
-        yield [reject_at(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: {error.strerror or error}")]
+        yield [bad_row(part, RowFault.UNREADABLE_FILE, 0, f"{part.name}: {error.strerror or error}")]
 
 
 def format_of(path: Path) -> str | None:
@@ -41,7 +52,7 @@ def format_of(path: Path) -> str | None:
     return _FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def _hub(part: Slice) -> Iterator[Row | Reject]:
+def _hub(part: Slice) -> Iterator[Row | BadRow]:
     from core.tables.hub import rows
 
     number = 0
@@ -51,12 +62,12 @@ def _hub(part: Slice) -> Iterator[Row | Reject]:
             yield (
                 Row(data, None, number)
                 if isinstance(data, Mapping)
-                else reject_at(part, Reason.NOT_A_ROW, number, str(type(data)))
+                else bad_row(part, RowFault.NOT_A_ROW, number, str(type(data)))
             )
     except Exception as error:
         # datasets passes on whatever its readers and its network raise.
-        yield reject_at(
-            part, Reason.UNREADABLE_FILE, number + 1, f"{part.name}: {type(error).__name__}: {first_line(error)}"
+        yield bad_row(
+            part, RowFault.UNREADABLE_FILE, number + 1, f"{part.name}: {type(error).__name__}: {first_line(error)}"
         )
 
 
@@ -70,12 +81,12 @@ def regular_size(path: Path) -> int:
     return found.st_size
 
 
-def _unreadable(part: Slice) -> Iterator[Row | Reject]:
+def _unreadable(part: Slice) -> Iterator[Row | BadRow]:
     """What could not be looked at when the run was planned."""
     path = as_path(part.path)
     regular_size(path)
     path.open("rb").close()
-    yield reject_at(part, Reason.UNREADABLE_FILE, 0, f"{part.name}: could not be read at first, and now can: run again")
+    yield bad_row(part, RowFault.UNREADABLE_FILE, 0, f"{part.name}: could not be read at first, and now can: run again")
 
 
 READERS: Final[dict[str, Reader]] = {

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TextIO
 
-from collection.reject import Reason, Reject
 from core.paths import as_path
 from core.tables.encoding import open_utf8
-from core.tables.row import MAX_ROW, Row, Slice, has_undecodable, reject_at
+from core.tables.row import MAX_ROW, BadRow, Row, RowFault, Slice, bad_row, has_undecodable
 
 
 class _Record(NamedTuple):
@@ -23,16 +22,16 @@ class _Record(NamedTuple):
     ended: bool
 
 
-def table_reader(delimiter: str) -> Callable[[Slice], Iterator[Row | Reject]]:
+def table_reader(delimiter: str) -> Callable[[Slice], Iterator[Row | BadRow]]:
     """A reader of tables whose fields are set apart by the delimiter."""
 
-    def read_table(part: Slice) -> Iterator[Row | Reject]:
+    def read_table(part: Slice) -> Iterator[Row | BadRow]:
         csv.field_size_limit(min(sys.maxsize, MAX_ROW))
         file, stream = open_utf8(as_path(part.path), part.encoding)
         with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text:
             records = _records(text, delimiter)
             record = header = next(records, None)
-            row: Row | Reject | None = _broken(part, 0, header) if header else None
+            row: Row | BadRow | None = _broken(part, 0, header) if header else None
             names = None if row or not header else header.fields
             number = 0
             for number, record in enumerate(records, 1):
@@ -45,7 +44,7 @@ def table_reader(delimiter: str) -> Callable[[Slice], Iterator[Row | Reject]]:
                 if row and not half:
                     yield row
                 rest = record.text if record and half else ""
-                row = reject_at(part, Reason.TRUNCATED_FILE, number + (not half), f"{part.name}: {stream.fault}", rest)
+                row = bad_row(part, RowFault.TRUNCATED_FILE, number + (not half), f"{part.name}: {stream.fault}", rest)
             if row:
                 yield row
 
@@ -95,21 +94,21 @@ class _Lines:
         return line
 
 
-def _row(part: Slice, number: int, record: _Record, names: list[str] | None) -> Row | Reject:
+def _row(part: Slice, number: int, record: _Record, names: list[str] | None) -> Row | BadRow:
     if names is None:
-        return reject_at(part, Reason.NOT_A_ROW, number, "its line of column names cannot be read", record.text)
-    if reject := _broken(part, number, record):
-        return reject
+        return bad_row(part, RowFault.NOT_A_ROW, number, "its line of column names cannot be read", record.text)
+    if broken := _broken(part, number, record):
+        return broken
     if len(record.fields) != len(names):
         detail = f"{len(record.fields)} fields, expected {len(names)}"
-        return reject_at(part, Reason.NOT_A_ROW, number, detail, record.text)
+        return bad_row(part, RowFault.NOT_A_ROW, number, detail, record.text)
     return Row(dict(zip(names, record.fields, strict=True)), record.text, number)
 
 
-def _broken(part: Slice, number: int, record: _Record) -> Reject | None:
+def _broken(part: Slice, number: int, record: _Record) -> BadRow | None:
     """What is wrong with the text of a record, if anything is."""
     if record.fault:
-        return reject_at(part, Reason.NOT_A_ROW, number, record.fault, record.text)
+        return bad_row(part, RowFault.NOT_A_ROW, number, record.fault, record.text)
     if has_undecodable(record.text):
-        return reject_at(part, Reason.INVALID_ENCODING, number, f"bytes that are not {part.encoding}", record.text)
+        return bad_row(part, RowFault.INVALID_ENCODING, number, f"bytes that are not {part.encoding}", record.text)
     return None

@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from collection.reject import Reason, Reject
 from core.paths import as_path
 from core.tables import json_array
 from core.tables.encoding import open_utf8
 from core.tables.lines import json_type, parse, read_lines
-from core.tables.row import MAX_ROW, Row, Slice, batched, has_undecodable, reject_at
+from core.tables.row import MAX_ROW, BadRow, Row, RowFault, Slice, bad_row, batched, has_undecodable
 from core.tables.streams import Stream
 
 
-def read_document(part: Slice) -> Iterator[list[Row | Reject]]:
+def read_document(part: Slice) -> Iterator[list[Row | BadRow]]:
     """A `.json` file: an array if it begins with a bracket, JSON lines if not; one object on many lines is one row."""
     with _open_text(part)[0] as text:
         first = _first_character(text)
@@ -39,7 +38,7 @@ def _first_character(text: io.TextIOWrapper) -> str:
     return ""
 
 
-def _one_object(part: Slice) -> list[Row | Reject]:
+def _one_object(part: Slice) -> list[Row | BadRow]:
     """The one object that the whole file is, where its first line is none. Empty where it is something else."""
     file, stream = open_utf8(as_path(part.path), part.encoding)
     with file:
@@ -53,7 +52,7 @@ def _one_object(part: Slice) -> list[Row | Reject]:
     return [Row(data, whole, 1), *_end_of(part, stream, 2)]
 
 
-def _array(part: Slice) -> Iterator[Row | Reject]:
+def _array(part: Slice) -> Iterator[Row | BadRow]:
     text, stream = _open_text(part)
     number, cut = 0, False
     with text:
@@ -64,22 +63,22 @@ def _array(part: Slice) -> Iterator[Row | Reject]:
         yield from _end_of(part, stream, number + 1)
 
 
-def _end_of(part: Slice, stream: Stream, number: int) -> list[Reject]:
+def _end_of(part: Slice, stream: Stream, number: int) -> list[BadRow]:
     """What is to be said of the end of a file that was read to its end without anything amiss."""
     fault = stream.fault
-    return [reject_at(part, Reason.TRUNCATED_FILE, number, f"{part.name}: {fault}")] if fault else []
+    return [bad_row(part, RowFault.TRUNCATED_FILE, number, f"{part.name}: {fault}")] if fault else []
 
 
-def _array_row(part: Slice, number: int, element: json_array.Element, fault: str) -> Row | Reject:
+def _array_row(part: Slice, number: int, element: json_array.Element, fault: str) -> Row | BadRow:
     if element.cut:
-        return reject_at(part, Reason.TRUNCATED_FILE, number, f"{part.name}: {fault or element.fault}", element.text)
+        return bad_row(part, RowFault.TRUNCATED_FILE, number, f"{part.name}: {fault or element.fault}", element.text)
     if element.fault and len(element.text) >= MAX_ROW:
-        return reject_at(part, Reason.TOO_LONG, number, element.fault, element.text)
+        return bad_row(part, RowFault.TOO_LONG, number, element.fault, element.text)
     if has_undecodable(element.text):
-        return reject_at(part, Reason.INVALID_ENCODING, number, f"bytes that are not {part.encoding}", element.text)
+        return bad_row(part, RowFault.INVALID_ENCODING, number, f"bytes that are not {part.encoding}", element.text)
     if element.fault:
-        return reject_at(part, Reason.INVALID_JSON, number, element.fault, element.text)
+        return bad_row(part, RowFault.INVALID_JSON, number, element.fault, element.text)
     if not isinstance(element.value, dict):
         detail = f"JSON of type {json_type(element.value)}, expected an object"
-        return reject_at(part, Reason.NOT_A_ROW, number, detail, element.text)
+        return bad_row(part, RowFault.NOT_A_ROW, number, detail, element.text)
     return Row(element.value, element.text, number)

@@ -8,25 +8,24 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collection.reject import Reason, Reject
 from core.paths import as_path, readable
-from core.tables.row import BATCH_ROWS, Row, Slice, first_line, reject_at
+from core.tables.row import BATCH_ROWS, BadRow, Row, RowFault, Slice, bad_row, first_line
 
 # What Arrow raises for text that is not UTF-8, for dates out of range and for time zones of no known name.
 _UNKNOWN_TO_PYTHON: Final = (ValueError, OverflowError, LookupError)
 
 
-def read_parquet(part: Slice) -> Iterator[list[Row | Reject]]:
-    """The rows of the row groups in the slice. One that is damaged is one reject, which tells how many rows it had."""
+def read_parquet(part: Slice) -> Iterator[list[Row | BadRow]]:
+    """Yield the rows of the row groups in the slice. A damaged group is one bad row with its row count."""
     with readable(as_path(part.path)) as source:
         yield from _read(part, source)
 
 
-def _read(part: Slice, source: Any) -> Iterator[list[Row | Reject]]:
+def _read(part: Slice, source: Any) -> Iterator[list[Row | BadRow]]:
     try:
         file = pq.ParquetFile(source)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        yield [reject_at(part, Reason.TRUNCATED_FILE, 0, f"{part.name}: {first_line(error)}")]
+        yield [bad_row(part, RowFault.TRUNCATED_FILE, 0, f"{part.name}: {first_line(error)}")]
         return
     number = 1
     with file:
@@ -38,11 +37,11 @@ def _read(part: Slice, source: Any) -> Iterator[list[Row | Reject]]:
                     number += batch.num_rows
             except (OSError, pa.ArrowException) as error:
                 what = f"{part.name}: {after - number} rows cannot be read: {first_line(error)}"
-                yield [reject_at(part, Reason.TRUNCATED_FILE, number, what)]
+                yield [bad_row(part, RowFault.TRUNCATED_FILE, number, what)]
                 number = after
 
 
-def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> list[Row | Reject]:
+def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> list[Row | BadRow]:
     batch = _with_times_as_text(batch)
     try:
         return [Row(data, None, index) for index, data in enumerate(batch.to_pylist(), number)]
@@ -61,10 +60,10 @@ def _with_times_as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _one_row(part: Slice, batch: pa.RecordBatch, number: int) -> Row | Reject:
+def _one_row(part: Slice, batch: pa.RecordBatch, number: int) -> Row | BadRow:
     try:
         return Row(batch.to_pylist()[0], None, number)
     except UnicodeDecodeError as error:
-        return reject_at(part, Reason.INVALID_ENCODING, number, f"not utf-8: {error.reason}")
+        return bad_row(part, RowFault.INVALID_ENCODING, number, f"not utf-8: {error.reason}")
     except _UNKNOWN_TO_PYTHON as error:
-        return reject_at(part, Reason.NOT_A_ROW, number, f"a value that cannot be read: {first_line(error)}")
+        return bad_row(part, RowFault.NOT_A_ROW, number, f"a value that cannot be read: {first_line(error)}")

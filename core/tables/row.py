@@ -1,13 +1,12 @@
-"""What readers read and give: a slice of a file, its rows in batches, rejects for what is no row."""
+"""Define what readers take and give: a slice of a file, its rows in batches, and rows that could not be read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
-
-from collection.reject import Reason, Reject
 
 # A row larger than this, in bytes or characters, is not one.
 MAX_ROW: Final = 1 << 26
@@ -39,14 +38,35 @@ class Row(NamedTuple):
     number: int
 
 
-Reader = Callable[[Slice], Iterator[list[Row | Reject]]]
+class RowFault(StrEnum):
+    """Why a row could not be read. The values are those of `collection.reject.Reason`."""
+
+    UNREADABLE_FILE = "unreadable_file"
+    TRUNCATED_FILE = "truncated_file"
+    INVALID_ENCODING = "invalid_encoding"
+    INVALID_JSON = "invalid_json"
+    NOT_A_ROW = "not_a_row"
+    TOO_LONG = "too_long"
 
 
-def batched(rows: Callable[[Slice], Iterator[Row | Reject]]) -> Reader:
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row, or the rest of a file, that could not be read. `raw` is its text as far as it is known."""
+
+    fault: RowFault
+    detail: str
+    location: str
+    raw: str = ""
+
+
+Reader = Callable[[Slice], Iterator[list[Row | BadRow]]]
+
+
+def batched(rows: Callable[[Slice], Iterator[Row | BadRow]]) -> Reader:
     """A reader that gives batches, from one that gives rows."""
 
-    def read_batches(part: Slice) -> Iterator[list[Row | Reject]]:
-        batch: list[Row | Reject] = []
+    def read_batches(part: Slice) -> Iterator[list[Row | BadRow]]:
+        batch: list[Row | BadRow] = []
         size = 0
         for row in rows(part):
             batch.append(row)
@@ -66,7 +86,7 @@ def location(part: Slice, number: int) -> str:
 
 
 def raw_text(row: Row) -> str:
-    """The row as text, for a reject."""
+    """Return the row as text, for the log of rejects."""
     if isinstance(row.raw, bytes):
         return row.raw.decode("utf-8", "backslashreplace")
     if row.raw is not None:
@@ -77,10 +97,10 @@ def raw_text(row: Row) -> str:
         return ", ".join(map(str, row.data))
 
 
-def reject_at(part: Slice, reason: Reason, number: int, detail: str, raw: bytes | str | None = "") -> Reject:
-    """A reject for what stands at a place, with the text that stood there."""
+def bad_row(part: Slice, fault: RowFault, number: int, detail: str, raw: bytes | str | None = "") -> BadRow:
+    """Return the bad row with this number in a slice, with the text that could not be used."""
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
-    return Reject(reason, detail, location=location(part, number), raw=text or "")
+    return BadRow(fault, detail, location(part, number), text or "")
 
 
 def has_undecodable(text: str) -> bool:

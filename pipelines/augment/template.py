@@ -27,7 +27,7 @@ from collection.stage import Marker, Workplace, complete, identity_hash, is_made
 from collection.store import PartWriter, part_name
 from collection.templates import Template, word_count
 from core import config as configuration
-from core import files, tables, version
+from core import files, version
 from core.errors import ConfigError, MissingDependencyError, SourceError
 from core.paths import as_path
 from core.progress import Progress
@@ -37,6 +37,7 @@ from pipelines.augment.sandbox import Job, Limits, Sandbox, as_json
 from pipelines.augment.task_data import TaskData, language_of, rows_of, subsets_in
 from pipelines.ingest.clean import RefineConfig, Refiner, detector_of, wanted_languages
 from pipelines.ingest.sources.base import Parsed, ParseFault, split_in_path
+from pipelines.rows import read_rows
 from pipelines.runner import Phase, RunConfig
 from pipelines.shards import Piece, Plan, ShardTask, plan
 
@@ -224,7 +225,7 @@ def run_task(task: ShardTask, *, config: TemplateConfig, place: Workplace) -> Ta
         rows = weight = 0
         for piece in task.pieces:
             seen = 0
-            for batch in tables.read(piece.slice):
+            for batch in read_rows(piece.slice):
                 seen += sum([len(row.raw) if row.raw else _UNKNOWN_ROW for row in batch])
                 for outcomes in workshop.made(batch, piece):
                     part.write(outcomes)

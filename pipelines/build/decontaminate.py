@@ -18,7 +18,6 @@ from collection import privacy
 from collection.contamination import ContaminationConfig, Hit, Index, Item, find
 from collection.manifest import Input
 from collection.normalize import normalize
-from collection.reject import Reject
 from core import tables
 from core.errors import ConfigError, SourceError, UnknownNameError
 from core.paths import local
@@ -104,8 +103,8 @@ def _items(one: EvaluationSet, slices: Sequence[tables.Slice]) -> Iterator[Item]
     several = len({part.name for part in slices}) > 1  # their ids may be the same
     for part in slices:
         for row in itertools.chain.from_iterable(tables.read(part)):
-            if isinstance(row, Reject):
-                what = f"{row.location} cannot be read ({row.reason}: {row.detail})"
+            if isinstance(row, tables.BadRow):
+                what = f"{row.location} cannot be read ({row.fault}: {row.detail})"
                 raise SourceError(f"evaluation set {one.name}: {what}")
             rows += 1
             before = f"{part.name}:" if several else ""

@@ -20,7 +20,7 @@ from collection.reject import REASONS, Reason
 from collection.stage import Workplace, complete, identity_hash, is_made
 from collection.store import PartWriter, part_name
 from core import config as configuration
-from core import tables, version
+from core import version
 from core.errors import ConfigError, SourceError
 from core.paths import as_path
 from core.progress import Progress
@@ -30,6 +30,7 @@ from pipelines.ingest.clean import RefineConfig, Refiner, detector_of, wanted_la
 from pipelines.ingest.sources import SOURCES, make_source
 from pipelines.ingest.sources.base import Source, SourceOptions
 from pipelines.ingest.sources.xp3x import PUBLISHED_CAP
+from pipelines.rows import read_rows
 from pipelines.runner import Phase, RunConfig
 from pipelines.shards import Plan, ShardTask, plan
 
@@ -122,7 +123,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tall
         rows = weight = 0
         for piece in task.pieces:
             source, seen = sources[piece.source], 0
-            for batch in tables.read(piece.slice):
+            for batch in read_rows(piece.slice):
                 rows += len(batch)
                 seen += sum([len(row.raw) if row.raw else _UNKNOWN_ROW for row in batch])
                 file_rows[piece.slice.name] += len(batch)

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Sequence
 
 from collection.reject import REASONS, Reason, Reject
-from core import tables
 from core.errors import SourceError
-from core.tables import Slice
+from core.tables import Row, Slice, location
 from pipelines.ingest.sources.base import ParseFault, Source
+from pipelines.rows import read_rows
 
 _FILES, _ROWS = 20, 50
 
@@ -22,7 +22,7 @@ def check(path: str, kind: str, source: Source, slices: Sequence[Slice]) -> None
     chosen = [slices[len(slices) * index // _FILES] for index in range(_FILES)] if len(slices) > _FILES else slices
     seen, first = 0, ""
     for part in chosen:
-        for row in itertools.islice(itertools.chain.from_iterable(tables.read(part)), _ROWS):
+        for row in itertools.islice(itertools.chain.from_iterable(read_rows(part)), _ROWS):
             fault = _fault(row, source, part)
             if not fault:
                 return
@@ -33,7 +33,7 @@ def check(path: str, kind: str, source: Source, slices: Sequence[Slice]) -> None
     raise SourceError(f"{path} cannot be read as {kind}: {what}")
 
 
-def _fault(row: tables.Row | Reject, source: Source, part: Slice) -> str:
+def _fault(row: Row | Reject, source: Source, part: Slice) -> str:
     """What makes a row no row of this source; "" for one that is, though it may be one that nobody wants to keep."""
     if isinstance(row, Reject):
         return f"{row.location}: {REASONS[row.reason][1]} ({row.detail})"
@@ -41,5 +41,5 @@ def _fault(row: tables.Row | Reject, source: Source, part: Slice) -> str:
         source.parse(row.data, part.name)
     except ParseFault as fault:
         if fault.reason == Reason.MISSING_FIELD:
-            return f"{tables.location(part, row.number)}: {fault.detail}"
+            return f"{location(part, row.number)}: {fault.detail}"
     return ""

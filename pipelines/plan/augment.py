@@ -18,9 +18,10 @@ from typing import Final
 from collection import store
 from collection.languages import table
 from collection.record import Record
+from collection.reject import Reject
 from collection.store import PartWriter
 from collection.structure import dissect
-from core import tables
+from core.tables import Row
 from pipelines import runner
 from pipelines.augment.row_job import Given, given, read
 from pipelines.augment.template import TemplateConfig, Workshop
@@ -28,6 +29,7 @@ from pipelines.augment.translate import TranslateConfig, TranslationMaker, targe
 from pipelines.augment.translators import is_paid, open_translator, parse
 from pipelines.augment.translators.http import chat_request, check
 from pipelines.plan.estimate import Estimate
+from pipelines.rows import read_rows
 from pipelines.shards import Piece, plan
 
 _SAMPLED_ROWS: Final = 200
@@ -73,8 +75,8 @@ def of_template(config: TemplateConfig) -> Estimate:
     )
 
 
-def _rows(piece: Piece) -> itertools.chain[tables.Row]:
-    return itertools.chain.from_iterable(tables.read(piece.slice))  # type: ignore[arg-type]
+def _rows(piece: Piece) -> itertools.chain[Row | Reject]:
+    return itertools.chain.from_iterable(read_rows(piece.slice))
 
 
 def _spread(pieces: Sequence[Piece]) -> list[Piece]:

@@ -20,11 +20,12 @@ from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Record, from_batch
 from collection.reject import Reject
 from collection.store import PartWriter
-from core import tables
+from core.tables import Row
 from pipelines import runner
 from pipelines.build.job import BuildConfig, build
 from pipelines.ingest.clean import Refiner
 from pipelines.ingest.job import IngestConfig, make_sources
+from pipelines.rows import read_rows
 from pipelines.shards import Piece, plan
 
 _SLICES, _ROWS_A_SLICE, _BUILD_ROWS = 16, 500, 10_000
@@ -97,8 +98,8 @@ def _spread(pieces: Sequence[Piece]) -> list[Piece]:
     return [pieces[len(pieces) * index // _SLICES] for index in range(_SLICES)]
 
 
-def _first_rows(piece: Piece) -> Iterator[list[tables.Row | Reject]]:
-    rows = itertools.islice(itertools.chain.from_iterable(tables.read(piece.slice)), _ROWS_A_SLICE)
+def _first_rows(piece: Piece) -> Iterator[list[Row | Reject]]:
+    rows = itertools.islice(itertools.chain.from_iterable(read_rows(piece.slice)), _ROWS_A_SLICE)
     while batch := list(itertools.islice(rows, 100)):
         yield batch
 

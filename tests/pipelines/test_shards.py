@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collection.reject import Reject
 from core import tables
 from core.errors import SourceError
 from pipelines import shards
@@ -146,7 +145,7 @@ def test_what_cannot_be_looked_at_is_in_the_plan_so_that_its_reject_can_say_so(t
     assert names(found) == ["a.jsonl", "circle", "dangling.jsonl"]
     for piece in [piece for task in found.tasks for piece in task.pieces][1:]:
         (row,) = itertools.chain.from_iterable(tables.read(piece.slice))
-        assert isinstance(row, Reject) and row.reason == "unreadable_file"
+        assert isinstance(row, tables.BadRow) and row.fault == "unreadable_file"
 
 
 def test_a_link_to_a_file_or_folder_elsewhere_is_followed(tmp_path):
@@ -187,7 +186,7 @@ def test_a_pipe_named_like_a_data_file_is_one_reject_and_not_waited_for(tmp_path
     found = planned(tmp_path)
     assert names(found) == ["a.jsonl", "b.jsonl"]
     (row,) = itertools.chain.from_iterable(tables.read(found.tasks[-1].pieces[-1].slice))
-    assert row.reason == "unreadable_file" and "not a regular file" in row.detail
+    assert row.fault == "unreadable_file" and "not a regular file" in row.detail
     with pytest.raises(SourceError, match=r"b\.jsonl.*not a regular file"):
         planned(tmp_path / "b.jsonl")
 

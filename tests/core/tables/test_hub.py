@@ -13,11 +13,10 @@ import pytest
 
 from collection import store
 from collection.language_id import LanguageIdConfig
-from collection.reject import Reject
 from collection.validate import problems
 from core import tables
 from core.errors import SourceError
-from core.tables import hub
+from core.tables import BadRow, hub
 from core.tables.hub import HubAddress, parse_address
 from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
 from pipelines.runner import RunConfig
@@ -169,9 +168,9 @@ def test_a_damaged_file_of_a_split_is_one_reject_and_the_other_is_read(aya):
     found = plan([(f"hf://{aya}?split=train", "utf-8")])
     path.write_bytes(b"PAR1" + b"\x00" * 100 + b"PAR1")
     rows = [row for task in found.tasks for piece in task.pieces for batch in tables.read(piece.slice) for row in batch]
-    refused = [row for row in rows if isinstance(row, Reject)]
-    assert [reject.reason for reject in refused] == ["unreadable_file"]
-    assert [row.data for row in rows if not isinstance(row, Reject)] == rows_of("por", "Pergunta", 0, 20)
+    refused = [row for row in rows if isinstance(row, BadRow)]
+    assert [row.fault for row in refused] == ["unreadable_file"]
+    assert [row.data for row in rows if not isinstance(row, BadRow)] == rows_of("por", "Pergunta", 0, 20)
 
 
 def test_the_keys_of_a_local_copy_change_with_its_content(aya):

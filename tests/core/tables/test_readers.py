@@ -19,9 +19,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collection.reject import Reject
 from core import tables
-from core.tables import Slice, format_of, raw_text
+from core.tables import BadRow, Slice, format_of, raw_text
 
 ROWS = [
     {"inputs": "ما عاصمة مصر؟", "targets": "القاهرة"},
@@ -40,12 +39,12 @@ def read(path, **where):
 
 
 def rows(found):
-    return [row.data for row in found if not isinstance(row, Reject)]
+    return [row.data for row in found if not isinstance(row, BadRow)]
 
 
 def rejects(found):
-    """(reason, location) of each reject."""
-    return [(reject.reason.value, reject.location) for reject in found if isinstance(reject, Reject)]
+    """(fault, location) of each bad row."""
+    return [(bad.fault.value, bad.location) for bad in found if isinstance(bad, BadRow)]
 
 
 def as_lines(values, end="\n"):
@@ -179,12 +178,12 @@ def test_a_line_that_is_no_row_is_one_reject_and_its_neighbours_are_read(tmp_pat
     found = read(path)
     assert rows(found) == [json.loads(GOOD)] * 2
     assert rejects(found) == [(reason, f"{name}:2"), (reason, f"{name}:5")]
-    assert [row.number for row in found if not isinstance(row, Reject)] == [1, 4]
+    assert [row.number for row in found if not isinstance(row, BadRow)] == [1, 4]
 
 
 def test_the_reject_of_a_line_holds_what_stood_there_whatever_its_bytes(tmp_path, write_lines):
     path = write_lines(tmp_path / "rows.jsonl", ['["ኣማርኛ"]', b'{"a": "\xff\xfe"}'])
-    assert [reject.raw for reject in read(path)] == ['["ኣማርኛ"]', '{"a": "\\xff\\xfe"}']
+    assert [bad.raw for bad in read(path)] == ['["ኣማርኛ"]', '{"a": "\\xff\\xfe"}']
 
 
 @pytest.mark.parametrize(
@@ -207,7 +206,7 @@ def test_a_line_of_50_megabytes_is_one_row(tmp_path, write_lines, name):
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "array.json", "rows.csv"])
 def test_a_row_over_the_limit_is_one_reject_and_its_neighbours_are_read(tmp_path, monkeypatch, name):
-    for module in ("lines", "document", "table"):
+    for module in ("lines", "json", "csv"):
         monkeypatch.setattr(f"core.tables.{module}.MAX_ROW", 1 << 20)
     values = [ROWS[0], {"inputs": "x", "targets": "ə" * (3 << 20)}, ROWS[1], ROWS[2]]
     data = {"rows.jsonl": as_lines, "array.json": as_array, "rows.csv": lambda v: as_table(v, ",")}[name](values)
@@ -215,9 +214,9 @@ def test_a_row_over_the_limit_is_one_reject_and_its_neighbours_are_read(tmp_path
     path.write_bytes(data)
     found = read(path)
     assert rows(found) == [ROWS[0], ROWS[1], ROWS[2]]
-    (reject,) = [row for row in found if isinstance(row, Reject)]
-    assert reject.reason == ("not_a_row" if name == "rows.csv" else "too_long")
-    assert str(1 << 20) in reject.detail
+    (bad,) = [row for row in found if isinstance(row, BadRow)]
+    assert bad.fault == ("not_a_row" if name == "rows.csv" else "too_long")
+    assert str(1 << 20) in bad.detail
 
 
 def test_a_line_of_a_table_over_the_limit_is_one_reject_however_many_fields_it_has(tmp_path, monkeypatch):
@@ -305,7 +304,7 @@ def test_text_that_ends_in_the_middle_of_a_character_is_read_up_to_there(tmp_pat
     path.write_bytes(data)
     found = read(path, encoding=encoding)
     assert rows(found)[:2] == values[:2]
-    assert len(found) == 3 and isinstance(found[2], Reject)
+    assert len(found) == 3 and isinstance(found[2], BadRow)
 
 
 NOT_OF = {
@@ -360,7 +359,7 @@ def test_the_rows_of_an_array_are_counted_from_one(tmp_path):
     path = tmp_path / "rows.json"
     path.write_text('[{"a": 1}, 2, {"a": "\\ud800"}, {"a" 3}, {"a": 5}]', "utf-8")
     found = read(path)
-    assert [row.number for row in found if not isinstance(row, Reject)] == [1, 3, 5]
+    assert [row.number for row in found if not isinstance(row, BadRow)] == [1, 3, 5]
     assert rejects(found) == [("not_a_row", "rows.json:2"), ("invalid_json", "rows.json:4")]
 
 
@@ -397,18 +396,18 @@ def test_tables_are_read_by_their_quotes_and_a_line_of_another_width_is_a_reject
     path.write_text(text.replace(",", delimiter), "utf-8", newline="")
     found = read(path)
     assert rows(found) == expected
-    refusals = [row for row in found if isinstance(row, Reject)]
-    assert [(row.reason.value, row.location) for row in refusals] == [(r, f"{path.name}:{n}") for r, n, _ in refused]
+    refusals = [row for row in found if isinstance(row, BadRow)]
+    assert [(row.fault.value, row.location) for row in refusals] == [(r, f"{path.name}:{n}") for r, n, _ in refused]
     assert all(detail in row.detail for row, (_, _, detail) in zip(refusals, refused, strict=True))
 
 
 def test_a_quote_that_is_never_closed_is_a_reject_that_holds_what_it_swallowed(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('a,b\n1,2\n3,"x\n5,6\n7,8\n', "utf-8")
-    *_, reject = found = read(path)
+    *_, bad = found = read(path)
     assert rows(found) == [{"a": "1", "b": "2"}]
     assert rejects(found) == [("not_a_row", "rows.csv:2")]
-    assert reject.raw == '3,"x\n5,6\n7,8\n'
+    assert bad.raw == '3,"x\n5,6\n7,8\n'
 
 
 def test_a_broken_line_of_column_names_makes_no_row_a_line_of_column_names(tmp_path):
@@ -442,10 +441,10 @@ def test_a_damaged_row_group_is_one_reject_and_the_others_are_read(tmp_path):
     path.write_bytes(data)
     found = read(path)
     assert rows(found) == values[:10] + values[20:]
-    (reject,) = [row for row in found if isinstance(row, Reject)]
-    assert (reject.reason, reject.location) == ("truncated_file", "rows.parquet:11")
-    assert "10 rows" in reject.detail
-    assert [row.number for row in found if not isinstance(row, Reject)] == [*range(1, 11), *range(21, 41)]
+    (bad,) = [row for row in found if isinstance(row, BadRow)]
+    assert (bad.fault, bad.location) == ("truncated_file", "rows.parquet:11")
+    assert "10 rows" in bad.detail
+    assert [row.number for row in found if not isinstance(row, BadRow)] == [*range(1, 11), *range(21, 41)]
 
 
 @pytest.mark.parametrize(
@@ -484,7 +483,7 @@ def test_a_column_that_nobody_asks_for_costs_no_row(tmp_path, column):
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"inputs": ["Привет", "გამარჯობა"], "odd": ODD_COLUMNS[column]}), path)
     found = read(path)
-    assert [row.data["inputs"] for row in found if not isinstance(row, Reject)] == ["Привет", "გამარჯობა"]
+    assert [row.data["inputs"] for row in found if not isinstance(row, BadRow)] == ["Привет", "გამარჯობა"]
     assert all(isinstance(raw_text(row), str) for row in found)
 
 
@@ -510,7 +509,7 @@ def test_the_slices_of_a_file_hold_together_just_its_rows(tmp_path_factory, line
     found = [row for start, end in itertools.pairwise(bounds) for row in read(path, start=start, end=end)]
 
     def bare(row):
-        return (row.reason, row.raw) if isinstance(row, Reject) else (repr(row.data), row.raw)
+        return (row.fault, row.raw) if isinstance(row, BadRow) else (repr(row.data), row.raw)
 
     assert list(map(bare, found)) == list(map(bare, read(path)))
 
@@ -546,10 +545,10 @@ def test_what_cannot_be_opened_is_one_reject_that_says_why(tmp_path):
     folder = tmp_path / "folder.jsonl"
     folder.mkdir()
     for path in (tmp_path / "absent.jsonl", link, folder, tmp_path / "absent.json", tmp_path / "absent.csv"):
-        (reject,) = read(path)
-        assert reject.reason == "unreadable_file" and path.name in reject.detail
-    (reject,) = read(tmp_path / "absent.parquet")
-    assert reject.reason == "unreadable_file"
+        (bad,) = read(path)
+        assert bad.fault == "unreadable_file" and path.name in bad.detail
+    (bad,) = read(tmp_path / "absent.parquet")
+    assert bad.fault == "unreadable_file"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 
 from collection.record import Message
-from collection.reject import Reject
 from core import tables
 from pipelines.ingest.sources import make_source
 from pipelines.ingest.sources.base import ParseFault, SourceOptions
@@ -212,7 +211,7 @@ def test_the_rows_of_the_real_layout_all_become_records(shared):
     for task in plan([(str(root), "utf-8")]).tasks:
         for piece in task.pieces:
             for row in itertools.chain.from_iterable(tables.read(piece.slice)):
-                assert not isinstance(row, Reject)
+                assert not isinstance(row, tables.BadRow)
                 parsed = parse("aya_collection", row.data, piece.slice.name)
                 folder = piece.slice.name.split("/")[0]
                 found[folder, row.data["language"], parsed.split, parsed.source_id] += 1

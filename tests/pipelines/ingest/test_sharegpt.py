@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collection.record import Message
-from collection.reject import Reject
 from core import tables
 from pipelines.ingest.sources.base import ParseFault, SourceOptions
 from pipelines.ingest.sources.sharegpt import ROLES, ShareGpt, conversation
@@ -350,7 +349,7 @@ def through(path):
     for task in plan([(str(path), "utf-8")]).tasks:
         for piece in task.pieces:
             for row in itertools.chain.from_iterable(tables.read(piece.slice)):
-                assert not isinstance(row, Reject)
+                assert not isinstance(row, tables.BadRow)
                 yield parse(row.data, piece.slice.name), row.data
 
 

@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 
 from collection.record import Message
-from collection.reject import Reject
 from core import tables
 from pipelines.ingest.sources import make_source
 from pipelines.ingest.sources.base import ParseFault, SourceOptions
@@ -122,7 +121,7 @@ def test_the_rows_of_the_real_layout_all_become_records_of_the_language_in_their
     for task in plan([(str(root), "utf-8")]).tasks:
         for piece in task.pieces:
             for row in itertools.chain.from_iterable(tables.read(piece.slice)):
-                assert not isinstance(row, Reject)
+                assert not isinstance(row, tables.BadRow)
                 parsed = parse(row.data, piece.slice.name)
                 assert parsed.declared.code == row.data["language"] == piece.slice.name.split("/")[0]
                 dataset, _, config = parsed.dataset.rpartition("/")
