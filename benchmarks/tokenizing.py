@@ -254,7 +254,7 @@ def speed(sib: Path, work: Path, rows: int, repeat: int, processes: int) -> None
     """The whole of `glotmill tokenizer encode`, start-up included, against the bare calls of the library on the same
     texts in as many processes at once, in turns: tokens a CPU-second."""
     # Compiled modules belong to a normal installation; without them every start pays for compiling.
-    places = [str(ROOT / name) for name in ("cli", "collection", "glotmill", "tokenizer")]
+    places = [str(ROOT / name) for name in ("core", "collection", "glotmill", "tokenizer")]
     places += [path for path in sys.path if path.endswith("site-packages")]
     subprocess.run([sys.executable, "-m", "compileall", "-q", *places], check=False, stdout=subprocess.DEVNULL)
     collection, plain, tokenizer = _collection(sib, work, rows)

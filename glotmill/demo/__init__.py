@@ -1,0 +1,1 @@
+"""Run glotmill's commands on the built-in sample, from source files to an evaluated model."""
