@@ -5,30 +5,28 @@ The plan depends on the input alone, not on the machine, so that the output has 
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
 from collection.manifest import Input
-from core import files, tables
+from core import files
 from core.errors import SourceError, explain_os_error
-from core.paths import absolute, as_path, files_below, is_remote, readable
-from core.tables import Slice, format_of, hub
-from core.tables.encoding import UTF_8, encoding_of, marked_encoding
-from core.tables.streams import COMPRESSIONS
+from core.paths import absolute, as_path, files_below, is_remote
+from core.tables import FORMATS, Slice, format_of, hub
+from core.tables.encoding import encoding_of, marked_encoding
+from core.tables.reader import cut_evenly
+from core.tables.streams import is_compressed, regular_size
 
 _LEAST, _MOST, _WANTED_SHARDS = 4 << 20, 64 << 20, 16
-# How much more there is in a file than its size says.
-_COMPRESSED, _COLUMNAR = 4, 3
+# A compressed file holds about this many times the bytes that its size says.
+_COMPRESSED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +63,18 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
     """The plan for sources given as (path, encoding). SourceError for a path where nothing can be read."""
     paths = [(path, encoding_of(encoding)) for path, encoding in paths]
     ignored: list[str] = []
-    found = [[] if path.startswith("hf://") else _files(path, ignored) for path, _ in paths]
+    found = [[] if hub.is_address(path) else _files(path, ignored) for path, _ in paths]
     target = min(_MOST, max(_LEAST, sum(_weight(file) for listed in found for file, _ in listed) // _WANTED_SHARDS))
     pieces: list[Piece] = []
     inputs: list[Input] = []
     for source, ((path, encoding), listed) in enumerate(zip(paths, found, strict=True)):
-        if path.startswith("hf://"):
+        if hub.is_address(path):
             pieces += (hub_pieces := _hub_pieces(source, path))
             inputs += [Input(piece.slice.path, 0, piece.hash) for piece in hub_pieces]
         for file, name in listed:
             try:
-                size, digest = tables.regular_size(file), files.content_hash(file)
-                cut = list(_cut(file, name, encoding, target))
+                size, digest = regular_size(file), files.content_hash(file)
+                cut = _cut(file, name, encoding, target)
             except OSError as error:
                 size, digest, cut = 0, str(error.strerror), [(Slice(absolute(file), name, "unreadable"), 0)]
             inputs.append(Input(_printable(file), size, digest))
@@ -99,7 +97,7 @@ def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
             base, found = root, list(_objects(root) if is_remote(root) else _walk(root, (os.stat(root),)))
             what = f"{path} is a folder without data files"
         elif root.exists() or not any(character in path for character in _WILD):
-            tables.regular_size(root)
+            regular_size(root)
             base, found = root.parent, [root]
             what = f"{path} is of no known format"
         else:
@@ -174,37 +172,26 @@ def _is_documentation(file: Path) -> bool:
 
 
 def _weight(file: Path) -> int:
+    """Return about how many bytes of JSON lines a file holds."""
     try:
         size = file.stat().st_size
     except OSError:
         return 0
-    if file.suffix.lower() in COMPRESSIONS:
+    if is_compressed(file):
         return size * _COMPRESSED
-    return size * _COLUMNAR if file.suffix.lower() == ".parquet" else size
+    format = format_of(file)
+    return size * FORMATS[format].expansion if format else size
 
 
-def _cut(file: Path, name: str, encoding: str, target: int) -> Iterable[tuple[Slice, int]]:
-    """A file's slices of about `target` bytes each; a single one for a format that can only be read from its start."""
-    format = format_of(file) or ""
-    weight = _weight(file)
-    encoding = (format != "parquet" and marked_encoding(file)) or encoding
-    count = math.ceil(weight / target)
-    if format == "jsonl" and file.suffix.lower() not in COMPRESSIONS and encoding == UTF_8 and count > 1:
-        bounds = [weight * i // count for i in range(count + 1)]
-        return [(Slice(absolute(file), name, format, a, b, encoding), b - a) for a, b in itertools.pairwise(bounds)]
-    if format == "parquet" and count > 1 and (groups := _row_groups(file)) > 1:
-        count = min(count, groups)
-        bounds = [groups * i // count for i in range(count + 1)]
-        return [(Slice(absolute(file), name, format, a, b), weight // count) for a, b in itertools.pairwise(bounds)]
-    return [(Slice(absolute(file), name, format, encoding=encoding), weight)]
-
-
-def _row_groups(file: Path) -> int:
-    try:
-        with readable(file) as source:
-            return int(pq.ParquetFile(source).num_row_groups)
-    except (OSError, pa.ArrowException):
-        return 1
+def _cut(file: Path, name: str, encoding: str, target: int) -> list[tuple[Slice, int]]:
+    """Return a file's slices of about `target` bytes each, with their weights."""
+    format = format_of(file) or "unreadable"
+    reader, weight = FORMATS[format], _weight(file)
+    encoding = (reader.is_text and marked_encoding(file)) or encoding
+    spans = reader.spans(file, encoding, weight, math.ceil(weight / target))
+    weights = [last - first for first, last in cut_evenly(weight, len(spans))]
+    slices = [Slice(absolute(file), name, format, start, end, encoding) for start, end in spans]
+    return list(zip(slices, weights, strict=True))
 
 
 def _hub_pieces(source: int, path: str) -> list[Piece]:

@@ -1,109 +1,100 @@
 """Read the rows of a file in any known format: each is a mapping, or a bad row that says what is wrong with it.
 
 Rows come in small batches. A reader never raises an error for the content of a file, and never ends early without a bad
-row that says so.
+row that says so. Compressed files are decompressed by their suffix.
+
+FORMATS is the table of formats. To add one, write a TableReader in a file of this folder and give it a row there.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from core.paths import as_path, is_remote
-from core.tables.csv import table_reader
-from core.tables.json import read_document
-from core.tables.lines import read_lines
-from core.tables.parquet import read_parquet
-from core.tables.row import (
-    MAX_ROW,
-    BadRow,
-    Reader,
-    Row,
-    RowFault,
-    Slice,
-    bad_row,
-    batched,
-    first_line,
-    location,
-    raw_text,
-)
+from core.errors import SourceError
+from core.tables.csv import DelimitedReader
+from core.tables.encoding import UTF_8, marked_encoding
+from core.tables.hub import HubReader
+from core.tables.json import JsonReader
+from core.tables.json_lines import JsonLinesReader
+from core.tables.lines import LinesReader
+from core.tables.parquet import ParquetReader
+from core.tables.reader import UNKNOWN_ROW, TableReader
+from core.tables.row import BadRow, Row, RowFault, Slice, bad_row, location, raw_text
+from core.tables.squad import SquadReader
 from core.tables.streams import COMPRESSIONS
+from core.tables.unreadable import UnreadableReader
 
-__all__ = ["MAX_ROW", "BadRow", "Row", "RowFault", "Slice", "format_of", "location", "raw_text", "read", "regular_size"]
+__all__ = [
+    "FORMATS",
+    "UNKNOWN_ROW",
+    "BadRow",
+    "Row",
+    "RowFault",
+    "Slice",
+    "TableReader",
+    "format_of",
+    "location",
+    "raw_text",
+    "read",
+    "rows",
+    "uncompressed_name",
+]
+
+FORMATS: Final[dict[str, TableReader]] = {
+    "jsonl": JsonLinesReader(),
+    "json": JsonReader(),
+    "parquet": ParquetReader(),
+    "csv": DelimitedReader(",", (".csv",)),
+    "tsv": DelimitedReader("\t", (".tsv",)),
+    "lines": LinesReader(),
+    "squad": SquadReader(),
+    "hub": HubReader(),
+    "unreadable": UnreadableReader(),
+}
 
 
 def read(part: Slice) -> Iterator[list[Row | BadRow]]:
-    """The rows of a slice, in their order, in batches of about a thousand rows or a megabyte."""
+    """Yield the rows of a slice in their order, in batches of about a thousand rows or a megabyte."""
     try:
-        yield from READERS[part.format](part)
+        yield from FORMATS[part.format].batches(part)
     except OSError as error:
         yield [bad_row(part, RowFault.UNREADABLE_FILE, 0, f"{part.name}: {error.strerror or error}")]
 
 
-def format_of(path: Path) -> str | None:
-    """The format that a file's name speaks of; None for none that can be read. `.json` needs a look inside."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    return _FORMATS.get(suffixes[-1]) if suffixes else None
+def rows(path: Path, format: str, reader: TableReader | None = None) -> Iterator[Row]:
+    """Yield the rows of a whole file in which every row must be good.
 
+    Args:
+        path: The file. A byte order mark names its encoding; otherwise it is UTF-8.
+        format: A name of FORMATS.
+        reader: A reader to use in place of that of the format, for a table of another layout.
 
-def _hub(part: Slice) -> Iterator[Row | BadRow]:
-    from core.tables.hub import rows
-
-    number = 0
+    Raises:
+        SourceError: The file or one of its rows cannot be read. The message says where and why.
+    """
+    reader = reader or FORMATS[format]
     try:
-        for data in rows(part.path, part.start, part.end):
-            number += 1
-            yield (
-                Row(data, None, number)
-                if isinstance(data, Mapping)
-                else bad_row(part, RowFault.NOT_A_ROW, number, str(type(data)))
-            )
-    except Exception as error:
-        # datasets passes on whatever its readers and its network raise.
-        yield bad_row(
-            part, RowFault.UNREADABLE_FILE, number + 1, f"{part.name}: {type(error).__name__}: {first_line(error)}"
-        )
+        encoding = (reader.is_text and marked_encoding(path)) or UTF_8
+        for batch in reader.batches(Slice(str(path), str(path), format, encoding=encoding)):
+            for row in batch:
+                if isinstance(row, BadRow):
+                    where, detail = row.location.removesuffix(":0"), row.detail.removeprefix(f"{path}: ")
+                    raise SourceError(f"{where} cannot be read as {format}: {detail}")
+                yield row
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read as {format}: {error.strerror or error}") from error
 
 
-def regular_size(path: Path) -> int:
-    """The size of a file; OSError for what is none, such as a device or a pipe, at which a reader would wait."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        if stat.S_ISDIR(found.st_mode) and not is_remote(path):
-            os.listdir(path)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return found.st_size
+def format_of(path: Path) -> str | None:
+    """Return the format that the suffix of a file names; None if it names no format."""
+    return _BY_SUFFIX.get(Path(uncompressed_name(path)).suffix.lower())
 
 
-def _unreadable(part: Slice) -> Iterator[Row | BadRow]:
-    """What could not be looked at when the run was planned."""
-    path = as_path(part.path)
-    regular_size(path)
-    path.open("rb").close()
-    yield bad_row(part, RowFault.UNREADABLE_FILE, 0, f"{part.name}: could not be read at first, and now can: run again")
+def uncompressed_name(path: Path) -> str:
+    """Return the name of a file without the suffix of its compression."""
+    return path.name[: -len(path.suffix)] if path.suffix.lower() in COMPRESSIONS else path.name
 
 
-READERS: Final[dict[str, Reader]] = {
-    "jsonl": read_lines,
-    "json": read_document,
-    "parquet": read_parquet,
-    "csv": batched(table_reader(",")),
-    "tsv": batched(table_reader("\t")),
-    "hub": batched(_hub),
-    "unreadable": batched(_unreadable),
-}
-
-_FORMATS: Final = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".tsv": "tsv",
-}
+_BY_SUFFIX: Final = {suffix: name for name, reader in FORMATS.items() for suffix in reader.suffixes}

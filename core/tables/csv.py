@@ -1,20 +1,22 @@
-"""CSV and TSV with a line of column names."""
+"""Read CSV and TSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, TextIO
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TextIO
 
 from core.paths import as_path
 from core.tables.encoding import open_utf8
-from core.tables.row import MAX_ROW, BadRow, Row, RowFault, Slice, bad_row, has_undecodable
+from core.tables.reader import MAX_ROW, Batch, TableReader, batched
+from core.tables.row import BadRow, Row, RowFault, Slice, bad_row, has_undecodable, truncated
 
 
 class _Record(NamedTuple):
-    """The fields of a record, or its fault, and the text that it stands in. `ended` tells of its line end."""
+    """The fields of a record, or its fault, and its text. `ended` says whether the text has its line end."""
 
     fields: list[str]
     fault: str
@@ -22,17 +24,32 @@ class _Record(NamedTuple):
     ended: bool
 
 
-def table_reader(delimiter: str) -> Callable[[Slice], Iterator[Row | BadRow]]:
-    """A reader of tables whose fields are set apart by the delimiter."""
+@dataclass(frozen=True)
+class DelimitedReader(TableReader):
+    """Reads tables whose fields are separated by a character.
 
-    def read_table(part: Slice) -> Iterator[Row | BadRow]:
+    `columns` are those of a table without a header line. With `quoted`, a field may stand in quotation marks.
+    """
+
+    delimiter: str
+    suffixes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    quoted: bool = True
+
+    def with_layout(self, columns: Sequence[str], quoted: bool) -> DelimitedReader:
+        return DelimitedReader(self.delimiter, columns=tuple(columns), quoted=quoted)
+
+    def batches(self, part: Slice) -> Iterator[Batch]:
+        return batched(self._rows(part))
+
+    def _rows(self, part: Slice) -> Iterator[Row | BadRow]:
         csv.field_size_limit(min(sys.maxsize, MAX_ROW))
         file, stream = open_utf8(as_path(part.path), part.encoding)
         with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as text:
-            records = _records(text, delimiter)
-            record = header = next(records, None)
+            records = self._records(text)
+            record = header = None if self.columns else next(records, None)
             row: Row | BadRow | None = _broken(part, 0, header) if header else None
-            names = None if row or not header else header.fields
+            names = list(self.columns) or (None if row or not header else header.fields)
             number = 0
             for number, record in enumerate(records, 1):
                 if row:
@@ -44,32 +61,30 @@ def table_reader(delimiter: str) -> Callable[[Slice], Iterator[Row | BadRow]]:
                 if row and not half:
                     yield row
                 rest = record.text if record and half else ""
-                row = bad_row(part, RowFault.TRUNCATED_FILE, number + (not half), f"{part.name}: {stream.fault}", rest)
+                row = truncated(part, number + (not half), stream.fault, rest)
             if row:
                 yield row
 
-    return read_table
-
-
-def _records(text: TextIO, delimiter: str) -> Iterator[_Record]:
-    """Every record but blank lines."""
-    lines = _Lines(text)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        lines.taken.clear()
-        try:
-            fields, fault = next(reader), ""
-        except StopIteration:
-            return
-        except csv.Error as error:
-            fields, fault = [], f"{error} (line {lines.number})"
-        if fields or fault:
-            taken = "".join(lines.taken)
-            yield _Record(fields, fault, taken, taken.endswith("\n") and not lines.at_end)
+    def _records(self, text: TextIO) -> Iterator[_Record]:
+        """Yield every record that is not a blank line."""
+        lines = _Lines(text)
+        quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        reader = csv.reader(lines, delimiter=self.delimiter, quoting=quoting, strict=True)
+        while True:
+            lines.taken.clear()
+            try:
+                fields, fault = next(reader), ""
+            except StopIteration:
+                return
+            except csv.Error as error:
+                fields, fault = [], f"{error} (line {lines.number})"
+            if fields or fault:
+                taken = "".join(lines.taken)
+                yield _Record(fields, fault, taken, taken.endswith("\n") and not lines.at_end)
 
 
 class _Lines:
-    """The lines of a text; remembers those taken. A line over the limit is an error of its record, and is not held."""
+    """The lines of a text, which keeps those it gave. A line over the limit is an error, and is not kept."""
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -106,7 +121,7 @@ def _row(part: Slice, number: int, record: _Record, names: list[str] | None) -> 
 
 
 def _broken(part: Slice, number: int, record: _Record) -> BadRow | None:
-    """What is wrong with the text of a record, if anything is."""
+    """Return the bad row for a record whose text is damaged; None for a sound one."""
     if record.fault:
         return bad_row(part, RowFault.NOT_A_ROW, number, record.fault, record.text)
     if has_undecodable(record.text):

@@ -11,15 +11,18 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import xxhash
 
 from core import files
 from core.errors import GlotmillError, MissingDependencyError, SourceError
+from core.tables.reader import Batch, TableReader, batched
+from core.tables.row import BadRow, Row, RowFault, Slice, bad_row, first_line
 
-_KEYS = ("config", "split", "revision")
+PREFIX: Final = "hf://"
+_KEYS: Final = ("config", "split", "revision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class HubAddress:
 
     def __str__(self) -> str:
         query = "&".join(f"{key}={getattr(self, key)}" for key in _KEYS if getattr(self, key))
-        return f"hf://{self.name}" + (f"?{query}" if query else "")
+        return f"{PREFIX}{self.name}" + (f"?{query}" if query else "")
 
 
 def parse_address(text: str) -> HubAddress:
@@ -68,6 +71,27 @@ def pinned(address: HubAddress) -> tuple[HubAddress, str]:
     return replace(address, revision=commit or address.revision), commit or ""
 
 
+def is_address(path: str) -> bool:
+    """Return whether a path means a data set on the hub."""
+    return path.startswith(PREFIX)
+
+
+def downloaded(address: HubAddress) -> Path:
+    """Return the folder with all files of a data set, downloaded unless it is in the cache."""
+    if Path(address.name).is_dir():
+        return Path(address.name)
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise _missing() from error
+    try:
+        return Path(snapshot_download(address.name, repo_type="dataset", revision=address.revision or None))
+    except Exception as error:
+        raise SourceError(
+            f"{address} cannot be fetched: {first_line(error)}; a downloaded copy can be named by its path"
+        ) from None
+
+
 def splits_of(address: HubAddress) -> list[tuple[str, int]]:
     """Each split to be read, and into how many pieces its files let it be cut."""
     with _told_as_one_error(address):
@@ -86,7 +110,31 @@ def _told_as_one_error(address: HubAddress) -> Iterator[None]:
         raise SourceError(f"{address}: {type(error).__name__}: {told}") from error
 
 
-def rows(address: str, index: int, count: int) -> Iterator[dict[str, Any]]:
+class HubReader(TableReader):
+    """Reads the rows of a piece of a split: `start` is the number of the piece, `end` how many pieces there are."""
+
+    is_text = False
+
+    def batches(self, part: Slice) -> Iterator[Batch]:
+        return batched(_rows(part))
+
+
+def _rows(part: Slice) -> Iterator[Row | BadRow]:
+    number = 0
+    try:
+        for data in rows(part.path, part.start, part.end):
+            number += 1
+            if isinstance(data, dict):
+                yield Row(data, None, number)
+            else:
+                yield bad_row(part, RowFault.NOT_A_ROW, number, str(type(data)))
+    except Exception as error:
+        # datasets passes on whatever its readers and its network raise.
+        detail = f"{part.name}: {type(error).__name__}: {first_line(error)}"
+        yield bad_row(part, RowFault.UNREADABLE_FILE, number + 1, detail)
+
+
+def rows(address: str, index: int, count: int) -> Iterator[Any]:
     """The rows of piece `index` of `count` of one split."""
     wanted = parse_address(address)
     stream = _load(wanted)[wanted.split]

@@ -1,4 +1,4 @@
-"""A `.json` file: an array of rows, or JSON lines under another name, or one row on many lines."""
+"""Read a `.json` file: an array of rows, JSON lines under another name, or one row on many lines."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from collections.abc import Iterator
 from core.paths import as_path
 from core.tables import json_array
 from core.tables.encoding import open_utf8
-from core.tables.lines import json_type, parse, read_lines
-from core.tables.row import MAX_ROW, BadRow, Row, RowFault, Slice, bad_row, batched, has_undecodable
+from core.tables.json_lines import JsonLinesReader, json_type, parse
+from core.tables.reader import MAX_ROW, Batch, TableReader, batched
+from core.tables.row import BadRow, Row, RowFault, Slice, bad_row, has_undecodable, truncated
 from core.tables.streams import Stream
 
 
-def read_document(part: Slice) -> Iterator[list[Row | BadRow]]:
-    """A `.json` file: an array if it begins with a bracket, JSON lines if not; one object on many lines is one row."""
-    with _open_text(part)[0] as text:
-        first = _first_character(text)
-    if first == "[":
-        yield from batched(_array)(part)
-    elif first == "{" and (rows := _one_object(part)):
-        yield rows
-    else:
-        yield from read_lines(part)
+class JsonReader(TableReader):
+    """Reads a `.json` file: an array of objects, one object on many lines, or JSON lines."""
+
+    suffixes = (".json",)
+
+    def batches(self, part: Slice) -> Iterator[Batch]:
+        with _open_text(part)[0] as text:
+            first = _first_character(text)
+        if first == "[":
+            yield from batched(_array(part))
+        elif first == "{" and (rows := _one_object(part)):
+            yield rows
+        else:
+            yield from JsonLinesReader().batches(part)
 
 
 def _open_text(part: Slice) -> tuple[io.TextIOWrapper, Stream]:
-    """Undecodable bytes come through as lone surrogates, so that they spoil their own row and no other."""
+    """Open the text. Undecodable bytes become lone surrogates, so that they spoil only their own row."""
     file, stream = open_utf8(as_path(part.path), part.encoding)
     return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""), stream
 
@@ -38,8 +43,8 @@ def _first_character(text: io.TextIOWrapper) -> str:
     return ""
 
 
-def _one_object(part: Slice) -> list[Row | BadRow]:
-    """The one object that the whole file is, where its first line is none. Empty where it is something else."""
+def _one_object(part: Slice) -> Batch:
+    """Return the row of a file that is one object on many lines; nothing for any other file."""
     file, stream = open_utf8(as_path(part.path), part.encoding)
     with file:
         line = file.readline(MAX_ROW)
@@ -64,14 +69,13 @@ def _array(part: Slice) -> Iterator[Row | BadRow]:
 
 
 def _end_of(part: Slice, stream: Stream, number: int) -> list[BadRow]:
-    """What is to be said of the end of a file that was read to its end without anything amiss."""
-    fault = stream.fault
-    return [bad_row(part, RowFault.TRUNCATED_FILE, number, f"{part.name}: {fault}")] if fault else []
+    """Return the bad row for a file that ends too early, if it does."""
+    return [truncated(part, number, stream.fault)] if stream.fault else []
 
 
 def _array_row(part: Slice, number: int, element: json_array.Element, fault: str) -> Row | BadRow:
     if element.cut:
-        return bad_row(part, RowFault.TRUNCATED_FILE, number, f"{part.name}: {fault or element.fault}", element.text)
+        return truncated(part, number, fault or element.fault, element.text)
     if element.fault and len(element.text) >= MAX_ROW:
         return bad_row(part, RowFault.TOO_LONG, number, element.fault, element.text)
     if has_undecodable(element.text):

@@ -1,31 +1,60 @@
-"""Parquet, read by row groups."""
+"""Read Parquet by row groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.paths import as_path, readable
-from core.tables.row import BATCH_ROWS, BadRow, Row, RowFault, Slice, bad_row, first_line
+from core.tables.reader import BATCH_ROWS, Batch, TableReader, cut_evenly
+from core.tables.row import BadRow, Row, RowFault, Slice, bad_row, first_line, truncated
 
-# What Arrow raises for text that is not UTF-8, for dates out of range and for time zones of no known name.
+# Arrow raises these for text that is not UTF-8, for dates out of range and for unknown time zones.
 _UNKNOWN_TO_PYTHON: Final = (ValueError, OverflowError, LookupError)
 
 
-def read_parquet(part: Slice) -> Iterator[list[Row | BadRow]]:
-    """Yield the rows of the row groups in the slice. A damaged group is one bad row with its row count."""
-    with readable(as_path(part.path)) as source:
-        yield from _read(part, source)
+class ParquetReader(TableReader):
+    """Reads the rows of row groups. A damaged group is one bad row that says how many rows it had."""
+
+    suffixes = (".parquet",)
+    is_text = False
+    expansion = 3
+
+    def batches(self, part: Slice) -> Iterator[Batch]:
+        with readable(as_path(part.path)) as source:
+            yield from _read(part, source)
+
+    def spans(self, path: Path, encoding: str, size: int, count: int) -> list[tuple[int, int]]:
+        """Return ranges of row groups."""
+        groups = _row_groups(path) if count > 1 else 1
+        return cut_evenly(groups, min(count, groups)) if groups > 1 else [(0, 0)]
+
+    def mentions(self, path: Path, words: Sequence[str]) -> bool:
+        """Return whether all the words are names of columns."""
+        try:
+            with readable(path) as source:
+                return set(words) <= set(pq.read_schema(source).names)
+        except (pa.ArrowException, OSError):
+            return False
 
 
-def _read(part: Slice, source: Any) -> Iterator[list[Row | BadRow]]:
+def _row_groups(path: Path) -> int:
+    try:
+        with readable(path) as source:
+            return int(pq.ParquetFile(source).num_row_groups)
+    except (OSError, pa.ArrowException):
+        return 1
+
+
+def _read(part: Slice, source: Any) -> Iterator[Batch]:
     try:
         file = pq.ParquetFile(source)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        yield [bad_row(part, RowFault.TRUNCATED_FILE, 0, f"{part.name}: {first_line(error)}")]
+        yield [truncated(part, 0, first_line(error))]
         return
     number = 1
     with file:
@@ -36,12 +65,11 @@ def _read(part: Slice, source: Any) -> Iterator[list[Row | BadRow]]:
                     yield _batch_rows(part, batch, number)
                     number += batch.num_rows
             except (OSError, pa.ArrowException) as error:
-                what = f"{part.name}: {after - number} rows cannot be read: {first_line(error)}"
-                yield [bad_row(part, RowFault.TRUNCATED_FILE, number, what)]
+                yield [truncated(part, number, f"{after - number} rows cannot be read: {first_line(error)}")]
                 number = after
 
 
-def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> list[Row | BadRow]:
+def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> Batch:
     batch = _with_times_as_text(batch)
     try:
         return [Row(data, None, index) for index, data in enumerate(batch.to_pylist(), number)]
@@ -50,12 +78,12 @@ def _batch_rows(part: Slice, batch: pa.RecordBatch, number: int) -> list[Row | B
 
 
 def _with_times_as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Dates and times as text: Arrow has many that Python has none for, and a row must not be lost for one."""
+    """Return the batch with dates and times as text: Arrow has many that Python cannot hold, and no row may be lost."""
     for index, column in enumerate(batch.schema):
         if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
             values = batch.column(index)
             if pa.types.is_timestamp(column.type):
-                values = values.cast(pa.timestamp(column.type.unit))  # in UTC: its zone may be one of no known name
+                values = values.cast(pa.timestamp(column.type.unit))  # in UTC: its zone may have no known name
             batch = batch.set_column(index, column.name, values.cast(pa.string()))
     return batch
 

@@ -1,25 +1,19 @@
-"""Define what readers take and give: a slice of a file, its rows in batches, and rows that could not be read."""
+"""Define what readers take and give: a slice of a file, its rows, and rows that could not be read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
-
-# A row larger than this, in bytes or characters, is not one.
-MAX_ROW: Final = 1 << 26
-BATCH_ROWS: Final = 1_000
-BATCH_BYTES: Final = 1 << 20
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of one file: bytes from `start` to `end` of JSON lines, row groups of Parquet, the whole of all else.
+    """A part of one file: bytes `start` to `end` of JSON lines, row groups of Parquet, otherwise the whole file.
 
-    `name` is the path as the user knows it, below the source's root: it stands in locations and tells some sources the
-    language. `end` of 0 means up to the end.
+    `name` is the path below the root of the source, as the user knows it. Locations begin with it, and some sources
+    take the language from it. `format` is a name of `core.tables.FORMATS`. An `end` of 0 means the end of the file.
     """
 
     path: str
@@ -31,7 +25,7 @@ class Slice:
 
 
 class Row(NamedTuple):
-    """One row as it stood in the file. `raw` is its text where it had one; `number` is its line, or counts from 1."""
+    """One row. `raw` is its text if the format has one; `number` is its line, or its position counted from 1."""
 
     data: dict[str, Any]
     raw: bytes | str | None
@@ -59,29 +53,8 @@ class BadRow:
     raw: str = ""
 
 
-Reader = Callable[[Slice], Iterator[list[Row | BadRow]]]
-
-
-def batched(rows: Callable[[Slice], Iterator[Row | BadRow]]) -> Reader:
-    """A reader that gives batches, from one that gives rows."""
-
-    def read_batches(part: Slice) -> Iterator[list[Row | BadRow]]:
-        batch: list[Row | BadRow] = []
-        size = 0
-        for row in rows(part):
-            batch.append(row)
-            size += len(row.raw) if row.raw else 500
-            if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
-
-    return read_batches
-
-
 def location(part: Slice, number: int) -> str:
-    """Where a row stands: `file:row`, or `file@byte:row` in a slice that begins in the middle of its file."""
+    """Return where a row is: `file:row`, or `file@byte:row` in a slice that begins in the middle of its file."""
     return f"{part.name}@{part.start}:{number}" if part.start else f"{part.name}:{number}"
 
 
@@ -93,7 +66,7 @@ def raw_text(row: Row) -> str:
         return row.raw
     try:
         return json.dumps(row.data, ensure_ascii=False, default=str)
-    except (RecursionError, TypeError):  # nested too deeply, or keys that are no text
+    except (RecursionError, TypeError):  # nested too deeply, or keys that are not text
         return ", ".join(map(str, row.data))
 
 
@@ -103,8 +76,13 @@ def bad_row(part: Slice, fault: RowFault, number: int, detail: str, raw: bytes |
     return BadRow(fault, detail, location(part, number), text or "")
 
 
+def truncated(part: Slice, number: int, fault: str, raw: bytes | str | None = "") -> BadRow:
+    """Return the bad row for the end of a file that ends too early. `fault` is what the decoder says."""
+    return bad_row(part, RowFault.TRUNCATED_FILE, number, f"{part.name}: {fault}", raw)
+
+
 def has_undecodable(text: str) -> bool:
-    """Whether bytes that could not be decoded stand in the text, as lone surrogates."""
+    """Return whether the text holds bytes that could not be decoded, as lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -113,5 +91,5 @@ def has_undecodable(text: str) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's words: libraries tell long stories."""
+    """Return the first line of an error's message: some libraries write many."""
     return str(error).strip().split("\n")[0][:300]

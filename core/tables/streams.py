@@ -6,8 +6,11 @@ and then ends like any file; `fault` tells that it was cut.
 
 from __future__ import annotations
 
+import errno
 import io
 import lzma
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,25 @@ from core.paths import is_remote
 
 COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4", ".xz": "xz"}
 _FAULTS: Final = (OSError, EOFError, lzma.LZMAError)
+
+
+def is_compressed(path: Path) -> bool:
+    """Return whether the suffix of a file names a compression."""
+    return path.suffix.lower() in COMPRESSIONS
+
+
+def regular_size(path: Path) -> int:
+    """Return the size of a file.
+
+    Raises:
+        OSError: The path is not a regular file, such as a device or a pipe, at which a reader would wait.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) and not is_remote(path):
+            os.listdir(path)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return status.st_size
 
 
 class Stream(io.RawIOBase):
@@ -90,10 +112,14 @@ def open_bytes(path: Path) -> tuple[io.BufferedReader, Stream]:
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A line over the limit: how long it was, and how it began."""
+    """A line over the limit: its size in bytes, and its beginning."""
 
     size: int
     head: bytes
+
+    def describe(self, limit: int) -> str:
+        """Say how long the line is, and what the limit is."""
+        return f"a line of {self.size} bytes, over the limit of {limit}"
 
 
 _BLOCK: Final = 1 << 18

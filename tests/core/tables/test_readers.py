@@ -206,7 +206,7 @@ def test_a_line_of_50_megabytes_is_one_row(tmp_path, write_lines, name):
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "array.json", "rows.csv"])
 def test_a_row_over_the_limit_is_one_reject_and_its_neighbours_are_read(tmp_path, monkeypatch, name):
-    for module in ("lines", "json", "csv"):
+    for module in ("json_lines", "json", "csv"):
         monkeypatch.setattr(f"core.tables.{module}.MAX_ROW", 1 << 20)
     values = [ROWS[0], {"inputs": "x", "targets": "ə" * (3 << 20)}, ROWS[1], ROWS[2]]
     data = {"rows.jsonl": as_lines, "array.json": as_array, "rows.csv": lambda v: as_table(v, ",")}[name](values)
