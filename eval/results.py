@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from core import files
 from core.errors import SourceError
+from core.frames import data_frame
 from eval.metrics.base import Interval, Rows
+
+if TYPE_CHECKING:
+    import pandas
 
 REPORT: Final = "report.json"
 RESULTS: Final = "results"
@@ -76,6 +80,16 @@ class Report:
             "missing": [asdict(one) for one in self.missing],
             "notes": list(self.notes),
         }
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the scores as a data frame, one row each, with the bounds of the interval as `low` and `high`."""
+        rows = []
+        for score in self.scores:
+            values = asdict(score)
+            bounds = values.pop("interval") or {}
+            rows.append({**values, "low": bounds.get("low"), "high": bounds.get("high")})
+        columns = [column.name for column in fields(Score) if column.name != "interval"]
+        return data_frame(rows, [*columns, "low", "high"])
 
     def write(self, folder: Path) -> None:
         """Writes report.json in one piece."""

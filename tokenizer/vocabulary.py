@@ -118,8 +118,9 @@ class Tokenizer:
     path: Path
 
     @classmethod
-    def load(cls, path: Path) -> Tokenizer:
+    def load(cls, path: str | Path) -> Tokenizer:
         """Of a folder that `glotmill tokenizer train` wrote, or a .model file; SourceError where it is neither."""
+        path = Path(path)
         if path.is_dir():
             about = path / ABOUT
             if not about.exists():

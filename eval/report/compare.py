@@ -9,17 +9,21 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import ConfigError, SourceError, UserError, nearest
+from core.frames import data_frame
 from eval.metrics import paired
 from eval.metrics.base import LEVEL, Interval, Metric, Rows
 from eval.metrics.signature import signature_parts
 from eval.metrics.table import metric as metric_of
 from eval.report.rollup import mean_interval
 from eval.results import Report, Score, examples_path, read_statistics
+
+if TYPE_CHECKING:
+    import pandas
 
 Key = tuple[str, str, str, str, str]
 _SAME: Final = ("suite", "task", "language", "metric", "options", "group", "data")  # what a signature must agree in
@@ -111,6 +115,16 @@ class Comparison:
             "refused": [asdict(one) for one in self.refused],
             "notes": list(self.notes),
         }
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the differences as a data frame, one row each, with the bounds of the interval as `low` and `high`."""
+        rows = []
+        for difference in self.differences:
+            values = asdict(difference) | {"real": difference.real, "better": difference.better}
+            bounds = values.pop("interval") or {}
+            rows.append({**values, "low": bounds.get("low"), "high": bounds.get("high")})
+        columns = [column.name for column in fields(Difference) if column.name != "interval"]
+        return data_frame(rows, [*columns, "real", "better", "low", "high"])
 
 
 def compare(

@@ -1,11 +1,12 @@
-"""`glotmill collection`: look at, check and export what the other commands wrote."""
+"""`glotmill collection`: look at, check and export the folders that other commands wrote."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +14,8 @@ from glotmill.cli.options import Debug, Folder, Json, Language
 from glotmill.cli.output import folder_name, guarded, print_json, print_table
 
 if TYPE_CHECKING:
-    from collection.manifest import Manifest
     from collection.record import Record
+    from collection.stats import LanguageStats
 
 app = typer.Typer(
     help="Look at, check and export a collection, or the folder of any other stage.", no_args_is_help=True
@@ -29,53 +30,47 @@ def stats(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Rows, lengths, origins, sources and licences, by language and resource class.
+    """Count rows, lengths, origins, sources and licences, by language and resource class.
 
     [dim]glotmill collection stats my-collection --html my-collection.html[/dim]
     """
     from collection import stats as statistics
-    from collection.languages import find
     from collection.manifest import Manifest
 
     Manifest.read(folder)
-    found = statistics.by_language(folder)
-    values = statistics.to_json(found)
+    languages = statistics.by_language(folder)
     if html:
         from collection.stats_page import render
         from core.files import write_text
 
-        write_text(html, render(found, folder_name(folder)))
+        write_text(html, render(languages, folder_name(folder)))
     if json:
-        print_json(values)
-        return
+        print_json(statistics.to_json(languages))
+    else:
+        _print_stats(languages)
+
+
+def _print_stats(languages: Mapping[str, LanguageStats]) -> None:
+    from collection import stats as statistics
+    from collection.languages import find
+
     rows = []
-    for code, one in found.items():
+    by_class: Counter[str] = Counter()
+    aya: set[str] = set()
+    for code, counts in languages.items():
         language = find(code)
-        origins = " ".join(f"{origin} {count:,}" for origin, count in sorted(one.by["origin"].items()))
-        prompt, target = (round(total / one.rows) for total in (one.prompt_characters, one.target_characters))
-        rows.append(
-            (
-                code,
-                language.name if language else "",
-                (language and language.resource) or "",
-                one.rows,
-                prompt,
-                target,
-                origins,
-            )
-        )
+        resource = (language and language.resource) or ""
+        by_class[resource or "outside Aya"] += counts.rows
+        aya |= {language.aya} if language and language.aya else set()
+        lengths = (round(total / counts.rows) for total in (counts.prompt_characters, counts.target_characters))
+        origins = " ".join(f"{origin} {count:,}" for origin, count in sorted(counts.by["origin"].items()))
+        rows.append((code, language.name if language else "", resource, counts.rows, *lengths, origins))
     print_table("Languages", ("language", "name", "resources", "rows", "prompt chars", "answer chars", "origins"), rows)
-    everything = statistics.total(found.values())
-    sources = [(*key.split("\t"), count) for key, count in sorted(everything.by["provenance"].items())]
+    total = statistics.total(languages.values())
+    sources = [(*key.split("\t"), count) for key, count in sorted(total.by["provenance"].items())]
     print_table("Sources", ("source", "origin", "licence", "rows"), sources)
-    by_class: dict[str, int] = {}
-    for code, one in found.items():
-        language = find(code)
-        name = (language and language.resource) or "outside Aya"
-        by_class[name] = by_class.get(name, 0) + one.rows
     print_table("Resource classes", ("class", "rows"), sorted(by_class.items()))
-    aya = {language.aya for code in found if (language := find(code)) and language.aya}
-    print(f"{everything.rows:,} rows, {everything.turns:,} turns, {len(found)} languages, {len(aya)} of Aya's 101")
+    print(f"{total.rows:,} rows, {total.turns:,} turns, {len(languages)} languages, {len(aya)} of Aya's 101")
 
 
 @app.command()
@@ -83,9 +78,9 @@ def stats(
 def show(
     folder: Folder,
     language: Language = "",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many rows.")] = 5,
-    rejects: Annotated[bool, typer.Option("--rejects", help="Show rows that were turned away.")] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Only rejects with this reason.")] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="The number of rows to show.")] = 5,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Show rejected rows.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Show only rejects with this reason.")] = "",
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -95,68 +90,31 @@ def show(
 
     [dim]glotmill collection show work/ingested --rejects --reason wrong_script[/dim]
     """
-    from collection import export, store
-    from collection.manifest import Manifest
+    from collection.export import as_messages
+    from glotmill.api.collections import load_collection
 
-    code = _code(Manifest.read(folder), language)
+    collection = load_collection(folder)
     if rejects or reason:
-        found = list(itertools.islice(_rejects(folder, code, reason), count))
+        rejected = list(itertools.islice(collection.rejects(language, reason), count))
         if json:
-            print_json(found)
-        for line in [] if json else found:
-            print(f"── {line['reason']} · {line['source']} · {line['location']} · {line['language']} {line['id']}")
-            print("\n".join(filter(None, (line["detail"], line["raw"][:1000]))) + "\n")
+            print_json(rejected)
+        for row in [] if json else rejected:
+            print(f"── {row['reason']} · {row['source']} · {row['location']} · {row['language']} {row['id']}")
+            print("\n".join(filter(None, (row["detail"], row["raw"][:1000]))) + "\n")
         return
-    records = list(
-        itertools.islice(
-            (record for record in store.records(folder, code) if not code or record.language == code), count
-        )
-    )
+    records = list(itertools.islice(collection.records(language), count))
     if json:
-        print_json([export.as_messages(record) for record in records])
+        print_json([as_messages(record) for record in records])
     for record in [] if json else records:
-        where = " · ".join(
-            filter(
-                None,
-                (
-                    record.language,
-                    record.source,
-                    record.dataset,
-                    record.template,
-                    record.origin,
-                    record.license,
-                    record.id,
-                ),
-            )
-        )
-        print(f"── {where}")
-        for message in record.messages:
-            print(f"{message.role}: {message.content}")
-        print()
+        _print_record(record)
 
 
-def _code(manifest: Manifest, language: str) -> str:
-    """The code of a language that a folder has rows of, "" for none given; UserError where it has none."""
-    from collection.languages import resolve
-    from core.errors import UserError
-
-    code = resolve(language).code if language else ""
-    if code and code not in manifest.languages:
-        has = ", ".join(list(manifest.languages)[:10]) + (" ..." if len(manifest.languages) > 10 else "")
-        raise UserError(f"no row of {code} is in this folder; it has {has or 'no rows at all'}")
-    return code
-
-
-def _rejects(folder: Path, code: str, reason: str) -> Iterator[dict[str, Any]]:
-    from collection import store
-    from collection.reject import Reason
-    from core.errors import UnknownNameError
-
-    if reason and reason not in set(Reason):
-        raise UnknownNameError("reason", reason, [one.value for one in Reason])
-    for line in store.rejects(folder):
-        if (not code or line["language"] == code) and (not reason or line["reason"] == reason):
-            yield line
+def _print_record(record: Record) -> None:
+    origin = (record.source, record.dataset, record.template, record.origin, record.license)
+    print("── " + " · ".join(filter(None, (record.language, *origin, record.id))))
+    for message in record.messages:
+        print(f"{message.role}: {message.content}")
+    print()
 
 
 @app.command()
@@ -172,16 +130,9 @@ def validate(folder: Folder, json: Json = False, debug: Debug = False) -> None:
 
     found = list(problems(folder))
     manifest = Manifest.read(folder)
+    rows = {"rows_in": manifest.rows_in, "rows_out": manifest.rows_out}
     if json:
-        print_json(
-            {
-                "folder": str(folder),
-                "sound": not found,
-                "problems": found,
-                "rows_in": manifest.rows_in,
-                "rows_out": manifest.rows_out,
-            }
-        )
+        print_json({"folder": str(folder), "sound": not found, "problems": found, **rows})
     elif found:
         print("\n".join(found))
     if found:
@@ -217,31 +168,24 @@ def export(
 
     [dim]glotmill collection export work/arbitrated --shape preference --out pairs.jsonl[/dim]
     """
-    from collection import store
     from collection.export import PREFERENCE, SHAPES, export_preferences
     from collection.export import export as write
-    from collection.manifest import Manifest
+    from collection.preferences import preferences
     from collection.splits import SPLITS
     from core.errors import ConfigError, UnknownNameError
+    from glotmill.api.collections import load_collection
 
-    manifest = Manifest.read(folder)
+    collection = load_collection(folder)
     for kind, given, known in (("shape", shape, [*SHAPES, PREFERENCE]), ("split", split or "train", SPLITS)):
         if given not in known:
             raise UnknownNameError(kind, given, known, f"expected one of {', '.join(known)}")
-    code = _code(manifest, language)
     if shape == PREFERENCE:
         if split:
-            raise ConfigError(
-                "--split is for records: pairs stand in the folder that `synthesize` wrote, before a build"
-            )
-        from collection.preferences import preferences
-
-        rows = export_preferences((one for one in preferences(folder) if code in ("", one.chosen.language)), out)
+            raise ConfigError("--split is for records: export preference pairs from the folder that `synthesize` wrote")
+        code = collection.code(language)
+        rows = export_preferences((pair for pair in preferences(folder) if code in ("", pair.chosen.language)), out)
     else:
-        records: Iterator[Record] = (
-            record for record in store.records(folder, code, split) if not code or record.language == code
-        )
-        rows = write(records, shape, out)
+        rows = write(collection.records(language, split), shape, out)
     if json:
         print_json({"out": str(out), "shape": shape, "rows": rows})
     else:

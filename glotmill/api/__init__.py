@@ -1,0 +1,1 @@
+"""Call the functions of the commands from Python. `import glotmill` gives the public names."""
