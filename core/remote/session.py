@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
 
-from collection.manifest import Manifest
 from core import locks
 from core.errors import ConfigError, UserError
 from core.remote.answer import Answer, Failure, Request
@@ -91,21 +90,6 @@ class RemoteJob:
             return Spending()
         with contextlib.closing(Meter(Path(self.spent), self.budget)) as meter:
             return meter.spending()
-
-    def note(self, manifest: Manifest, out: Path) -> Manifest:
-        """The manifest of a finished run with what it has spent, as it then stands in `out`, too."""
-        if self.has_spent:
-            usage = self.spending().to_json()
-            if manifest.usage != usage:
-                manifest.usage = usage
-                manifest.write(out)
-        elif self.spread and _UNKNOWN not in manifest.notes:
-            manifest.notes.append(_UNKNOWN)
-            manifest.write(out)
-        return manifest
-
-
-_UNKNOWN: Final = "what was spent is not known: workers on other machines count for themselves"
 
 
 class Halted(Exception):

@@ -36,6 +36,7 @@ from pipelines.augment.answer_checks import AnswerConfig, find_answer_fault, fin
 from pipelines.augment.generators import Generator, GeneratorConfig, Question
 from pipelines.augment.methods import Method, load
 from pipelines.augment.row_job import Derivation, derive, family, reject_of
+from pipelines.augment.usage import note_usage
 from pipelines.runner import RunConfig
 
 _WHOLE: Final = 1 << 30
@@ -169,7 +170,7 @@ def synthesize(
     job.begin(out, fresh)
     identity = _Identity(synthesis.without_accounts(), config.rows_a_piece, config.raw_limit, config.run)
     manifest = derive(inputs, identity, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
-    return job.note(manifest, out) if synthesis.is_paid else manifest
+    return note_usage(job, manifest, out) if synthesis.is_paid else manifest
 
 
 def check_budget(budget: Budget, synthesis: Synthesis) -> None:

@@ -31,6 +31,7 @@ from core.remote import Budget, RemoteJob
 from pipelines.augment.row_job import Derivation, derive, family, reject_of
 from pipelines.augment.translators import Translated, Translator, Untranslated, is_paid, open_translator
 from pipelines.augment.translators.config import EngineConfig
+from pipelines.augment.usage import note_usage
 from pipelines.runner import RunConfig
 
 
@@ -101,7 +102,7 @@ def translate(
         free=_FREE,
     )
     manifest = derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
-    return job.note(manifest, out) if job is not None else manifest
+    return note_usage(job, manifest, out) if job is not None else manifest
 
 
 def _check_budget(budget: Budget, config: TranslateConfig) -> None:
