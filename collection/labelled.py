@@ -8,12 +8,12 @@ a folder that glotmill wrote     the last turn of every record
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from collection import store
 from collection.languages import Language, find
+from core import tables
 from core.errors import SourceError
 
 
@@ -49,33 +49,31 @@ def _files(folder: Path) -> Iterator[tuple[Language, str]]:
         if not path.is_file():
             continue
         if language := language_of(path):
-            texts = _table_texts if path.suffix.lower() == ".tsv" else _lines
-            try:
-                yield from ((language, text) for text in texts(path))
-            except (OSError, UnicodeDecodeError, csv.Error) as error:
-                raise SourceError(f"{path} cannot be read: {error}") from error
+            texts = _table_texts if is_table(path) else _lines
+            yield from ((language, text) for text in texts(path))
 
 
 def language_of(path: Path) -> Language | None:
     """The language of a file by its name or its folder's; None for a file that holds no texts."""
-    suffix = path.suffix.lower()
-    if suffix == ".tsv":
+    if is_table(path):
         return find(path.parent.name)
-    if path.name.startswith("tatoeba."):
-        pair, _, side = path.name.removeprefix("tatoeba.").rpartition(".")
+    name = Path(tables.uncompressed_name(path))
+    if name.name.startswith("tatoeba."):
+        pair, _, side = name.name.removeprefix("tatoeba.").rpartition(".")
         # English stands beside every language: once is enough.
         return find(side) if side != "eng" or pair == "fra-eng" else None
-    if suffix in (".txt", ".dev", ".devtest", ".test"):
-        return find(path.stem) or find(path.stem.rpartition(".")[2])
+    if name.suffix.lower() in (".txt", ".dev", ".devtest", ".test"):
+        return find(name.stem) or find(name.stem.rpartition(".")[2])
     return None
 
 
+def is_table(path: Path) -> bool:
+    """Return whether a file is a table of texts, not lines of text."""
+    return tables.format_of(path) == "tsv"
+
+
 def _table_texts(path: Path) -> Iterator[str]:
-    csv.field_size_limit(1 << 17)  # holds for the whole process: others may have raised it
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            if row.get("text"):
-                yield row["text"]
+    return (row.data["text"] for row in tables.rows(path, "tsv") if row.data.get("text"))
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -83,6 +81,5 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def lines(path: Path) -> Iterator[str]:
-    """All lines of a file, empty ones, too. Not splitlines: U+2028 and U+0085 end no line of such a file."""
-    with open(path, encoding="utf-8-sig") as file:
-        yield from (line.removesuffix("\n") for line in file)
+    """Yield all lines of a file, also the empty ones."""
+    return (row.data["text"] for row in tables.rows(path, "lines"))

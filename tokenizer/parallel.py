@@ -7,7 +7,6 @@ FOLDER/<code>.txt, name.<code>.devtest, ...           a file a language, all wit
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 
 from collection import labelled
 from collection.languages import find
+from core import tables
 from core.errors import SourceError
 
 ENGLISH: Final = "eng_Latn"
@@ -40,15 +40,11 @@ def read(path: Path) -> Parallel:
 
 def _tables(path: Path) -> dict[str, dict[str, str]]:
     texts: dict[str, dict[str, str]] = {}
-    for file in sorted(path.rglob("*.tsv")):
+    for file in sorted(filter(labelled.is_table, path.rglob("*"))):
         if language := find(file.parent.name):
-            try:
-                with open(file, encoding="utf-8-sig", newline="") as rows:
-                    for row in csv.DictReader(rows, delimiter="\t"):
-                        if row.get("index_id") and row.get("text"):
-                            texts.setdefault(language.code, {})[row["index_id"]] = row["text"]
-            except (OSError, UnicodeDecodeError, csv.Error) as error:
-                raise SourceError(f"{file} cannot be read: {error}") from error
+            for row in tables.rows(file, "tsv"):
+                if row.data.get("index_id") and row.data.get("text"):
+                    texts.setdefault(language.code, {})[row.data["index_id"]] = row.data["text"]
     return texts
 
 
@@ -57,16 +53,13 @@ def _lines(path: Path) -> dict[str, dict[str, str]]:
     sets: dict[str, dict[str, list[str]]] = {}
     names: dict[tuple[str, str], str] = {}
     for file in sorted(path.rglob("*")):
-        if not file.is_file() or file.suffix == ".tsv" or file.name.startswith("tatoeba."):
+        if not file.is_file() or labelled.is_table(file) or file.name.startswith("tatoeba."):
             continue
         if language := labelled.language_of(file):
             place = file.relative_to(path)
-            name = place.with_name(f"*{file.suffix}").as_posix()
+            name = place.with_name(f"*{Path(tables.uncompressed_name(file)).suffix}").as_posix()
             names.setdefault((name, language.code), place.as_posix())
-            try:
-                sets.setdefault(name, {}).setdefault(language.code, []).extend(labelled.lines(file))
-            except (OSError, UnicodeDecodeError) as error:
-                raise SourceError(f"{file} cannot be read: {error}") from error
+            sets.setdefault(name, {}).setdefault(language.code, []).extend(labelled.lines(file))
     texts: dict[str, dict[str, str]] = {}
     for name, found in sets.items():
         _check_lengths(path, {names[name, code]: len(lines) for code, lines in found.items()})

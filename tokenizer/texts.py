@@ -19,6 +19,7 @@ from collection.manifest import Input, Manifest
 from collection.store import batches, parts
 from core import files
 from core.errors import SourceError
+from core.tables.streams import open_bytes, text_size
 
 # SentencePiece looks at a line as a whole: longer ones are cut, at a blank where there is one.
 LINE: Final = 1_000
@@ -49,7 +50,7 @@ class Source:
     def measure(self, found: Found, prompts: bool) -> None:
         """Adds the bytes of text in this file to what was found."""
         if self.language:
-            found.bytes[self.language] += self.path.stat().st_size
+            found.bytes[self.language] += text_size(self.path)
             return
         for language, contents in _contents(self.path, prompts):
             found.bytes[language] += pc.sum(pc.binary_length(contents)).as_py() or 0
@@ -117,7 +118,7 @@ def _text_files(folder: Path) -> list[Source]:
     found = [
         Source(path, language.code)
         for path in _plain_files(folder)
-        if (language := labelled.language_of(path)) and path.suffix.lower() != ".tsv"
+        if (language := labelled.language_of(path)) and not labelled.is_table(path)
     ]
     if not found:
         names = sorted(path.name for path in folder.iterdir())[:3]
@@ -156,20 +157,21 @@ _MOST_BYTES_OF_A_CHARACTER: Final = 4
 
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file; one that is very long comes in pieces, cut between characters."""
+    """Yield the lines of a file; a very long one comes in pieces, cut between characters."""
     try:
-        with open(path, "rb") as file:
-            if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+        file, stream = open_bytes(path)
+        with file:
+            if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 raise SourceError(f"{path} is UTF-16: expected UTF-8, as `iconv -f UTF-16 -t UTF-8` makes of it")
-            file.seek(0)
             while raw := file.readline(_READ):
                 for _ in range(_MOST_BYTES_OF_A_CHARACTER - 1):
-                    if raw.endswith(b"\n") or raw[-1] < 0x80 or not (more := file.read(1)):
+                    if raw.endswith(b"\n") or raw[-1] < 0x80 or not (following := file.peek(1)[:1]):
                         break
-                    if more[0] & 0xC0 != 0x80:  # a character begins: it belongs to the next piece
-                        file.seek(-1, 1)
+                    if following[0] & 0xC0 != 0x80:  # a character begins: it belongs to the next piece
                         break
-                    raw += more
+                    raw += file.read(1)
                 yield raw.rstrip(b"\r\n")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    if stream.fault:
+        raise SourceError(f"{path} ends too early: {stream.fault}")

@@ -107,7 +107,15 @@ class Stream(io.RawIOBase):
 def open_bytes(path: Path) -> tuple[io.BufferedReader, Stream]:
     """A buffered reader over the decompressed bytes of `path`, and the stream beneath, which knows of faults."""
     stream = Stream(path)
-    return io.BufferedReader(stream, 1 << 18), stream
+    return io.BufferedReader(stream, 1 << 16), stream
+
+
+def text_size(path: Path) -> int:
+    """Return the size of a file in bytes once it is decompressed. A compressed one is read for it."""
+    if not is_compressed(path):
+        return path.stat().st_size
+    with open_bytes(path)[0] as file:
+        return sum(len(block) for block in iter(lambda: file.read(_BLOCK), b""))
 
 
 @dataclass(frozen=True, slots=True)

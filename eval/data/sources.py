@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import xxhash
 
 from collection.languages import Language, find
-from core.errors import MissingDependencyError, SourceError
+from core import tables
+from core.errors import SourceError
+from core.tables import hub
 from eval.task import Files, Task
 
 Row = dict[str, Any]
-_HEAD: Final = 1 << 18  # so many bytes of a file are looked at for its marks
 _MOST_FILES: Final = 200_000
-_HUB: Final = "hf://"
 RECORDS: Final = "records"
 
 
@@ -57,7 +55,7 @@ class Tree:
     @classmethod
     def of(cls, place: str) -> Tree:
         """Of a folder, a file, or `hf://NAME`, a data set of the hub; SourceError where there is nothing."""
-        folder = _from_hub(place.removeprefix(_HUB)) if place.startswith(_HUB) else Path(place)
+        folder = hub.downloaded(hub.parse_address(place)) if hub.is_address(place) else Path(place)
         if folder.is_file():
             return cls(folder.parent, (folder.name,))
         if not folder.is_dir():
@@ -109,7 +107,7 @@ def _by_language(task: Task, tree: Tree) -> dict[str, _Splits]:
                 continue
             groups = match.groupdict()
             path = tree.folder / name
-            if _has_marks(path, task.data):
+            if not task.data.marks or tables.FORMATS[task.data.format].mentions(path, task.data.marks):
                 splits = found.setdefault(groups.get("language", ""), {})
                 splits.setdefault(groups.get("split") or "", []).append(path)
     return found
@@ -146,23 +144,6 @@ def _source(task: Task, tree: Tree, spelling: str, paths: _Splits) -> tuple[Sour
 
 def _ending(tree: Tree, name: str) -> Path | None:
     return next((tree.folder / one for one in tree.files if one == name or one.endswith("/" + name)), None)
-
-
-def _has_marks(path: Path, about: Files) -> bool:
-    """Whether a file is one of the set's: its columns, or its beginning, tell."""
-    if not about.marks:
-        return True
-    if about.format == "parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return set(about.marks) <= set(pq.read_schema(path).names)
-        except (pa.ArrowException, OSError):
-            return False
-    with open(path, "rb") as file:
-        head = file.read(_HEAD)
-    return all(mark.encode() in head for mark in about.marks)
 
 
 def _collections(task: Task, trees: Sequence[Tree]) -> Found:
@@ -261,92 +242,41 @@ class Reader:
 
 
 def read_rows(path: Path, about: Files) -> Iterator[Row]:
-    """The rows of a file. A byte order mark and CRLF make no difference."""
-    try:
-        yield from _READERS[about.format](path, about)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise SourceError(f"{path} cannot be read as {about.format}: {' '.join(str(error).split())}") from error
+    """Yield the rows of a file. SourceError where one of them cannot be read."""
+    reader = tables.FORMATS[about.format].with_layout(about.columns, about.quoted)
+    convert = _CONVERTERS.get(about.format)
+    for row in tables.rows(path, about.format, reader):
+        try:
+            yield from convert(row.data) if convert else (row.data,)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SourceError(f"{path}:{row.number} cannot be read as {about.format}: {error!r}") from error
 
 
-def _lines(path: Path, about: Files) -> Iterator[Row]:
-    text = path.read_text("utf-8-sig")
-    # Only line breaks end a line: text may hold others, such as U+2028.
-    for line in text.removesuffix("\n").split("\n") if text else ():
-        yield {"text": line.removesuffix("\r")}
+def _without_nan(row: Row) -> Iterator[Row]:
+    """Yield the row with None for NaN, which pandas writes."""
+    yield {name: None if value != value else value for name, value in row.items()}
 
 
-def _json_lines(path: Path, about: Files) -> Iterator[Row]:
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            line = line.removeprefix(b"\xef\xbb\xbf").strip()
-            if line:
-                try:
-                    row = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    row = json.loads(line)  # NaN, which pandas writes
-                if not isinstance(row, dict):
-                    raise ValueError(f"line {number} is no object")
-                yield {name: None if value != value else value for name, value in row.items()}
+def _unpacked(row: Row) -> Iterable[Row]:
+    """Return the rows of a document that holds a list of them under `data`."""
+    return row["data"] if isinstance(row.get("data"), list) else (row,)
 
 
-def _json(path: Path, about: Files) -> Iterator[Row]:
-    values = json.loads(path.read_text("utf-8-sig"))
-    yield from (values["data"] if isinstance(values, dict) else values)
+def _with_sentences(row: Row) -> Iterator[Row]:
+    """Yield a question with the texts of its answers. `sentence` is the one with its answer, if breaks are given."""
+    context, answers, breaks = row["context"], row["answers"], row.pop("sentence_breaks")
+    start = answers[0].get("answer_start", -1) if answers else -1
+    row["answers"] = [answer["text"] for answer in answers] or [""]
+    row["sentence"] = next((context[a:b] for a, b in breaks if a <= start < b), "")
+    row["sentences"] = [context[a:b] for a, b in breaks]
+    yield row
 
 
-def _squad(path: Path, about: Files) -> Iterator[Row]:
-    """A row a question, with its passage. `sentence` is the one that its answer stands in, where breaks are told."""
-    for article in json.loads(path.read_text("utf-8-sig"))["data"]:
-        for paragraph in article["paragraphs"]:
-            context = paragraph["context"]
-            breaks = paragraph.get("sentence_breaks") or ()
-            sentences = [context[start:end] for start, end in breaks]
-            for question in paragraph["qas"]:
-                answers = question.get("answers") or [{"text": "", "answer_start": -1}]
-                start = answers[0].get("answer_start", -1)
-                sentence = next((context[a:b] for a, b in breaks if a <= start < b), "")
-                yield {
-                    "id": str(question["id"]),
-                    "title": article.get("title", ""),
-                    "question": question["question"],
-                    "context": context,
-                    "answers": [one["text"] for one in answers],
-                    "sentence": sentence,
-                    "sentences": sentences,
-                }
-
-
-def _table(separator: str) -> Any:
-    def read(path: Path, about: Files) -> Iterator[Row]:
-        csv.field_size_limit(1 << 24)
-        quoting: Any = csv.QUOTE_MINIMAL if about.quoted else csv.QUOTE_NONE
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, delimiter=separator, quoting=quoting)
-            names = list(about.columns) or next(lines, [])
-            for number, line in enumerate(filter(None, lines), 1):
-                if len(line) != len(names):
-                    raise ValueError(f"row {number} has {len(line)} fields: expected {len(names)}, {', '.join(names)}")
-                yield dict(zip(names, line, strict=True))
-
-    return read
-
-
-def _parquet(path: Path, about: Files) -> Iterator[Row]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches():
-            yield from batch.to_pylist()
-
-
-_READERS: Final[Mapping[str, Any]] = {
-    "lines": _lines,
-    "jsonl": _json_lines,
-    "json": _json,
-    "squad": _squad,
-    "tsv": _table("\t"),
-    "csv": _table(","),
-    "parquet": _parquet,
+# How the evaluation converts the rows of a format.
+_CONVERTERS: Final[Mapping[str, Callable[[Row], Iterable[Row]]]] = {
+    "jsonl": _without_nan,
+    "json": _unpacked,
+    "squad": _with_sentences,
 }
 
 
@@ -369,18 +299,3 @@ def content_hash(values: Any) -> str:
     # Not orjson, which refuses half a surrogate pair; some files hold one.
     text = json.dumps(values, ensure_ascii=True, sort_keys=True, default=str)
     return xxhash.xxh3_64_hexdigest(text.encode())
-
-
-def _from_hub(name: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError:
-        raise MissingDependencyError("huggingface-hub", "eval", f"hf://{name}") from None
-    try:
-        return Path(snapshot_download(name, repo_type="dataset"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise SourceError(
-            f"hf://{name} cannot be fetched: {reason}; a downloaded copy can be named by its path"
-        ) from None

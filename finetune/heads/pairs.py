@@ -12,17 +12,16 @@ A row without a text on either side is no pair; it is counted, as is all else th
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from collection import store
 from collection.languages import find
+from core import tables
 from core.errors import ConfigError, SourceError
 from core.paths import as_path
 from finetune.heads.config import PairSource
@@ -79,17 +78,7 @@ def code_of(spelling: str) -> str:
 
 
 def _jsonl(path: Path, source: PairSource) -> Iterator[TextPair]:
-    for number, line in _lines(path):
-        if not line.strip():
-            continue
-        at = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise SourceError(f"{at}: no JSON ({error}): expected a pair a line, as an object") from error
-        if not isinstance(row, dict):
-            raise SourceError(f"{at}: expected an object with query and document, found {type(row).__name__}")
-        yield _of_row(row, source, at)
+    return (_of_row(row, source, at) for at, row in _rows(path, "jsonl"))
 
 
 def _of_row(row: Mapping[str, Any], source: PairSource, at: str) -> TextPair:
@@ -125,10 +114,10 @@ def _split(name: str) -> str:
 
 def _tsv(path: Path, source: PairSource) -> Iterator[TextPair]:
     languages = code_of(source.query_language), code_of(source.document_language)
-    for number, line in _lines(path):
-        columns = line.split("\t")
-        if len(columns) < 2 and line.strip():
-            raise SourceError(f"{path}, line {number}: one column: expected two, with a tab between")
+    for at, row in _rows(path, "lines"):
+        columns = row["text"].split("\t")
+        if len(columns) < 2 and row["text"].strip():
+            raise SourceError(f"{at}: one column: expected two, with a tab between")
         yield TextPair(columns[0], columns[1] if len(columns) > 1 else "", *languages)
 
 
@@ -137,14 +126,15 @@ def _tatoeba(path: Path, source: PairSource) -> Iterator[TextPair]:
         raise SourceError(f"{path} is a file: expected a folder of files NAME.xxx-yyy.xxx")
     pairs: dict[tuple[str, str, str], dict[str, Path]] = {}
     for file in sorted(path.iterdir()):
-        if (found := _PARALLEL.fullmatch(file.name)) and found[3] in (found[1], found[2]):
-            pairs.setdefault((file.stem, found[1], found[2]), {})[found[3]] = file
+        name = Path(tables.uncompressed_name(file))
+        if (found := _PARALLEL.fullmatch(name.name)) and found[3] in (found[1], found[2]):
+            pairs.setdefault((name.stem, found[1], found[2]), {})[found[3]] = file
     if not pairs:
         raise SourceError(f"{path} holds no parallel text: expected files NAME.xxx-yyy.xxx and NAME.xxx-yyy.yyy")
     for (stem, one, other), files in pairs.items():
         if len(files) < 2:
             raise SourceError(f"{path / stem} has one side only: expected {one} and {other}")
-        sides = [[line for _, line in _lines(files[name])] for name in (one, other)]
+        sides = [_lines(files[name]) for name in (one, other)]
         if len(sides[0]) != len(sides[1]):
             raise SourceError(f"{path / stem}: {len(sides[0]):,} and {len(sides[1]):,} lines: expected as many")
         codes = code_of(one), code_of(other)
@@ -163,20 +153,12 @@ def _collection(path: Path, source: PairSource) -> Iterator[TextPair]:
                 yield TextPair(before.content, message.content, record.language, record.language, split=split)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered from 1, without their ends."""
-    try:
-        with _opened(path) as file:
-            for number, raw in enumerate(file, 1):
-                try:
-                    yield number, raw.decode("utf-8").removeprefix("\ufeff").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    raise SourceError(f"{path}, line {number}: no UTF-8 text: {error.reason}") from error
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _opened(path: Path) -> IO[bytes]:
+def _rows(path: Path, format: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the rows of a file, each with its location."""
     if path.is_dir():
         raise ConfigError(f"{path} is a folder: expected a file of pairs; head.pairs' form says what a folder holds")
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+    return ((f"{path}, line {row.number}", row.data) for row in tables.rows(path, format))
+
+
+def _lines(path: Path) -> list[str]:
+    return [row["text"] for _, row in _rows(path, "lines")]

@@ -1,5 +1,8 @@
 """Text whose language is known is found in every layout in which such sets are published."""
 
+import bz2
+import gzip
+
 import pytest
 
 from collection import labelled
@@ -87,6 +90,21 @@ def test_a_line_is_a_line_whatever_stands_in_it(put, text, expected):
 
 def test_a_table_may_begin_with_a_byte_order_mark(put):
     assert read(put("swh_Latn/x.tsv", "\ufefftext\tx\nmoja\t1\n")) == {"swh_Latn": ["moja"]}
+
+
+def test_compressed_files_are_named_as_plain_ones(put):
+    put("swh_Latn.txt.gz", gzip.compress(b"moja\n"))
+    put("tatoeba.afr-eng.afr.bz2", bz2.compress(b"een\n"))
+    assert read(put("th/train.tsv.gz", gzip.compress("text\nวันนี้\n".encode()))) == {
+        "afr_Latn": ["een"],
+        "swh_Latn": ["moja"],
+        "tha_Thai": ["วันนี้"],
+    }
+
+
+def test_a_row_of_another_width_is_named(put):
+    with pytest.raises(SourceError, match=r"train\.tsv:2 cannot be read as tsv: 1 fields, expected 2"):
+        read(put("swh_Latn/train.tsv", "index_id\ttext\n1\tmoja\nmbili\n"))
 
 
 def test_a_folder_that_glotmill_wrote_gives_the_last_turn_of_every_record(tmp_path):

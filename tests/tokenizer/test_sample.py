@@ -1,5 +1,6 @@
 """The sample: what each rule takes and weighs, whatever the order of the files."""
 
+import gzip
 import random
 
 import pytest
@@ -131,6 +132,18 @@ def test_bad_lines_are_left_out_and_counted(tmp_path):
     assert told["khm_Khmr"]["sampled_lines"] == 0 and told["swh_Latn"]["unreadable_lines"] == 2
     (tmp_path / "swh_Latn.txt").write_text("habari", "utf-16")
     with pytest.raises(SourceError, match=r"swh_Latn\.txt is UTF-16"):
+        draw(sources([], tmp_path), SampleConfig(), nothing)
+
+
+def test_compressed_text_is_read_and_measured_as_plain_text(tmp_path):
+    text = "habari za leo\nnjema\n" * 999
+    (tmp_path / "swh_Latn.txt.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "zul_Latn.txt").write_text(text)
+    found = draw(sources([], tmp_path), SampleConfig(), nothing)
+    assert found.found.bytes["swh_Latn"] == found.found.bytes["zul_Latn"] == len(text)
+    assert sorted(found.lines["swh_Latn"]) == sorted(found.lines["zul_Latn"])
+    (tmp_path / "swh_Latn.txt.gz").write_bytes(gzip.compress(text.encode())[:-9])
+    with pytest.raises(SourceError, match=r"swh_Latn\.txt\.gz ends too early"):
         draw(sources([], tmp_path), SampleConfig(), nothing)
 
 

@@ -1,5 +1,7 @@
 """Pairs: what files may hold, what is left out and told, which batches come, and what is mined as a negative."""
 
+import gzip
+import lzma
 from collections import Counter
 
 import numpy as np
@@ -44,12 +46,13 @@ def test_a_json_line_is_a_pair_with_what_belongs_to_it(write_lines, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"line 1: no JSON"),
-        ("[1]", r"line 1: expected an object with query and document, found list"),
+        ("{", r"jsonl:1 cannot be read as jsonl: Expecting property name"),
+        ("[1]", r"jsonl:1 cannot be read as jsonl: JSON of type array, expected an object"),
         ({"query": "a", "document": "b"}, r"line 1: no language"),
         (row("a", 3), r"line 1: document is int: expected a string"),
         (row("a", "b", negatives="c"), r"negatives: expected a list of strings"),
-        (b"\xff\xfe", r"line 1: no UTF-8 text"),
+        (b"\xff\xfe", r"jsonl:1 cannot be read as jsonl: bytes that are not utf-16"),
+        (b'{"query": "\xff"}', r"jsonl:1 cannot be read as jsonl: not utf-8"),
     ],
     ids=str,
 )
@@ -78,6 +81,15 @@ def test_columns_and_folders_of_parallel_text(tmp_path):
         read(tmp_path, form="tatoeba")
     with pytest.raises(ConfigError, match="is a folder: expected a file"):
         read(folder)
+
+
+def test_compressed_files_of_pairs_are_read_by_their_suffix(tmp_path):
+    (tmp_path / "x.tsv.xz").write_bytes(lzma.compress(b"a\tb\n"))
+    pairs, _ = read(tmp_path / "x.tsv.xz", form="tsv", query_language="sw", document_language="eng")
+    assert pairs == [TextPair("a", "b", "swh_Latn", "eng_Latn")]
+    (tmp_path / "tatoeba.tha-eng.tha.gz").write_bytes(gzip.compress("สวัสดี\n".encode()))
+    (tmp_path / "tatoeba.tha-eng.eng").write_text("hello\n")
+    assert read(tmp_path, form="tatoeba")[0] == [TextPair("สวัสดี", "hello", "tha_Thai", "eng_Latn")]
 
 
 def test_a_collection_gives_each_answer_with_what_was_asked(tmp_path):
