@@ -1,10 +1,10 @@
-"""What the training data costs: rows a second, and CPU time over that of reading the same ids with bare numpy.
+"""Measure the training data: rows a second, and CPU time over that of reading the same ids with bare numpy.
 
     python benchmarks/loader.py [--rows 200000] [--inputs 1024] [--targets 1024] [--tokens DIR --tokenizer DIR]
 
 Without --tokens, shards of made-up ids are written first: conversations of two turns whose lengths are log-normal, 100
-languages, 20 data sets, a vocabulary of mT5's size. The bare reader gets the examples in the same order, as places in
-one array, slices them and joins them, and does nothing else: no mixture, no packing, no positions, no segment ids.
+languages, 20 data sets, a vocabulary of mT5's size. The bare reader gets the same examples in the same order, as slices
+of the mapped arrays, and joins them. It does nothing else: no mixture, no packing, no positions, no segment ids.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, Tally
-from collection.store import part_name
+from collection.record import ROLES
 from finetune.data.config import DataConfig, SourceConfig
-from finetune.data.sources import Corpus
-from finetune.data.special_ids import Vocabulary
+from finetune.data.sources import DataSources
+from finetune.data.special_ids import SpecialIds
 from finetune.data.stream import TrainingData
-from finetune.data.token_store import ExampleStore
 
-VOCABULARY = Vocabulary(250_112, sha256="made up")
+SPECIAL_IDS = SpecialIds(250_112, sha256="made up")
 _GROUP = 20_000
 
 
@@ -47,25 +45,24 @@ def main() -> None:
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as work:
         shards = given.tokens or write_shards(Path(work) / "tokens", given.rows)
-        vocabulary = Vocabulary.of(given.tokenizer) if given.tokenizer else VOCABULARY
-        begun = time.process_time()
-        store = ExampleStore.open(shards, Path(work) / "cache")
-        laid_out = time.process_time() - begun
+        special_ids = SpecialIds.of(given.tokenizer) if given.tokenizer else SPECIAL_IDS
         config = DataConfig(
             sources=(SourceConfig(path=str(shards)),),
             inputs=given.inputs,
             targets=given.targets,
             rows=given.batch,
             prefetch=0,
-            cache=str(Path(work) / "cache"),
         )
-        data = TrainingData(Corpus.open(config, vocabulary))
+        begun = time.process_time()
+        data = TrainingData(DataSources.open(config, special_ids))
+        opened = time.process_time() - begun
+        [store] = data.sources.stores.values()
         loaded = measure(data, given.batches)
         report = data.report()
-        bare = measure_bare(data, store, report.rows)
+        bare = measure_bare(data, report.rows)
     ids = report.rows * (given.inputs * report.input_fill + given.targets * report.target_fill)
     result = {
-        "rows_per_second_to_lay_out": round(store.rows / laid_out),
+        "rows_per_second_to_open": round(store.rows / opened),
         "rows_per_second": round(report.rows / loaded),
         "ids_per_second": round(ids / loaded),
         "examples_per_row": round(report.examples / report.rows, 2),
@@ -78,38 +75,33 @@ def main() -> None:
 
 
 def write_shards(folder: Path, rows: int) -> Path:
-    """Token shards of made-up ids."""
-    (folder / "data").mkdir(parents=True)
+    """Write token shards of made-up ids."""
     chance, tally = np.random.default_rng(0), Tally()
-    schema = pa.schema(
-        [
-            *tokens.SCHEMA,
-            *(pa.field(name, pa.string()) for name in ("dataset", "task") if name not in tokens.SCHEMA.names),
-        ]
-    )
+    schema = tokens.schema(SPECIAL_IDS.size)
     languages = [f"l{number:02d}_Latn" for number in range(100)]
-    with pq.ParquetWriter(folder / "data" / part_name(0, 1), schema, compression="zstd", compression_level=1) as writer:
+    with tokens.shard_writer(folder / "data" / tokens.shard_name(0, 1), SPECIAL_IDS.size) as writer:
         for start in range(0, rows, _GROUP):
             count = min(_GROUP, rows - start)
             lengths = np.stack([chance.lognormal(4.6, 1, count), chance.lognormal(4, 1, count)], axis=1)
             ends = np.append(0, np.cumsum(np.clip(lengths.reshape(-1).astype(np.int64), 1, 4000))).astype(np.int32)
             ids = pa.array(chance.integers(300, 250_000, ends[-1]).astype(np.int32))
             pairs = pa.array(np.arange(0, 2 * count + 1, 2, dtype=np.int32))
+            roles = np.tile(np.array([ROLES.index("user"), ROLES.index("assistant")], np.uint8), count)
             language = chance.integers(0, len(languages), count)
             columns = {
                 "id": pa.array([chance.bytes(16).hex() for _ in range(count)]),
                 "language": pa.array([languages[number] for number in language]),
                 "source": pa.repeat("made up", count),
                 "split": pa.repeat("train", count),
-                "roles": pa.ListArray.from_arrays(pairs, pa.array(["user", "assistant"] * count)),
+                "roles": pa.ListArray.from_arrays(pairs, pa.array(roles)),
                 "tokens": pa.ListArray.from_arrays(pairs, pa.ListArray.from_arrays(pa.array(ends), ids)),
                 "dataset": pa.array([f"d{number % 20}" for number in range(count)]),
                 "task": pa.repeat("", count),
             }
-            writer.write_table(pa.Table.from_pydict({name: columns[name] for name in schema.names}, schema=schema))
-            for number, here in zip(*np.unique(language, return_counts=True), strict=True):
-                tally.outcomes["made up", languages[number], KEPT] += int(here)
-    config = {"vocabulary": VOCABULARY.size, "sha256": VOCABULARY.sha256}
+            writer.write_batch(pa.RecordBatch.from_pydict({name: columns[name] for name in schema.names}, schema))
+            for number, rows_of in zip(*np.unique(language, return_counts=True), strict=True):
+                tally.outcomes["made up", languages[number], KEPT] += int(rows_of)
+    config = {"vocabulary": SPECIAL_IDS.size, "sha256": SPECIAL_IDS.sha256}
     Manifest.of(
         tokens.COMMAND, tally, 1, config=config, inputs=[Input("in", 1, "h")], run={"identity": "0" * 32}, complete=True
     ).write(folder)
@@ -117,7 +109,7 @@ def write_shards(folder: Path, rows: int) -> Path:
 
 
 def measure(data: TrainingData, batches: int) -> float:
-    """CPU seconds for so many batches, after one of warming up, which is made again."""
+    """Return the CPU seconds for some batches, after one to warm up, which is made again."""
     state = data.state()
     next(data)
     data.restore(state)
@@ -127,21 +119,26 @@ def measure(data: TrainingData, batches: int) -> float:
     return time.process_time() - begun
 
 
-def measure_bare(data: TrainingData, store: ExampleStore, rows: int) -> float:
-    """CPU seconds for slicing and joining the ids of the same examples."""
-    places = []
+def measure_bare(data: TrainingData, rows: int) -> float:
+    """Return the CPU seconds for slicing and joining the ids of the same examples, in the same order."""
+    [store] = data.sources.stores.values()
+    sides = []
     number = seen = 0
     while seen < rows:
-        block = data.blocks.plan(number)
-        answers = block.turn[: block.row_starts[min(rows - seen, block.rows)]]
-        begins = store.row_turns[store.turn_rows[answers]]
-        places.append(np.stack([store.turn_starts[at] for at in (begins, answers, answers + 1)], axis=1))
-        number, seen = number + 1, seen + block.rows
-    lists = [stretch.tolist() for stretch in places]
+        plan = data.planner.plan(number)
+        answers = plan.examples[: plan.row_starts[min(rows - seen, plan.rows)]]
+        slices = []
+        for batch_number, row, turn in answers[["batch", "row", "turn"]].tolist():
+            batch = store.batches[batch_number]
+            middle = int(batch.turn_starts[turn])
+            begin, end = int(batch.turn_starts[batch.row_turns[row]]), int(batch.turn_starts[turn + 1])
+            slices.append((batch.ids, begin, middle, end))
+        sides.append(slices)
+        number, seen = number + 1, seen + plan.rows
     begun = time.process_time()
-    for stretch in lists:
-        np.concatenate([store.ids[begin:middle] for begin, middle, _ in stretch])
-        np.concatenate([store.ids[middle:end] for _, middle, end in stretch])
+    for slices in sides:
+        np.concatenate([ids[begin:middle] for ids, begin, middle, _ in slices])
+        np.concatenate([ids[middle:end] for ids, _, middle, end in slices])
     return time.process_time() - begun
 
 

@@ -52,7 +52,7 @@ def step(shape: Shape) -> Job:
 
     from finetune.config import FinetuneConfig
     from finetune.data.config import DataConfig
-    from finetune.data.conversation import Pair
+    from finetune.data.examples import Pair
     from finetune.data.features import features
     from finetune.model.architecture import Execution
     from finetune.model.flops import peak_flops, train_flops

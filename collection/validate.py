@@ -25,6 +25,7 @@ from collection.reject import REASONS
 from collection.splits import SPLITS
 from collection.stats import LanguageStats
 from collection.store import batches, parts
+from core import files
 from core.errors import SourceError
 
 # Ids are compared so many at a time: 16 bytes each, twice while they are sorted.
@@ -49,12 +50,11 @@ def problems(folder: Path) -> Iterator[str]:
     yield from _balance_problems(manifest)
     found = _Found()
     is_collection = manifest.command == "build"
-    data = parts(folder)
+    data = parts(folder) if manifest.command != tokens.COMMAND else []
+    if manifest.command == tokens.COMMAND:
+        yield from _token_problems(folder, found)
     for path in data:
-        if manifest.command == tokens.COMMAND:
-            yield from _token_problems(path, folder, manifest.config.get("vocabulary", 0), found)
-        else:
-            yield from _data_problems(path, folder, is_collection, found)
+        yield from _data_problems(path, folder, is_collection, found)
     for path in parts(folder, "rejects"):
         yield from _reject_problems(path, folder, found)
     yield from _count_problems(manifest, found)
@@ -158,26 +158,41 @@ def _batch_problems(batch: pa.RecordBatch, language: str | None) -> Iterator[str
         yield "an empty turn"
 
 
-def _token_problems(path: Path, folder: Path, vocabulary: int, found: _Found) -> Iterator[str]:
-    """The problems of one token shard, whose rows are added to what was found."""
-    name = path.relative_to(folder).as_posix()
+def _token_problems(folder: Path, found: _Found) -> Iterator[str]:
+    """Yield the problems of all token shards; their rows are added to what was found."""
+    vocabulary = tokens.read_manifest(folder).config.get("vocabulary", 0)
     try:
-        for batch in batches(path):
-            if batch.schema != tokens.SCHEMA:
-                yield f"{name}: its columns are not those of a token shard"
+        hashes = dict(json.loads((folder / "stats.json").read_text("utf-8"))["shards"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        yield f"stats.json cannot be read: {error!r}"
+        return
+    for path in tokens.shards(folder):
+        name = path.relative_to(folder).as_posix()
+        if hashes.pop(name, "") != files.content_hash(path):
+            yield f"{name}: its content is not what was written: the hash in stats.json is another"
+        for problem in _shard_problems(path, vocabulary, found):
+            yield problem if problem.startswith(str(path)) else f"{name}: {problem}"
+    for name in hashes:
+        yield f"{name}: no such file"
+
+
+def _shard_problems(path: Path, vocabulary: int, found: _Found) -> Iterator[str]:
+    """Yield the problems of one token shard."""
+    try:
+        for batch in tokens.map_shard(path):
+            if batch.schema != tokens.schema(vocabulary):
+                yield "its columns are not those of a token shard"
                 return
             batch.validate(full=True)
             _count(batch, found, KEPT)
             roles, ids = batch.column("roles"), batch.column("tokens")
             if not pc.all(pc.equal(pc.list_value_length(roles), pc.list_value_length(ids))).as_py():
-                yield f"{name}: a row with other numbers of roles and of messages"
+                yield "a row with other numbers of roles and of messages"
             values = ids.flatten().flatten()
             if len(values) and not 0 <= pc.min(values).as_py() <= pc.max(values).as_py() < vocabulary:
-                yield f"{name}: an id outside the vocabulary of {vocabulary} pieces"
-    except SourceError as error:
+                yield f"an id outside the vocabulary of {vocabulary} pieces"
+    except (SourceError, ValueError) as error:
         yield str(error)
-    except ValueError as error:
-        yield f"{name}: {error}"
 
 
 def _reject_problems(path: Path, folder: Path, found: _Found) -> Iterator[str]:

@@ -158,7 +158,7 @@ class FinetuneConfig:
         """ConfigError for a key that does something to a whole model alone."""
         own = {
             "": (self, ("microbatches", "lora", "loss")),
-            "data.": (self.data, ("sources", "inputs", "targets", "pack", "all_turns", "spans", "prefetch", "cache")),
+            "data.": (self.data, ("sources", "inputs", "targets", "pack", "all_turns", "spans", "prefetch")),
             "evaluate.": (self.evaluate, ("generate", "max_tokens")),
         }
         for section, (values, names) in own.items():
@@ -173,7 +173,7 @@ class FinetuneConfig:
 # A run may be taken up with these changed: none of them changes what a step computes, but for rounding. With other
 # validation examples, losses cannot be compared with those before: the best checkpoint is sought anew.
 MAY_CHANGE: Final = ("out", "steps", "mesh", "checkpoints", "evaluate", "log", "distributed")
-_MAY_CHANGE_BELOW: Final = ("data.prefetch", "data.cache", "data.validation.examples", "data.validation.rows")
+_MAY_CHANGE_BELOW: Final = ("data.prefetch", "data.validation.examples", "data.validation.rows")
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

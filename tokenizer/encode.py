@@ -1,6 +1,6 @@
 """Encoding: a collection becomes token shards, in several processes, and goes on where it was after a kill.
 
-A task is some stretches of row groups, small files together, large ones apart. Texts are encoded some thousand rows at
+A task is some ranges of row groups, small files together, large ones apart. Texts are encoded some thousand rows at
 a time, and their ids become columns of Arrow at once.
 """
 
@@ -25,13 +25,15 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, total_of
+from collection.record import ROLES
 from collection.splits import SPLITS
 from collection.stage import PieceOfWork, Workplace, complete, identity_hash, is_made, stage
-from collection.store import GROUP_BYTES, part_name, parts
+from collection.store import GROUP_BYTES, parts
 from core import files, version
 from core.errors import ConfigError, GlotmillError, SourceError
 from core.progress import Progress
@@ -44,6 +46,7 @@ _TASK_BYTES: Final = 64 << 20
 # A batch that is encoded has so many rows at most, and so many bytes of text, or one row.
 _ROWS: Final = 2_000
 _BATCH_BYTES: Final = 8 << 20
+_ROLES: Final = pa.array(ROLES)
 _MOST_IDS: Final = (1 << 31) - 1
 # Starting a process costs half a CPU-second: below this, some seconds of work, one process is as good.
 _ONE_PROCESS: Final = 32 << 20
@@ -61,7 +64,7 @@ class EncodeConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class RowRange:
     """Row groups `first` to `last` of one part; `split` is that of the part, "" where the folder has none."""
 
     path: str
@@ -76,7 +79,7 @@ class Task:
 
     index: int
     count: int
-    stretches: tuple[Stretch, ...]
+    ranges: tuple[RowRange, ...]
     rows: int
 
     @property
@@ -122,8 +125,8 @@ def encode(
 
 def _tasks(paths: Sequence[Path]) -> tuple[list[Task], int]:
     """The work, in pieces of about equal size, and its size in bytes."""
-    found: list[tuple[tuple[Stretch, ...], int]] = []
-    stretches: list[Stretch] = []
+    found: list[tuple[tuple[RowRange, ...], int]] = []
+    ranges: list[RowRange] = []
     weight = size = rows = 0
     for path in paths:
         split = path.name.split("-")[0] if path.parent.name != "data" else ""
@@ -137,13 +140,13 @@ def _tasks(paths: Sequence[Path]) -> tuple[list[Task], int]:
             rows += data.row_group(group).num_rows
             full = size >= _TASK_BYTES
             if full or group == data.num_row_groups - 1:
-                stretches.append(Stretch(str(path.resolve()), split if split in SPLITS else "", first, group))
+                ranges.append(RowRange(str(path.resolve()), split if split in SPLITS else "", first, group))
                 first = group + 1
             if full:
-                found.append((tuple(stretches), rows))
-                stretches, weight, size, rows = [], weight + size, 0, 0
-    if stretches:
-        found.append((tuple(stretches), rows))
+                found.append((tuple(ranges), rows))
+                ranges, weight, size, rows = [], weight + size, 0, 0
+    if ranges:
+        found.append((tuple(ranges), rows))
     return [Task(index, len(found), *one) for index, one in enumerate(found)], weight + size
 
 
@@ -198,50 +201,41 @@ def _as_worker(parent: int) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _processor(model: str) -> Any:
-    return Tokenizer(Path(model)).text_processor
+def _tokenizer(model: str) -> Tokenizer:
+    return Tokenizer(Path(model))
 
 
 def _encode(task: Task, model: str, place: Workplace) -> None:
-    processor, folder = _processor(model), Path(place.out)
-    with (
-        place.piece(task.name) as piece,
-        _writer(folder / "data" / part_name(task.index, task.count)) as writer,
-    ):
-        counted: Counter[str] = Counter()
-        rows = 0
-        gathered: list[pa.RecordBatch] = []
-        size = 0
-        for split, batch in _batches(task):
-            gathered.append(to_tokens(batch, split, processor))
-            rows += batch.num_rows
-            size += gathered[-1].nbytes
-            piece.beat(rows, rows)
-            if size >= GROUP_BYTES:
-                _write(gathered, writer, piece, counted)
-                gathered, size = [], 0
-        if gathered:
+    tokenizer = _tokenizer(model)
+    path = Path(place.out) / "data" / tokens.shard_name(task.index, task.count)
+    with place.piece(task.name) as piece:
+        with tokens.shard_writer(path, tokenizer.size) as writer:
+            _write_rows(task, tokenizer, writer, piece)
+        piece.extra["shard"] = [path.relative_to(place.out).as_posix(), files.content_hash(path)]
+
+
+def _write_rows(task: Task, tokenizer: Tokenizer, writer: pa.RecordBatchWriter, piece: PieceOfWork) -> None:
+    """Encode the rows of a task, and count their tokens by language."""
+    schema, processor = tokens.schema(tokenizer.size), tokenizer.text_processor
+    counted: Counter[str] = Counter()
+    rows = size = 0
+    gathered: list[pa.RecordBatch] = []
+    for split, batch in _batches(task):
+        gathered.append(to_tokens(batch, split, processor, schema))
+        rows += batch.num_rows
+        size += gathered[-1].nbytes
+        piece.beat(rows, rows)
+        if size >= GROUP_BYTES:
             _write(gathered, writer, piece, counted)
-        piece.extra["tokens"] = dict(counted)
-        piece.beat(rows, rows, last=True)
-
-
-@contextlib.contextmanager
-def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
-    """A shard that appears when it is whole. The four bytes of an id lie apart: that packs better, and faster."""
-    options = {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": ["language", "source", "dataset", "task", "split", "roles.list.element"],
-        "column_encoding": {"tokens.list.element.list.element": "BYTE_STREAM_SPLIT"},
-        "write_page_checksum": True,
-    }
-    with files.appearing(path) as temporary, pq.ParquetWriter(temporary, tokens.SCHEMA, **options) as writer:
-        yield writer
+            gathered, size = [], 0
+    if gathered:
+        _write(gathered, writer, piece, counted)
+    piece.extra["tokens"] = dict(counted)
+    piece.beat(rows, rows, last=True)
 
 
 def _batches(task: Task) -> Iterator[tuple[str, pa.RecordBatch]]:
-    for one in task.stretches:
+    for one in task.ranges:
         try:
             with pq.ParquetFile(one.path, page_checksum_verification=True) as file:
                 for group in range(one.first, one.last + 1):
@@ -256,7 +250,7 @@ def _batches(task: Task) -> Iterator[tuple[str, pa.RecordBatch]]:
 
 
 def _by_size(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The batch, or stretches of it with no more text than a batch is to have: rows are not all alike."""
+    """The batch, or ranges of it with no more text than a batch is to have: rows are not all alike."""
     messages = batch.column("messages")
     contents = messages.flatten().field("content")
     if not len(contents):
@@ -272,7 +266,7 @@ def _by_size(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         first = last
 
 
-def to_tokens(batch: pa.RecordBatch, split: str, processor: Any) -> pa.RecordBatch:
+def to_tokens(batch: pa.RecordBatch, split: str, processor: Any, schema: pa.Schema) -> pa.RecordBatch:
     """The records of a batch as rows of token shards; SourceError where a column of Arrow cannot hold their ids."""
     messages = batch.column("messages")
     turns = messages.flatten()
@@ -287,26 +281,29 @@ def to_tokens(batch: pa.RecordBatch, split: str, processor: Any) -> pa.RecordBat
     ids = np.concatenate(encoded) if encoded else np.empty(0, np.int32)
     first = messages.offsets[0].as_py()
     offsets = pa.array(messages.offsets.to_numpy() - first, pa.int32())
-    by_turn = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(ids))
+    id_type = schema.field("tokens").type.value_type.value_type
+    by_turn = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(ids.astype(id_type.to_pandas_dtype())))
+    roles = pc.index_in(turns.field("role"), _ROLES).cast(pa.uint8())
     columns = [
         *map(batch.column, _COPIED),
         pa.repeat(split, batch.num_rows),
-        pa.ListArray.from_arrays(offsets, turns.field("role")),
+        pa.ListArray.from_arrays(offsets, roles),
         pa.ListArray.from_arrays(offsets, by_turn),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=tokens.SCHEMA)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _write(
-    gathered: Sequence[pa.RecordBatch], writer: pq.ParquetWriter, piece: PieceOfWork, counted: Counter[str]
+    gathered: Sequence[pa.RecordBatch], writer: pa.RecordBatchWriter, piece: PieceOfWork, counted: Counter[str]
 ) -> None:
-    """Writes the batches as one row group, and counts their rows and tokens."""
-    table = pa.Table.from_batches(gathered).combine_chunks()
-    writer.write_table(table, row_group_size=table.num_rows)
+    """Write the batches as one, and count their rows and tokens."""
+    batch = pa.concat_batches(gathered)
+    writer.write_batch(batch)
+    table = pa.Table.from_batches([batch])
     rows = table.select(["source", "language"]).group_by(["source", "language"]).aggregate([([], "count_all")])
     for row in rows.to_pylist():
         piece.tally.outcomes[row["source"], row["language"], KEPT] += row["count_all"]
-    ids = table.column("tokens").chunk(0)
+    ids = batch.column("tokens")
     ends = ids.values.offsets.to_numpy()[ids.offsets.to_numpy()]
     sizes = pa.table({"language": table.column("language"), "size": np.diff(ends)})
     for row in sizes.group_by("language").aggregate([("size", "sum")]).to_pylist():
@@ -336,6 +333,7 @@ def _finish(
         "languages": {
             code: {"rows": manifest.languages[code].rows_out, "tokens": counted[code]} for code in sorted(counted)
         },
+        "shards": dict(marker.extra["shard"] for marker in markers),
     }
     files.write_text(out / "stats.json", json.dumps(stats, ensure_ascii=False, indent=2) + "\n")
     return manifest

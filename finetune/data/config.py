@@ -119,7 +119,6 @@ class DataConfig:
     seed: int = 0  # of the order
     block: int = 8192  # examples that are drawn, shuffled and packed together
     prefetch: int = 4  # batches made ahead of the step
-    cache: str = ""  # folder for the memory-mapped examples; "": beside each tokens folder, as NAME.examples
     spans: SpansConfig = field(default_factory=SpansConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from finetune.data.conversation import Pair
+from finetune.data.examples import Pair
 
 Array = npt.NDArray[np.int32]
 Values = Any  # of numpy where they are made, of JAX in a step

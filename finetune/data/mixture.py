@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from core.errors import ConfigError, UnknownNameError, nearest
 from finetune.data.config import DataConfig, SourceConfig
-from finetune.data.example_index import Use
+from finetune.data.examples import Use
 from finetune.data.shuffle import key_of, permuted
 
 

@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from finetune.data.config import DataConfig
 from finetune.data.mixture import Mixture
-from finetune.data.packing_plan import Block
-from finetune.data.sources import Corpus
+from finetune.data.packing_plan import PackingPlan
+from finetune.data.sources import DataSources
 
 _NUMBERS: Final = ("rows", "examples", "inputs", "targets", "fuller")
 
 
 @dataclass
-class Tally:
+class BatchCounts:
     """Counts over the rows of all hosts; cuts are examples, by language."""
 
     rows: int = 0
@@ -30,35 +30,35 @@ class Tally:
     inputs_cut: Counter[str] = field(default_factory=Counter)
     targets_cut: Counter[str] = field(default_factory=Counter)
 
-    def add(self, corpus: Corpus, block: Block, first: int, end: int) -> None:
-        """Counts the rows `first` to `end` of a block."""
-        here = slice(int(block.row_starts[first]), int(block.row_starts[end]))
+    def add(self, sources: DataSources, plan: PackingPlan, first: int, end: int) -> None:
+        """Count the rows `first` to `end` of a plan."""
+        chosen = slice(int(plan.row_starts[first]), int(plan.row_starts[end]))
         self.rows += end - first
-        self.examples += int(here.stop - here.start)
-        self.inputs += int(block.lengths.inputs[here].sum())
-        self.targets += int(block.lengths.targets[here].sum())
-        row = np.repeat(np.arange(end - first), np.diff(block.row_starts[first : end + 1]))
+        self.examples += int(chosen.stop - chosen.start)
+        self.inputs += int(plan.lengths.inputs[chosen].sum())
+        self.targets += int(plan.lengths.targets[chosen].sum())
+        row = np.repeat(np.arange(end - first), np.diff(plan.row_starts[first : end + 1]))
         sides = [
-            np.bincount(row, lengths[here], end - first) / most
+            np.bincount(row, lengths[chosen], end - first) / most
             for lengths, most in (
-                (block.lengths.inputs, corpus.config.inputs),
-                (block.lengths.targets, corpus.config.targets),
+                (plan.lengths.inputs, sources.config.inputs),
+                (plan.lengths.targets, sources.config.targets),
             )
         ]
         self.fuller += float(np.maximum(*sides).sum())
-        groups = block.group[here]
-        for cut, counts in ((block.lengths.inputs_cut, self.inputs_cut), (block.lengths.targets_cut, self.targets_cut)):
-            for group, count in zip(*np.unique(groups[cut[here]], return_counts=True), strict=True):
-                counts[corpus.mixture.groups[group].language] += int(count)
+        groups = plan.group[chosen]
+        for cut, counts in ((plan.lengths.inputs_cut, self.inputs_cut), (plan.lengths.targets_cut, self.targets_cut)):
+            for group, count in zip(*np.unique(groups[cut[chosen]], return_counts=True), strict=True):
+                counts[sources.mixture.groups[group].language] += int(count)
 
-    def times(self, factor: float) -> Tally:
+    def times(self, factor: float) -> BatchCounts:
         """The counts of so many times as much."""
         numbers = {name: type(getattr(self, name))(getattr(self, name) * factor) for name in _NUMBERS}
         cuts = {
             name: Counter({code: round(count * factor) for code, count in getattr(self, name).items()})
             for name in ("inputs_cut", "targets_cut")
         }
-        return Tally(**numbers, **cuts)  # type: ignore[arg-type]
+        return BatchCounts(**numbers, **cuts)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,7 +68,7 @@ class Tally:
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Tally:
+    def from_json(cls, values: Mapping[str, Any]) -> BatchCounts:
         numbers = {name: values[name] for name in _NUMBERS}
         return cls(**numbers, inputs_cut=Counter(values["inputs_cut"]), targets_cut=Counter(values["targets_cut"]))
 
@@ -113,16 +113,16 @@ class DataReport:
     passes: tuple[Passes, ...]
 
     @classmethod
-    def of(cls, corpus: Corpus, tally: Tally, seen: tuple[Passes, ...]) -> DataReport:
-        rows = max(tally.rows, 1)
+    def of(cls, config: DataConfig, counts: BatchCounts, seen: tuple[Passes, ...]) -> DataReport:
+        rows = max(counts.rows, 1)
         return cls(
-            tally.rows,
-            tally.examples,
-            tally.inputs / (rows * corpus.config.inputs),
-            tally.targets / (rows * corpus.config.targets),
-            tally.fuller / rows,
-            dict(sorted(tally.inputs_cut.items())),
-            dict(sorted(tally.targets_cut.items())),
+            counts.rows,
+            counts.examples,
+            counts.inputs / (rows * config.inputs),
+            counts.targets / (rows * config.targets),
+            counts.fuller / rows,
+            dict(sorted(counts.inputs_cut.items())),
+            dict(sorted(counts.targets_cut.items())),
             seen,
         )
 
@@ -155,8 +155,8 @@ def length_notes(config: DataConfig, report: DataReport, longest_input: int, lon
 def repeat_notes(report: DataReport) -> list[str]:
     """A sentence for each source that is seen so often that a model learns it by heart."""
     return [
-        f"{one.source} is seen {one.passes:.1f} times ({one.size:,} examples): Aya overfitted a source seen 30 times; "
-        "a lower weight sees it less"
-        for one in report.passes
-        if not one.dataset and one.passes > _OFTEN
+        f"{seen.source} is seen {seen.passes:.1f} times ({seen.size:,} examples): Aya overfitted a source seen 30 "
+        "times; a lower weight sees it less"
+        for seen in report.passes
+        if not seen.dataset and seen.passes > _OFTEN
     ]

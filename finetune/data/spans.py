@@ -1,4 +1,4 @@
-"""Span corruption, the task that T5 and mT5 are pretrained on (Raffel et al. 2020, section 3.1.4).
+"""Mask spans of a text: span corruption, the pretraining task of T5 and mT5 (Raffel et al. 2020, section 3.1.4).
 
     text     A B C D E F G H I J
     inputs   A B <extra_id_0> E F G H <extra_id_1> J eos
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,45 @@ import numpy.typing as npt
 
 from core.errors import ConfigError
 from finetune.data.config import SpansConfig
-from finetune.data.conversation import Lengths, Pair
+from finetune.data.examples import BatchExamples, ExamplePointer, Lengths, Pair, pointers
 from finetune.data.shuffle import chances
-from finetune.data.special_ids import Vocabulary
+from finetune.data.special_ids import SpecialIds
+from finetune.data.token_store import TokenBatch, TokenStore
 
 SHORTEST = 2  # ids of a text of which some can be masked and some not
+
+
+@dataclass(frozen=True)
+class SpanExamples:
+    """Turns of all roles as texts under span corruption; texts longer than `longest` ids are taken in pieces."""
+
+    special_ids: SpecialIds
+    config: SpansConfig
+    longest: int
+
+    def find(self, batch: TokenBatch) -> BatchExamples:
+        """Return every turn of two ids or more, in pieces."""
+        lengths, rows = np.diff(batch.turn_starts), batch.turn_rows()
+        long_enough = lengths >= SHORTEST
+        counts = pieces(lengths[long_enough], self.longest)
+        turns = np.repeat(np.flatnonzero(long_enough), counts)
+        numbers = np.arange(len(turns)) - np.repeat(np.cumsum(counts) - counts, counts)
+        begins, ends = piece_bounds(lengths[turns], numbers, self.longest)
+        sizes = measure(ends - begins, self.config)
+        out = pointers(rows[turns], turns, sizes.inputs, sizes.targets)
+        out["piece"] = numbers
+        return BatchExamples(out, {"texts of one id or none": rows[~long_enough]})
+
+    def cut(self, store: TokenStore, examples: npt.NDArray[Any]) -> Lengths:
+        """Return the lengths of the pairs; pieces fit, so nothing is cut."""
+        uncut = np.zeros(len(examples), bool)
+        return Lengths(examples["inputs"], examples["targets"], uncut, uncut)
+
+    def render(self, store: TokenStore, example: ExamplePointer, key: int) -> Pair:
+        """Return the pair of one piece; which spans are masked is a function of the key."""
+        ids = store.batches[example.batch].turn(example.turn)
+        begin, end = piece_bounds(len(ids), example.piece, self.longest)
+        return corrupt(ids[begin:end], key, self.config, self.special_ids)
 
 
 def masked(lengths: npt.ArrayLike, config: SpansConfig) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -43,8 +78,8 @@ def measure(lengths: npt.ArrayLike, config: SpansConfig) -> Lengths:
     return Lengths((length - noise + spans + 1).astype(np.int32), (noise + spans + 1).astype(np.int32), uncut, uncut)
 
 
-def longest(inputs: int, targets: int, config: SpansConfig, sentinels: int) -> int:
-    """The longest text whose pair fits, as T5's `random_spans_helper` finds it; longer ones are taken in pieces.
+def longest_text(inputs: int, targets: int, config: SpansConfig, sentinels: int) -> int:
+    """Return the length of the longest text whose pair fits, as T5's `random_spans_helper` finds it.
 
     ConfigError where the tokenizer has no sentinels, or no text fits.
     """
@@ -76,7 +111,7 @@ def piece_bounds(lengths: npt.ArrayLike, numbers: npt.ArrayLike, most: int) -> t
     return number * length // count, (number + 1) * length // count
 
 
-def corrupt(ids: npt.NDArray[Any], key: int, config: SpansConfig, vocabulary: Vocabulary) -> Pair:
+def corrupt(ids: npt.NDArray[Any], key: int, config: SpansConfig, special_ids: SpecialIds) -> Pair:
     """The pair of a text of 2 ids or more; which spans are masked is a function of the key, a number of 64 bits."""
     noise, spans = _counts(len(ids), config)
     chance = chances(len(ids), key)
@@ -87,10 +122,10 @@ def corrupt(ids: npt.NDArray[Any], key: int, config: SpansConfig, vocabulary: Vo
     changes[kept[1:] + hidden[:-1]] = 1
     changes[kept[1:] + hidden[1:]] = -1
     is_hidden = np.cumsum(changes[:-1], dtype=np.int8).view(bool)
-    sentinels = vocabulary.sentinels[:spans]
+    sentinels = special_ids.sentinels[:spans]
     return Pair(
-        _with_sentinels(ids[~is_hidden], kept[1:], sentinels, vocabulary.eos),
-        _with_sentinels(ids[is_hidden], hidden[:-1], sentinels, vocabulary.eos),
+        _with_sentinels(ids[~is_hidden], kept[1:], sentinels, special_ids.eos),
+        _with_sentinels(ids[is_hidden], hidden[:-1], sentinels, special_ids.eos),
     )
 
 

@@ -1,4 +1,4 @@
-"""The ids with a meaning of their own, as the training data needs them."""
+"""Read the special ids of a tokenizer, as the training data needs them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from collection.record import ROLES
+from core.errors import SourceError
 from tokenizer.vocabulary import EOS, PAD, UNK, Tokenizer
 
 _SPACE: Final = "\u2581"  # mT5's own model has its sentinels with this in front
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """Of a tokenizer: its size, the ids that mark the turns of a conversation, and the sentinels of span corruption."""
+class SpecialIds:
+    """A tokenizer's size, the ids that mark the turns of a conversation, and the sentinels of span corruption."""
 
     size: int
     sentinels: tuple[int, ...] = ()  # <extra_id_0> first
@@ -25,11 +29,14 @@ class Vocabulary:
     eos: int = EOS
 
     @classmethod
-    def of(cls, tokenizer: Path) -> Vocabulary:
-        """Of a folder that `glotmill tokenizer train` wrote, or a .model file; SourceError where it is neither.
+    def of(cls, tokenizer: Path) -> SpecialIds:
+        """Read them from a folder that `glotmill tokenizer train` wrote, or from a .model file.
 
-        <|user|> and <|assistant|> make role symbols; what has no symbol of its own (<|system|>, <|tool|>) takes the
-        user's, since it comes from outside, too.
+        A tokenizer with <|user|> and <|assistant|> has role symbols. Where it lacks <|system|> or <|tool|>, those turns
+        take the user's symbol, since their text also comes from outside the model.
+
+        Raises:
+            SourceError: the path is neither.
         """
         model = Tokenizer.load(tokenizer)
         processor = model.processor
@@ -47,9 +54,19 @@ class Vocabulary:
             hashlib.sha256(model.path.read_bytes()).hexdigest(),
         )
 
+    def check(self, *arrays: npt.NDArray[np.int32]) -> None:
+        """Raise a SourceError if an array has an id that the tokenizer does not have."""
+        for ids in arrays:
+            # Seen as unsigned numbers, negative ids are too large as well.
+            if ids.size and (most := int(ids.view(np.uint32).max())) >= self.size:
+                raise SourceError(
+                    f"the training data has id {most}; expected ids below {self.size}, the size of the tokenizer. "
+                    "Find the damaged token shard with `glotmill collection validate`"
+                )
+
 
 def _first(processor: Any, *pieces: str) -> int:
-    """The id of the first of these pieces that there is; -1 where there is none."""
+    """Return the id of the first of these pieces that the tokenizer has, or -1."""
     for piece in pieces:
         number = int(processor.piece_to_id(piece))
         if number != UNK:

@@ -1,249 +1,196 @@
-"""Token shards laid flat into memory-mapped arrays: any row, any turn, at once, without reading the rest.
+"""Map token shards into memory: any turn of any row by slicing, without reading the rest and without a copy.
 
-    ids           uint16 or uint32 [tokens]   all turns of all rows, one after the other
-    turn_starts   int64  [turns + 1]          where a turn begins in `ids`
-    turn_roles    uint8  [turns]              number in collection.record.ROLES
-    turn_rows     int64  [turns]              the row that a turn is of
-    row_turns     int64  [rows + 1]           where a row begins among the turns
-    row_kinds     uint32 [rows]               number in `kinds`
-    row_ids       uint8  [rows, 16]           the record's id
-
-A store is made once for each folder of shards, and known by the identity in that folder's manifest.
+A store numbers the Arrow batches of all shards. Rows and turns are numbered within their batch.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from collection import tokens
-from collection.manifest import Manifest
-from collection.store import batches, parts
-from core import files
-from core.errors import ConfigError, OutputError, SourceError, explain_os_error
-from core.paths import is_remote, readable
-from core.progress import Progress
-from finetune.data.store_layout import ARRAYS, ID_BYTES, Kind, Layout, dtype_of
+from collection.record import ROLES
+from core.errors import ConfigError, SourceError
+from core.paths import is_remote
 
-FORMAT: Final = 1
-_ABOUT: Final = "about.json"
+_ID_DIGITS: Final = 32
+_IN_MEMORY_BYTES: Final = 64 << 20
 
 
-@dataclass(frozen=True)
-class ExampleStore:
-    """The rows of one folder of token shards. All arrays are memory-mapped and read-only."""
+class RowKind(NamedTuple):
+    """What rows have in common."""
 
-    folder: Path
-    identity: str  # of the run that wrote the shards
-    tokenizer: str  # sha256 of its model
-    vocabulary: int  # its size
-    kinds: tuple[Kind, ...]
-    sizes: Mapping[str, int]  # of each array
+    source: str
+    dataset: str
+    language: str
+    task: str
+    split: str
 
-    @property
-    def rows(self) -> int:
-        return self.sizes["row_kinds"]
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TokenBatch:
+    """One Arrow batch of a shard. All arrays but `row_kinds` are views of the mapped file."""
+
+    ids: npt.NDArray[Any]  # uint16 or int32 [tokens]
+    turn_starts: npt.NDArray[np.int32]  # [turns + 1], where a turn begins in `ids`
+    turn_roles: npt.NDArray[np.uint8]  # [turns], number in collection.record.ROLES
+    row_turns: npt.NDArray[np.int32]  # [rows + 1], where a row begins among the turns
+    row_ids: npt.NDArray[np.uint8]  # [rows, 32], hex digits of the record's id as ASCII
+    row_kinds: npt.NDArray[np.uint32]  # [rows], number in TokenStore.kinds
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, row_kinds: npt.NDArray[np.uint32], path: Path) -> TokenBatch:
+        """Return the views of a batch that has rows; SourceError where its columns contradict each other."""
+        messages, roles, names = (batch.column(name) for name in ("tokens", "roles", "id"))
+        turns = messages.values
+        out = cls(
+            turns.values.to_numpy(),
+            turns.offsets.to_numpy(),
+            roles.values.to_numpy(),
+            messages.offsets.to_numpy(),
+            _id_digits(names, path),
+            row_kinds,
+        )
+        if not np.array_equal(out.row_turns, roles.offsets.to_numpy()):
+            raise SourceError(f"{path}: a row has not as many roles as turns: the shard is damaged")
+        if len(out.turn_roles) and (role := int(out.turn_roles.max())) >= len(ROLES):
+            raise SourceError(f"{path}: a turn has role {role}; expected a number below {len(ROLES)}")
+        return out
 
     @property
     def turns(self) -> int:
-        return self.sizes["turn_roles"]
-
-    @cached_property
-    def ids(self) -> npt.NDArray[Any]:
-        return self._array("ids")
-
-    @cached_property
-    def turn_starts(self) -> npt.NDArray[np.int64]:
-        return self._array("turn_starts")
-
-    @cached_property
-    def turn_roles(self) -> npt.NDArray[np.uint8]:
-        return self._array("turn_roles")
-
-    @cached_property
-    def turn_rows(self) -> npt.NDArray[np.int64]:
-        return self._array("turn_rows")
-
-    @cached_property
-    def row_turns(self) -> npt.NDArray[np.int64]:
-        return self._array("row_turns")
-
-    @cached_property
-    def row_kinds(self) -> npt.NDArray[np.uint32]:
-        return self._array("row_kinds")
-
-    @cached_property
-    def row_ids(self) -> npt.NDArray[np.uint8]:
-        return self._array("row_ids").reshape(-1, ID_BYTES)
-
-    def _array(self, name: str) -> npt.NDArray[Any]:
-        dtype = dtype_of(name, self.vocabulary)
-        if not self.sizes[name]:
-            return np.empty(0, dtype)
-        # As a plain array: every slice of a np.memmap is one again, which takes longer than the reading.
-        return np.asarray(np.memmap(self.folder / f"{name}.bin", dtype, "r", shape=(self.sizes[name],)))
-
-    def kind(self, turn: int) -> Kind:
-        """Of the row that a turn is of."""
-        return self.kinds[int(self.row_kinds[self.turn_rows[turn]])]
-
-    def record_id(self, turn: int) -> str:
-        """Of the row that a turn is of, as 32 hex digits."""
-        return bytes(self.row_ids[self.turn_rows[turn]]).hex()
+        return len(self.turn_roles)
 
     def turn(self, number: int) -> npt.NDArray[Any]:
-        """The ids of one turn."""
+        """Return the ids of one turn."""
         return self.ids[self.turn_starts[number] : self.turn_starts[number + 1]]
 
-    @classmethod
-    def open(cls, shards: Path, cache: Path | None = None, progress: Progress | None = None) -> ExampleStore:
-        """The store of a folder of token shards, made anew where there is none that fits.
+    def turn_rows(self) -> npt.NDArray[np.int64]:
+        """Return the row of each turn, [turns]."""
+        return np.repeat(np.arange(len(self.row_turns) - 1), np.diff(self.row_turns))
 
-        Args:
-            shards: what `glotmill tokenizer encode` wrote.
-            cache: where stores are kept; None: beside the shards.
+    def id_words(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+        """Return the ids of some rows as two little-endian words of 64 bits, [rows, 2]."""
+        digits = _HEX_VALUES[self.row_ids[rows]]
+        if digits.size and digits.max() > 15:
+            raise SourceError("an id is not 32 hex digits: a token shard is damaged")
+        return np.ascontiguousarray(digits[:, ::2] << 4 | digits[:, 1::2]).view("<u8")
+
+
+@dataclass(frozen=True, eq=False)
+class TokenStore:
+    """The rows of one folder of token shards."""
+
+    identity: str  # of the run that wrote the shards
+    tokenizer: str  # sha256 of its model
+    kinds: tuple[RowKind, ...]
+    batches: tuple[TokenBatch, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(batch.row_kinds) for batch in self.batches)
+
+    def kind(self, batch: int, row: int) -> RowKind:
+        """Return the kind of a row."""
+        return self.kinds[int(self.batches[batch].row_kinds[row])]
+
+    def record_id(self, batch: int, row: int) -> str:
+        """Return the id of a row's record: 32 hex digits."""
+        return bytes(self.batches[batch].row_ids[row]).decode("ascii")
+
+    @classmethod
+    def open(cls, folder: Path) -> TokenStore:
+        """Map what `glotmill tokenizer encode` wrote.
 
         Raises:
-            SourceError: the folder holds no finished token shards, or they are damaged.
-            OutputError: the cache cannot be written.
+            ConfigError: the folder is in an object store, whose files cannot be mapped.
+            SourceError: the folder holds no finished token shards, an older version wrote it, or it is damaged.
         """
-        manifest = Manifest.read(shards)
-        if manifest.command != tokens.COMMAND:
+        if is_remote(folder):
+            raise ConfigError(f"data.sources: {folder} is in an object store; copy it to a folder of this machine")
+        manifest = tokens.read_manifest(folder)
+        schema = tokens.schema(manifest.config["vocabulary"])
+        mapped = [(path, batch) for path in tokens.shards(folder) for batch in _batches(path, schema)]
+        rows = sum(batch.num_rows for _, batch in mapped)
+        if rows != manifest.rows_out:
             raise SourceError(
-                f"{shards} holds what `glotmill {manifest.command}` wrote: expected token shards; "
-                f"make them with `glotmill tokenizer encode --collection {shards}`"
+                f"{folder}: data/ holds {rows} rows, its manifest says {manifest.rows_out}: the folder is damaged"
             )
-        folder = _home(shards, cache) / f"{shards.name}-{_identity(manifest)[:12]}"
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with taking_turns(folder):
-                return cls._read(folder, manifest) or cls._make(folder, shards, manifest, progress or Progress.silent())
-        except OSError as error:
-            raise OutputError(
-                f"{explain_os_error(error, f'cannot write the memory-mapped examples to {folder}')}; "
-                "data.cache names another folder"
-            ) from error
-
-    @classmethod
-    def _read(cls, folder: Path, manifest: Manifest) -> ExampleStore | None:
-        """The store in a folder; None where there is none, or it is not what the manifest speaks of."""
-        try:
-            about = json.loads((folder / _ABOUT).read_text("utf-8"))
-            store = cls(
-                folder,
-                about["identity"],
-                about["tokenizer"],
-                about["vocabulary"],
-                tuple(Kind(*kind) for kind in about["kinds"]),
-                about["sizes"],
-            )
-            fits = (
-                about["format"] == FORMAT and store.identity == _identity(manifest) and store.rows == manifest.rows_out
-            )
-            whole = all((folder / f"{name}.bin").stat().st_size == store._bytes(name) for name in ARRAYS)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return None
-        return store if fits and whole else None
-
-    def _bytes(self, name: str) -> int:
-        return self.sizes[name] * dtype_of(name, self.vocabulary).itemsize
-
-    @classmethod
-    def _make(cls, folder: Path, shards: Path, manifest: Manifest, progress: Progress) -> ExampleStore:
-        """Lays the shards flat beside the store's place, and moves them there whole."""
-        progress.note(f"laying out {manifest.rows_out:,} rows of {shards} in {folder}; this is done once")
-        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.tmp")
-        temporary.mkdir()
-        try:
-            with contextlib.ExitStack() as stack:
-                layout = Layout(
-                    {name: stack.enter_context(open(temporary / f"{name}.bin", "wb")) for name in ARRAYS},
-                    manifest.config["vocabulary"],
-                )
-                with progress.watch(lambda: iter([(layout.rows, layout.rows)]), manifest.rows_out):
-                    for path in parts(shards):
-                        for batch in batches(path, _columns(path)):
-                            layout.add(batch, path)
-            if layout.rows != manifest.rows_out:
-                raise SourceError(
-                    f"{shards}: data/ holds {layout.rows} rows, its manifest says {manifest.rows_out}: "
-                    "the folder is damaged"
-                )
-            about = {
-                "format": FORMAT,
-                "identity": _identity(manifest),
-                "tokenizer": manifest.config["sha256"],
-                "vocabulary": manifest.config["vocabulary"],
-                "kinds": list(layout.kinds),
-                "sizes": layout.sizes,
-            }
-            files.write_text(temporary / _ABOUT, json.dumps(about, ensure_ascii=False))
-            shutil.rmtree(folder, ignore_errors=True)  # what stands there does not fit
-            with contextlib.suppress(OSError):  # a file system without locks, and another process was faster
-                temporary.rename(folder)
-            store = cls._read(folder, manifest)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        if store is None:
-            raise OutputError(f"{folder} changed while it was made: run the same command again")
-        return store
+        kinds: dict[RowKind, int] = {}
+        row_kinds = scratch_array(rows, np.dtype("<u4"))
+        batches, start = [], 0
+        for path, batch in mapped:
+            numbers = row_kinds[start : start + batch.num_rows]
+            numbers[:] = _number_kinds(batch, kinds)
+            batches.append(TokenBatch.of(batch, numbers, path))
+            start += batch.num_rows
+        return cls(manifest.run["identity"], manifest.config["sha256"], tuple(kinds), tuple(batches))
 
 
-def _home(shards: Path, cache: Path | None) -> Path:
-    if cache is not None:
-        return cache
-    if is_remote(shards):
-        raise ConfigError(f"data.cache: {shards} is in an object store; name a folder of this machine for its examples")
-    return shards.with_name(f"{shards.name}.examples")
+def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a shard that have rows."""
+    for batch in tokens.map_shard(path):
+        if batch.schema != schema:
+            raise SourceError(f"{path}: its columns are not a token shard's: run `glotmill tokenizer encode` again")
+        if batch.num_rows:
+            yield batch
 
 
-def _identity(manifest: Manifest) -> str:
-    return str(manifest.run["identity"])
+def scratch_array(size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return an uninitialized array: in memory, or, where it is large, in an unnamed temporary file that is mapped.
+
+    The operating system writes the file's pages to disk when memory is short, and drops the file with the process.
+    """
+    if size * dtype.itemsize <= _IN_MEMORY_BYTES:
+        return np.empty(size, dtype)
+    with tempfile.TemporaryFile() as file:
+        # A plain array: every slice of a np.memmap is a np.memmap, which takes longer than the reading.
+        return np.asarray(np.memmap(file, dtype, "w+", shape=(size,)))
 
 
-def _columns(path: Path) -> list[str]:
-    """The columns to read of a shard: all that are needed, and those of older or newer shards that are there."""
-    try:
-        with readable(path) as source:
-            found = set(pq.read_schema(source).names)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
-    needed = ["id", "language", "source", "split", "roles", "tokens"]
-    missing = [name for name in needed if name not in found]
-    if missing:
-        raise SourceError(
-            f"{path} has no column {missing[0]!r}: expected a shard that `glotmill tokenizer encode` wrote"
+def _number_kinds(batch: pa.RecordBatch, kinds: dict[RowKind, int]) -> npt.NDArray[np.uint32]:
+    """Return the number of each row's kind; new kinds are added to the table."""
+    columns = [batch.column(name).dictionary_encode() for name in tokens.LABELS]
+    code = np.zeros(batch.num_rows, np.int64)
+    for column in columns:
+        code = code * len(column.dictionary) + column.indices.to_numpy()
+    distinct, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    table = np.empty(len(distinct), np.uint32)
+    for number, row in enumerate(first.tolist()):
+        kind = RowKind(*(column[row].as_py() for column in columns))
+        table[number] = kinds.setdefault(kind, len(kinds))
+    return table[inverse]
+
+
+def _id_digits(names: pa.StringArray, path: Path) -> npt.NDArray[np.uint8]:
+    _, offsets, digits = names.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(names) + 1)
+    if np.any(np.diff(ends) != _ID_DIGITS):
+        raise SourceError(f"{path}: an id is not 32 hex digits: the shard is damaged")
+    return np.frombuffer(digits, np.uint8, len(names) * _ID_DIGITS).reshape(-1, _ID_DIGITS)
+
+
+def _hex_values() -> npt.NDArray[np.uint8]:
+    """Return the value of each ASCII hex digit, 255 for other bytes."""
+    values = np.full(256, 255, np.uint8)
+    values[list(b"0123456789abcdef")] = range(16)
+    return values
+
+
+_HEX_VALUES: Final = _hex_values()
+
+
+def check_tokenizer(label: str, store: TokenStore, sha256: str) -> None:
+    """Raise a ConfigError if another tokenizer than the run's encoded the shards."""
+    if store.tokenizer != sha256:
+        raise ConfigError(
+            f"data.sources {label!r} was encoded by another tokenizer ({store.tokenizer[:12]}) than the run's "
+            f"({sha256[:12]}): run `glotmill tokenizer encode` with the run's tokenizer"
         )
-    return [*needed, *(name for name in ("dataset", "task") if name in found)]
-
-
-@contextlib.contextmanager
-def taking_turns(path: Path) -> Iterator[None]:
-    """One process at a time; the others wait, and find what the first one made. Where files have no locks, all work."""
-    with open(path.with_name(f".{path.name}.lock"), "w") as handle:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def shared_tokenizer(stores: Iterator[tuple[str, ExampleStore]], sha256: str) -> None:
-    """ConfigError where shards were made by another tokenizer than the run's."""
-    for name, store in stores:
-        if store.tokenizer != sha256:
-            raise ConfigError(
-                f"data.sources {name!r} was encoded by another tokenizer ({store.tokenizer[:12]}) than the run's "
-                f"({sha256[:12]}): run `glotmill tokenizer encode` with the run's tokenizer"
-            )

@@ -13,7 +13,7 @@ import numpy as np
 from core.errors import ConfigError, SourceError
 from finetune.checkpoints import model_folder
 from finetune.checkpoints.model_folder import Model, Step
-from finetune.data.conversation import Pair
+from finetune.data.examples import Pair
 from finetune.data.features import features
 from finetune.decoding.decoder import ready
 from finetune.decoding.generator import encoded

@@ -19,7 +19,7 @@ import jax
 
 from core import config as configuration
 from core import files, locks
-from core.errors import ConfigError, OutputError, explain_os_error
+from core.errors import OutputError, explain_os_error
 from core.paths import remove
 from finetune.config import FinetuneConfig, difference
 from finetune.heads.config import MINE_NGRAMS
@@ -65,7 +65,6 @@ class RunFolder:
     def _check(self, fresh: bool) -> None:
         there = {path.name for path in self.path.iterdir()}
         is_run = (self.path / CONFIG).exists()
-        self._check_cache()
         strangers = sorted(name for name in there if name not in _OWN and not name.endswith(".tmp"))
         if strangers and (fresh or not is_run):
             raise OutputError(
@@ -87,12 +86,6 @@ class RunFolder:
         for path in (*read, *sources, *miner):
             if path and self._holds(path):
                 raise OutputError(f"--fresh would throw away {path}, which this run is to read: choose another --out")
-
-    def _check_cache(self) -> None:
-        """ConfigError where examples would be laid out in the run's folder, which --fresh clears."""
-        cache = self._config.data.cache
-        if cache and self._holds(cache):
-            raise ConfigError(f"data.cache {cache} is in the run's folder {self.path}: expected a folder beside it")
 
     def _holds(self, path: str) -> bool:
         place, root = Path(path).resolve(), self.path.resolve()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import files
-from finetune.data.validation import Example
+from finetune.data.validation import ValidationExample
 from finetune.model.encoder_decoder import EncoderDecoder, empty_cache
 from finetune.model.layers import HIDDEN, KeyValues
 from finetune.model.partitioning import on_mesh, replicated, rows_of_process
@@ -91,7 +91,7 @@ class Answering:
             out_shardings=replicated(trainer.mesh),
         )
 
-    def __call__(self, state: TrainState, examples: Sequence[Example]) -> list[Answer]:
+    def __call__(self, state: TrainState, examples: Sequence[ValidationExample]) -> list[Answer]:
         """An answer to each example, in their order."""
         weights = self._trainer.weights(state)
         order = sorted(range(len(examples)), key=lambda number: len(examples[number].inputs))
@@ -147,7 +147,7 @@ class Answering:
         own = slice(*rows_of_process(self._rows, self._trainer.rows))
         return np.asarray(self._decode(weights, on_mesh(ids_BxL[own], self._rows, self._trainer.rows)))
 
-    def _answer(self, example: Example, ids: npt.NDArray[np.int32]) -> Answer:
+    def _answer(self, example: ValidationExample, ids: npt.NDArray[np.int32]) -> Answer:
         ended = np.flatnonzero(ids == EOS)
         text = self._text(ids[: ended[0]] if len(ended) else ids)
         # Inputs end with eos, which is no part of the prompt.

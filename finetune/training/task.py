@@ -103,11 +103,11 @@ class AnswerTask(Task):
         rows = config.data.rows
         first, end = rows_of_process(rows, self.trainer.rows)
         part, parts = first // (end - first), rows // (end - first)
-        self._data = TrainingData.open(config.data, tokenizer, process=part, processes=parts, progress=progress)
-        self._validation = ValidationData(self._data.corpus)
+        self._data = TrainingData.open(config.data, tokenizer, process=part, processes=parts)
+        self._validation = ValidationData(self._data.sources)
         self._answering = Answering(self.trainer, tokenizer)
         self.notes = [*self._data.notes(config.steps), *self._validation.notes()]
-        self.data_identity = {label: store.identity for label, store in self._data.corpus.stores.items()}
+        self.data_identity = {label: store.identity for label, store in self._data.sources.stores.items()}
 
     @property
     def flops(self) -> float:

@@ -3,12 +3,11 @@
 import hashlib
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, Tally
-from collection.store import part_name
+from collection.record import ROLES
 
 # A checkpoint, a measurement and a line of the log every few steps.
 _OFTEN = {
@@ -33,10 +32,9 @@ def shards(tmp_path):
 def writer(home):
     """What writes folders of token shards into a folder."""
 
-    def write(name, rows, *, vocabulary=1000, sha256="tokenizer", identity="", parts=2, columns=("dataset", "task")):
+    def write(name, rows, *, vocabulary=1000, sha256="tokenizer", identity="", parts=2):
         folder, tally = home / name, Tally()
-        base = [field for field in tokens.SCHEMA if field.name not in ("dataset", "task")]
-        schema = pa.schema([*base, *(pa.field(column, pa.string()) for column in columns)])
+        schema = tokens.schema(vocabulary)
         lines = []
         for number, row in enumerate(rows):
             line = {
@@ -47,15 +45,17 @@ def writer(home):
                 "dataset": "",
                 "task": "",
                 **row,
-                "roles": [role for role, _ in row["turns"]],
+                "roles": [ROLES.index(role) if role in ROLES else len(ROLES) for role, _ in row["turns"]],
                 "tokens": [list(ids) for _, ids in row["turns"]],
             }
             lines.append({key: line[key] for key in schema.names})
             tally.outcomes[line["source"], line["language"], KEPT] += 1
         (folder / "data").mkdir(parents=True, exist_ok=True)
         for part in range(parts):
-            table = pa.Table.from_pylist(lines[part::parts], schema=schema)
-            pq.write_table(table, folder / "data" / part_name(part, parts), row_group_size=7)
+            own = lines[part::parts]
+            with tokens.shard_writer(folder / "data" / tokens.shard_name(part, parts), vocabulary) as writer:
+                for start in range(0, len(own), 7):
+                    writer.write_batch(pa.RecordBatch.from_pylist(own[start : start + 7], schema=schema))
         Manifest.of(
             tokens.COMMAND,
             tally,
@@ -100,7 +100,7 @@ def tiny():
     import jax.numpy as jnp
     import numpy as np
 
-    from finetune.data.conversation import Pair
+    from finetune.data.examples import Pair
     from finetune.model import parameters
     from finetune.model.architecture import Architecture, Execution
     from finetune.model.encoder_decoder import EncoderDecoder

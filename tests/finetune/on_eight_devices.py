@@ -11,7 +11,7 @@ import numpy as np
 
 from core.config import build
 from finetune.config import FinetuneConfig
-from finetune.data.conversation import Pair
+from finetune.data.examples import Pair
 from finetune.data.features import features
 from finetune.training.trainer import Trainer
 

@@ -5,14 +5,15 @@ import subprocess
 import sys
 import time
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 import pytest
 
-from collection import store
+from collection import store, tokens
 from collection.manifest import KEPT, Input, Manifest, Tally
-from collection.record import Message, Record
+from collection.record import ROLES, Message, Record
 from collection.store import PartWriter
 from collection.validate import problems
+from core import files
 from core.errors import OutputError, SourceError, UserError
 from tokenizer import encode as encoding
 from tokenizer.encode import EncodeConfig, encode
@@ -55,7 +56,10 @@ def collection(tmp_path_factory):
 
 
 def rows_of(folder):
-    return [row for path in store.parts(folder) for row in pq.read_table(path).to_pylist()]
+    """The rows of all shards, roles by their names."""
+    tables = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in tokens.shards(folder)]
+    rows = [row for table in tables for row in table.to_pylist()]
+    return [{**row, "roles": [ROLES[role] for role in row["roles"]]} for row in rows]
 
 
 def test_every_message_of_every_record_stands_in_the_shards(trained, collection, tmp_path):
@@ -75,10 +79,11 @@ def test_every_message_of_every_record_stands_in_the_shards(trained, collection,
     assert manifest.notes == [f"{stats['tokens']:,} tokens"]
     assert list(problems(tmp_path / "t")) == []
     assert not (tmp_path / "t/.work").exists()
-    group = pq.read_metadata(store.parts(tmp_path / "t")[0]).row_group(0)
-    columns = [group.column(index) for index in range(group.num_columns)]
-    packed = {column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings}
-    assert {"language", "source", "dataset", "task", "split"} <= packed
+    [path] = tokens.shards(tmp_path / "t")
+    assert stats["shards"] == {"data/part-00000-of-00001.arrow": files.content_hash(path)}
+    before = pa.total_allocated_bytes()
+    assert sum(batch.num_rows for batch in tokens.map_shard(path)) == 400
+    assert pa.total_allocated_bytes() == before  # columns are used in place: nothing was read or unpacked
 
 
 @pytest.mark.parametrize("kind", ["trained", "bpe"])
@@ -144,8 +149,8 @@ def test_several_processes_write_what_one_does(trained, collection, tmp_path, mo
     monkeypatch.setattr(encoding, "_TASK_BYTES", 1)
     for workers in (1, 2):
         encode(trained, collection, tmp_path / str(workers), EncodeConfig(workers=workers))
-    names = [path.name for path in store.parts(tmp_path / "1")]
-    assert len(names) == 4 and names == [path.name for path in store.parts(tmp_path / "2")]
+    names = [path.name for path in tokens.shards(tmp_path / "1")]
+    assert len(names) == 4 and names == [path.name for path in tokens.shards(tmp_path / "2")]
     for name in names:
         assert (tmp_path / "1/data" / name).read_bytes() == (tmp_path / "2/data" / name).read_bytes()
 
@@ -179,7 +184,7 @@ def test_a_killed_run_is_taken_up_where_it_was(trained, collection, tmp_path, mo
     )
     killed = subprocess.run([sys.executable, "-c", code, trained, collection, out])
     assert killed.returncode == -9 and not (out / "manifest.json").exists()
-    stamps = {path: path.stat().st_mtime_ns for path in store.parts(out)}
+    stamps = {path: path.stat().st_mtime_ns for path in tokens.shards(out)}
     assert len(stamps) == 2
     monkeypatch.setattr(encoding, "_TASK_BYTES", 1)
     manifest = encode(trained, collection, out, EncodeConfig(workers=1))
@@ -234,14 +239,25 @@ def test_damage_is_found(trained, collection, tmp_path):
     encode(trained, collection, tmp_path / "t", EncodeConfig())
     with pytest.raises(SourceError, match="holds tokens already"):
         encode(trained, tmp_path / "t", tmp_path / "u", EncodeConfig())
-    [path] = store.parts(tmp_path / "t")
-    table = pq.read_table(path)
-    pq.write_table(table.slice(1), path)
+    [path] = tokens.shards(tmp_path / "t")
+    content = path.read_bytes()
+    batches = tokens.map_shard(path)
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    path.write_bytes(flipped)
+    assert any("its content is not what was written" in problem for problem in problems(tmp_path / "t"))
+    path.write_bytes(content)
+    assert list(problems(tmp_path / "t")) == []
+    with tokens.shard_writer(path, Tokenizer.load(trained).size) as writer:
+        for batch in batches:
+            writer.write_batch(batch.slice(1))
     assert any("99 rows kept in the files, 100 in the manifest" in problem for problem in problems(tmp_path / "t"))
     values = json.loads((tmp_path / "t/manifest.json").read_text())
     values["config"]["vocabulary"] = 300
     (tmp_path / "t/manifest.json").write_text(json.dumps(values))
     assert any("an id outside the vocabulary of 300" in problem for problem in problems(tmp_path / "t"))
+    path.unlink()
+    assert any("part-00000-of-00001.arrow: no such file" in problem for problem in problems(tmp_path / "t"))
 
 
 def test_an_error_in_a_worker_is_told_as_it_was(trained, collection, tmp_path, monkeypatch):

@@ -8,12 +8,13 @@ import pytest
 
 from collection.record import ROLES
 from finetune.data import conversation
-from finetune.data.conversation import ASSISTANT, Rendering
-from finetune.data.special_ids import Vocabulary
-from finetune.data.token_store import ExampleStore
+from finetune.data.conversation import AnswerExamples
+from finetune.data.examples import ExamplePointer
+from finetune.data.special_ids import SpecialIds
+from finetune.data.token_store import TokenStore
 
-SYMBOLS = Vocabulary(1000, roles=(3, 4, 5, 6))  # system, user, assistant, tool
-BARE = Vocabulary(1000)
+SYMBOLS = SpecialIds(1000, roles=(3, 4, 5, 6))  # system, user, assistant, tool
+BARE = SpecialIds(1000)
 
 
 @pytest.fixture
@@ -21,8 +22,9 @@ def pair_of(shards):
     """The pair of one turn of a conversation."""
 
     def render(turns, vocabulary, inputs=100, targets=100, turn=-1):
-        store = ExampleStore.open(shards(f"tokens{random.random()}", [{"turns": turns}]))
-        pair = Rendering(vocabulary, inputs, targets).render(store, turn % len(turns))
+        store = TokenStore.open(shards(f"tokens{random.random()}", [{"turns": turns}]))
+        example = ExamplePointer(0, 0, turn % len(turns), 0, 0, 0)
+        pair = AnswerExamples(vocabulary, inputs, targets).render(store, example)
         return pair.inputs.tolist(), pair.targets.tolist()
 
     return render
@@ -79,17 +81,22 @@ def test_lengths_are_known_without_the_ids(shards, vocabulary):
     for _ in range(200):
         roles = [chance.choice(ROLES) for _ in range(chance.randint(1, 7))] + ["assistant"]
         rows.append({"turns": [(role, chance.choices(range(10, 99), k=chance.randint(0, 12))) for role in roles]})
-    store = ExampleStore.open(shards("many", rows))
-    rendering = Rendering(vocabulary, 20, 8)
-    earlier = np.arange(store.turns) - store.row_turns[store.turn_rows[: store.turns]]
-    turns = np.flatnonzero((store.turn_roles == ASSISTANT) & (earlier > 0))
-    lengths = rendering.measure(store, turns)
-    assert lengths.inputs_cut.any() and lengths.targets_cut.any() and not lengths.inputs_cut.all()
-    for index, turn in enumerate(turns):
-        pair = rendering.render(store, int(turn))
-        assert (len(pair.inputs), len(pair.targets)) == (lengths.inputs[index], lengths.targets[index])
-        assert len(pair.inputs) <= 20 and pair.inputs[-1] == 1
-        assert lengths.targets_cut[index] == (pair.targets[-1] != 1)
+    store = TokenStore.open(shards("many", rows))
+    answers = AnswerExamples(vocabulary, 20, 8)
+    cuts, count = [], 0
+    for number, batch in enumerate(store.batches):
+        examples = answers.find(batch).examples
+        examples["batch"] = number
+        lengths = answers.cut(store, examples)
+        cuts.append((lengths.inputs_cut, lengths.targets_cut))
+        for index, values in enumerate(examples.tolist()):
+            pair = answers.render(store, ExamplePointer(*values))
+            assert (len(pair.inputs), len(pair.targets)) == (lengths.inputs[index], lengths.targets[index])
+            assert len(pair.inputs) <= 20 and pair.inputs[-1] == 1
+            assert lengths.targets_cut[index] == (pair.targets[-1] != 1)
+            count += 1
+    inputs_cut, targets_cut = (np.concatenate(side) for side in zip(*cuts, strict=True))
+    assert count > 200 and inputs_cut.any() and targets_cut.any() and not inputs_cut.all()
 
 
 def test_the_examples_in_its_text_are_true():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from finetune.data.conversation import Pair
+from finetune.data.examples import Pair
 from finetune.data.features import features
 
 

@@ -6,10 +6,10 @@ import pytest
 from core.errors import ConfigError
 from finetune.data import spans
 from finetune.data.config import SpansConfig
-from finetune.data.special_ids import Vocabulary
+from finetune.data.special_ids import SpecialIds
 
 T5 = SpansConfig()
-CODEPOINTS = Vocabulary(1_200_000, sentinels=tuple(range(1_199_999, 1_199_899, -1)))
+CODEPOINTS = SpecialIds(1_200_000, sentinels=tuple(range(1_199_999, 1_199_899, -1)))
 TEXTS = (
     "Habari ya asubuhi, rafiki yangu mpendwa?",
     "صباح الخير يا صديقي العزيز",
@@ -56,12 +56,12 @@ def test_lengths_are_known_beforehand_and_shares_are_as_configured():
 
 def test_the_longest_text_is_what_t5_computes():
     """T5 pretrains with 512 ids of 568, whose targets have 114; mT5 with 1,024 of 1,137 and 229."""
-    assert spans.longest(512, 512, T5, 100) == 568
+    assert spans.longest_text(512, 512, T5, 100) == 568
     assert spans.measure([568], T5).targets.tolist() == [114]
-    assert spans.longest(1024, 1024, T5, 100) == 1137
+    assert spans.longest_text(1024, 1024, T5, 100) == 1137
     assert spans.measure([1137], T5).targets.tolist() == [229]
-    assert spans.longest(512, 50, T5, 100) < 250  # the targets decide
-    assert spans.masked(spans.longest(9000, 9000, T5, 100), T5)[1] == 100  # the sentinels do
+    assert spans.longest_text(512, 50, T5, 100) < 250  # the targets decide
+    assert spans.masked(spans.longest_text(9000, 9000, T5, 100), T5)[1] == 100  # the sentinels do
 
 
 def test_where_the_spans_are_is_decided_by_the_key():
@@ -82,6 +82,6 @@ def test_pieces_cover_a_long_text():
 
 def test_without_sentinels_or_room_there_are_no_spans():
     with pytest.raises(ConfigError, match=r"needs sentinels .* which the tokenizer has none of"):
-        spans.longest(512, 512, T5, 0)
+        spans.longest_text(512, 512, T5, 0)
     with pytest.raises(ConfigError, match="too short for span corruption"):
-        spans.longest(2, 2, T5, 100)
+        spans.longest_text(2, 2, T5, 100)

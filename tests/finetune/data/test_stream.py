@@ -14,15 +14,15 @@ from collection.store import PartWriter
 from core.config import build
 from core.errors import ConfigError, SourceError, UnknownNameError
 from finetune.data.config import DataConfig, SourceConfig, SpansConfig, ValidationConfig
-from finetune.data.sources import Corpus
-from finetune.data.special_ids import Vocabulary
+from finetune.data.sources import DataSources
+from finetune.data.special_ids import SpecialIds
 from finetune.data.stream import TrainingData
 from glotmill.sample.facts import parallel
 from tokenizer.encode import EncodeConfig, encode
 from tokenizer.train import TokenizerConfig, train
 from tokenizer.vocabulary import Tokenizer
 
-VOCABULARY = Vocabulary(1000, sentinels=tuple(range(999, 899, -1)), sha256="tokenizer")
+VOCABULARY = SpecialIds(1000, sentinels=tuple(range(999, 899, -1)), sha256="tokenizer")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def open_data(shards, plain):
     def run(process=0, processes=1, **values):
         sources = (SourceConfig(path=str(big), weight=3), SourceConfig(path=str(small)))
         base = {"sources": sources, "inputs": 12, "targets": 8, "rows": 4, "block": 50, "prefetch": 0}
-        return TrainingData(Corpus.open(DataConfig(**{**base, **values}), VOCABULARY), process, processes)
+        return TrainingData(DataSources.open(DataConfig(**{**base, **values}), VOCABULARY), process, processes)
 
     return run
 
@@ -102,10 +102,10 @@ def test_a_host_of_another_number_goes_on_there_too(open_data):
 
 def test_nothing_is_lost_in_packing(open_data):
     data = open_data(rows=1)
-    plans = [data.blocks.plan(number) for number in range(3)]
+    plans = [data.planner.plan(number) for number in range(3)]
     packed = Counter(pair for batch in take(data, sum(plan.rows for plan in plans)) for pair in pairs_in(batch))
     unpacked = open_data(rows=1, pack=False)
-    count = sum(len(plan.turn) for plan in plans)
+    count = sum(len(plan.examples) for plan in plans)
     alone = Counter(pair for batch in take(unpacked, count) for pair in pairs_in(batch))
     assert packed == alone and packed.total() == count
     assert sum(plan.rows for plan in plans) < count / 1.5
@@ -113,7 +113,7 @@ def test_nothing_is_lost_in_packing(open_data):
 
 def test_sources_have_their_shares_and_every_example_comes_once_in_a_pass(open_data):
     data = open_data()
-    plans = [data.blocks.plan(number) for number in range(40)]
+    plans = [data.planner.plan(number) for number in range(40)]
     batches = take(data, sum(plan.rows for plan in plans) // 4)
     first = Counter(targets[0] for batch in batches for _, targets in pairs_in(batch))
     total = first.total()
@@ -158,7 +158,7 @@ def test_every_assistant_turn_is_an_example_or_the_last_one_only(shards):
         config = DataConfig(
             sources=(SourceConfig(path=str(folder)),), inputs=20, targets=9, rows=1, block=8, all_turns=all_turns
         )
-        data = TrainingData(Corpus.open(config, VOCABULARY))
+        data = TrainingData(DataSources.open(config, VOCABULARY))
         targets[all_turns] = {targets[0] for batch in take(data, 3) for _, targets in pairs_in(batch)}
         assert [note for note in data.notes(10) if "left out" in note] == [
             *(["chat: 1 empty answers were left out"] if all_turns else []),
@@ -180,13 +180,13 @@ def test_languages_that_are_not_trained_on_are_named(shards, plain):
     ]
     source = SourceConfig(path=str(shards("tokens", rows)), of=("aya",), datasets={"mute": 0})
     config = DataConfig(sources=(source,), inputs=9, targets=9, rows=2)
-    assert [note for note in Corpus.open(config, VOCABULARY).notes() if "not trained" in note] == [
+    assert [note for note in DataSources.open(config, VOCABULARY).notes() if "not trained" in note] == [
         "not trained on: arb_Arab: none of their rows makes a training example",
         "not trained on: khm_Khmr: all their rows are of split test",
         "not trained on: lao_Laoo: their data sets have a share of 0",
         "not trained on: tha_Thai: all their rows are of split test or validation",
     ]
-    few = Corpus.open(dataclasses.replace(config, languages=("swh_Latn",)), VOCABULARY)
+    few = DataSources.open(dataclasses.replace(config, languages=("swh_Latn",)), VOCABULARY)
     assert few.untrained == {}  # what was not asked for is not missed
 
 
@@ -195,15 +195,15 @@ def test_span_corruption_alone_reads_every_message_of_a_long_text_in_pieces(shar
     config = DataConfig(
         sources=(SourceConfig(path=str(folder)),), inputs=40, targets=40, rows=1, block=9, spans=SpansConfig(share=1.0)
     )
-    data = TrainingData(Corpus.open(config, VOCABULARY))
+    data = TrainingData(DataSources.open(config, VOCABULARY))
     seen = {number for batch in take(data, 20) for array in batch[:2] for number in array.ravel().tolist()}
     assert set(range(10, 110)) <= seen and 7 not in seen and 999 in seen
 
 
 def test_held_out_rows_are_not_trained_on(open_data):
     part = open_data(validation=ValidationConfig(hold_out=0.3))
-    sizes = part.corpus.mixture.sizes.sum()
-    held = sum(group.size for _, group in part.corpus.groups("validation"))
+    sizes = part.sources.mixture.sizes.sum()
+    held = sum(group.size for _, group in part.sources.groups("validation"))
     assert sizes + held == 69 and 5 < held < 40
     trained = {targets[0] for batch in take(part, 200) for _, targets in pairs_in(batch)}
     assert len(trained) == sizes
@@ -212,13 +212,13 @@ def test_held_out_rows_are_not_trained_on(open_data):
 def test_only_some_rows_of_a_folder_make_a_source(shards, plain):
     folder = str(shards("all", [*plain(5, source="xp3x"), *plain(5, first=100, source="aya"), *plain(5, split="test")]))
     config = DataConfig(sources=(SourceConfig(name="a", path=folder, of=("aya",)),), inputs=9, targets=9, rows=2)
-    data = TrainingData(Corpus.open(config, VOCABULARY))
+    data = TrainingData(DataSources.open(config, VOCABULARY))
     assert {targets[0] // 100 for batch in take(data, 9) for _, targets in pairs_in(batch)} == {1}
     wrong = dataclasses.replace(config, sources=(SourceConfig(path=folder, of=("xp3",)),))
     with pytest.raises(
         UnknownNameError, match=r"unknown source 'xp3'; the nearest are xp3x; see `of` of data\.sources 'all'"
     ):
-        Corpus.open(wrong, VOCABULARY)
+        DataSources.open(wrong, VOCABULARY)
 
 
 def test_going_on_with_other_data_is_an_error_unless_told(open_data):
@@ -226,7 +226,7 @@ def test_going_on_with_other_data_is_an_error_unless_told(open_data):
     for values in ({"seed": 1}, {"inputs": 13}, {"languages": ("eng_Latn", "swh_Latn")}, {"spans": SpansConfig(0.5)}):
         with pytest.raises(SourceError, match="made with other training data"):
             open_data(**values).restore(state)
-    sources = open_data().corpus.config.sources
+    sources = open_data().sources.config.sources
     with pytest.raises(SourceError, match="made with other training data"):
         open_data(sources=(dataclasses.replace(sources[0], weight=4), sources[1])).restore(state)
     changed = open_data(seed=1)
@@ -298,7 +298,7 @@ def test_an_encoded_collection_comes_back_as_its_texts(encoded):
     )
     data = TrainingData.open(config, base / "tokenizer")
     tokenizer = Tokenizer.load(base / "tokenizer")
-    vocabulary = data.corpus.vocabulary
+    vocabulary = data.sources.special_ids
     assert vocabulary.size == tokenizer.size and len(vocabulary.sentinels) == 100
     assert vocabulary.sentinels[0] == vocabulary.size - 1
     seen = set()
@@ -311,3 +311,10 @@ def test_an_encoded_collection_comes_back_as_its_texts(encoded):
             assert (f"<|user|>{first}<|assistant|>{answer}<|user|>?", "ndiyo") in {
                 (inputs.replace(" <|", "<|").replace("|> ", "|>"), targets) for inputs, targets in seen
             }
+
+
+def test_an_id_that_the_tokenizer_does_not_have_is_refused(shards):
+    folder = shards("tokens", [{"turns": [("user", [7, 1000]), ("assistant", [8])]}])
+    config = DataConfig(sources=(SourceConfig(path=str(folder)),), inputs=9, targets=9, rows=1, prefetch=0)
+    with pytest.raises(SourceError, match="has id 1000; expected ids below 1000, the size of the tokenizer"):
+        next(TrainingData(DataSources.open(config, VOCABULARY)))

@@ -5,11 +5,11 @@ import pytest
 
 from core.errors import ConfigError
 from finetune.data.config import DataConfig, SourceConfig, SpansConfig, ValidationConfig
-from finetune.data.sources import Corpus
-from finetune.data.special_ids import Vocabulary
+from finetune.data.sources import DataSources
+from finetune.data.special_ids import SpecialIds
 from finetune.data.validation import ValidationData
 
-VOCABULARY = Vocabulary(1000, sentinels=tuple(range(999, 899, -1)), sha256="tokenizer")
+VOCABULARY = SpecialIds(1000, sentinels=tuple(range(999, 899, -1)), sha256="tokenizer")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def open_validation(shards, plain):
             validation=ValidationConfig(examples, hold_out, rows),
             **more,
         )
-        return ValidationData(Corpus.open(config, VOCABULARY))
+        return ValidationData(DataSources.open(config, VOCABULARY))
 
     return run
 

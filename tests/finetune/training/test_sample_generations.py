@@ -5,8 +5,8 @@ import json
 import pytest
 
 from finetune.checkpoints import model_folder
-from finetune.data.sources import Corpus
-from finetune.data.special_ids import Vocabulary
+from finetune.data.sources import DataSources
+from finetune.data.special_ids import SpecialIds
 from finetune.data.validation import ValidationData
 from finetune.decoding.decoder import Decoder, Decoding
 from finetune.train import train
@@ -73,8 +73,8 @@ def decoded(config, run):
     """The answers of the run's checkpoint to the same examples, one by one."""
     tokenizer, model = Tokenizer.load(run / "tokenizer"), model_folder.load(run, step="last")
     decoder = Decoder(model.architecture, decoding=Decoding(max_tokens=6))
-    corpus = Corpus.open(config.data, Vocabulary.of(run / "tokenizer"))
-    for example in ValidationData(corpus).examples(3):
+    sources = DataSources.open(config.data, SpecialIds.of(run / "tokenizer"))
+    for example in ValidationData(sources).examples(3):
         ids = decoder(model.params, example.inputs[None]).ids_BxT[0]
         yield tokenizer.decode([number for number in ids.tolist() if number > 1])
 
