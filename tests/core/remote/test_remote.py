@@ -275,8 +275,8 @@ def test_a_file_that_is_no_cache_is_told_by_its_name(tmp_path):
 WRITER = """
 import sys, itertools
 from pathlib import Path
-from pipelines.remote.answer import Answer
-from pipelines.remote.cache import Cache
+from core.remote.answer import Answer
+from core.remote.cache import Cache
 cache = Cache(Path(sys.argv[1]))
 for number in itertools.count():
     cache.put(f"{sys.argv[2]}-{number}", Answer("answer " * 500))
@@ -316,7 +316,7 @@ def test_requests_are_spread_over_time(teacher, tmp_path):
 ASKER = """
 import sys
 from pathlib import Path
-from pipelines.remote import *
+from core.remote import *
 config = RemoteConfig(requests_per_minute=float(sys.argv[4]), concurrency=4)
 with Session(RemoteJob.of(config, Budget.parse(sys.argv[5]), Path(sys.argv[1]))) as session:
     remote = session.remote(make_client("openai", sys.argv[2], Account(), config), Account())

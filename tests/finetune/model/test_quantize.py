@@ -88,5 +88,5 @@ def test_what_cannot_be_done_is_told(vectors):
 
 
 def test_nothing_but_numpy_is_needed():
-    code = "import sys, finetune.quantize; sys.exit('jax' in sys.modules or 'flax' in sys.modules)"
+    code = "import sys, finetune.model.quantize; sys.exit('jax' in sys.modules or 'flax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -117,7 +117,7 @@ def test_every_row_becomes_its_two_rows(made, tmp_path):
     parents = [one for folder in inputs for one in store.records(folder)]
     # Nothing is missing, nothing comes twice, and all stand in the order of what they were made of.
     assert [row.parent_id for row in rows] == [one.id for one in parents for _ in range(2)]
-    assert rows[3].messages[0].content == parents[2].messages[0].content[::-1]
+    assert rows[3].messages[0].content == parents[1].messages[0].content[::-1]
     assert manifest.upstream[0]["command"] == "sample" and len(manifest.inputs) == 4
     assert any("each of 17 rows was to become 2" in note for note in manifest.notes)
 
@@ -226,7 +226,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_row_job as test
-from pipelines.derive import derive
+from pipelines.augment.row_job import derive
 
 class Slow(test.Twice):
     def make(self, records):
