@@ -1,8 +1,8 @@
 """Synthesis: generators answer questions that are made of rows, and what is sound of it becomes rows.
 
-A method (pipelines/methods) says what is asked and what becomes of the answer, a generator (pipelines/generators)
-answers it, within the limits and out of the cache of core/remote. Built on pipelines/augment/row_job.py: where several
-generators answer, `rows_in` counts pairs of a row and a generator.
+A method (pipelines/augment/methods) says what is asked and how the answer is read. A generator
+(pipelines/augment/generators) answers, within the limits and from the answer cache of core/remote. With several
+generators, `rows_in` counts pairs of a row and a generator.
 """
 
 from __future__ import annotations

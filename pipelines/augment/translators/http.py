@@ -1,6 +1,6 @@
 """Servers: LibreTranslate's API, or a chat that is asked to translate, line by line.
 
-Every answer is kept by the content of its question (pipelines/remote), so that neither a retry nor a resume pays twice.
+Every answer is kept by the content of its question (core/remote), so that neither a retry nor a resume pays twice.
 """
 
 from __future__ import annotations

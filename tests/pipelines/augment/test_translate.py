@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from pipelines.runner import RunConfig
 
 IN_MEMORY = RunConfig(mode="in_memory")
 KEEP_ALL = TranslationQualityConfig(min_score=0, detector="none")
-with_apertium = pytest.mark.skipif(shutil.which("apertium") is None, reason="apertium is not installed here")
 
 HARD = """Here is how to install the program on your computer:
 
@@ -88,8 +86,8 @@ def run(folder, out, **options):
     return manifest
 
 
-@with_apertium
 class TestApertium:
+    @pytest.mark.apertium("eng-spa", "eng-cat")
     def test_structure_comes_through_a_real_engine(self, tmp_path):
         one = row(("user", HARD), ("assistant", HARD))
         run(write_stage(tmp_path / "in", [one]), tmp_path / "out", translator="apertium", to=("spa", "cat"))
@@ -115,6 +113,7 @@ class TestApertium:
         assert "La casa grande" in spanish.target and "La casa gran" in catalan.target
         assert ("¿" not in HARD and "Cómo" in spanish.target) or "cómo" in spanish.target
 
+    @pytest.mark.apertium("eng-spa")
     def test_a_row_says_where_it_comes_from(self, tmp_path):
         parent = row(
             ("user", "What is this?"), ("assistant", "This is a house."), license="CC0-1.0", dataset="d", template="t"
@@ -131,6 +130,7 @@ class TestApertium:
             second.id, second.parent_id, SplitConfig()
         )
 
+    @pytest.mark.apertium("eng-spa")
     def test_a_language_without_a_pair_is_a_reject(self, tmp_path):
         rows = [
             row(("user", "Habari gani?"), ("assistant", "Nzuri."), language="swh_Latn"),
@@ -146,6 +146,7 @@ class TestApertium:
         assert ("swh_Latn", "no eng_Latn to swh_Latn for turn 1") in details
         assert ("spa_Latn", "nothing in it is language to be translated") in details
 
+    @pytest.mark.apertium("eng-cat", "spa-cat")
     def test_a_turn_in_another_language_is_translated_from_it(self, tmp_path):
         english = "Translate the following sentence into Spanish, please, and tell me what you think about it."
         spanish = "La casa es muy grande y está cerca del río, donde los niños juegan todas las tardes."
@@ -157,6 +158,7 @@ class TestApertium:
         assert made.target.startswith("La casa és molt gran")
         assert "eng-cat" in made.generator and "spa-cat" in made.generator
 
+    @pytest.mark.apertium("eng-spa", "eng-cat")
     def test_real_rows_become_spanish_and_catalan(self, shared, tmp_path):
         (tmp_path / "xp3x" / "eng_Latn").mkdir(parents=True)
         for path in sorted(shared("data/derived_xp3x/eng_Latn").glob("xp3_xquad_*_answer_*"))[:2]:
@@ -187,6 +189,7 @@ class TestApertium:
         card = (tmp_path / "collection" / "README.md").read_text("utf-8")
         assert "| xp3x | translated |" in card and "| sharegpt | translated |" in card
 
+    @pytest.mark.apertium("eng-spa", "spa-eng")
     def test_round_trips_are_held_against_a_bar(self, tmp_path):
         rows = [row(("user", "What is a house?"), ("assistant", "A house is a building where people live."))]
         folder = write_stage(tmp_path / "in", rows)
@@ -197,6 +200,7 @@ class TestApertium:
         (line,) = store.rejects(tmp_path / "out0")
         assert line["reason"] == "poor_translation" and "chrF after a round trip" in line["detail"]
 
+    @pytest.mark.apertium("eng-spa", "eng-cat")
     def test_a_plan_says_what_it_would_cost(self, tmp_path):
         rows = [row(("user", f"What is the number {n}?"), ("assistant", f"It is the number {n}.")) for n in range(50)]
         folder = write_stage(tmp_path / "in", rows, parts=3)

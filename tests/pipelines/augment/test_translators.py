@@ -18,7 +18,6 @@ from pipelines.augment.translators.ctranslate2 import CTranslate2, family_of, na
 from pipelines.augment.translators.replay import Replay
 
 ENG, SPA, CAT, SWH, ARB = map(resolve, ("eng_Latn", "spa_Latn", "cat_Latn", "swh_Latn", "arb_Arab"))
-with_apertium = pytest.mark.skipif(shutil.which("apertium") is None, reason="apertium is not installed here")
 
 
 @pytest.mark.parametrize(
@@ -36,14 +35,15 @@ def test_an_engine_that_is_none_is_told(spec, error, told):
         parse(spec)
 
 
-@with_apertium
 class TestApertium:
+    @pytest.mark.apertium("eng-spa")
     def test_it_translates_line_by_line(self):
         lines = ["The house is big.", "Is this a question?", "a list of words without an end", "I live in London."]
         found = Apertium().translate(lines * 50, ENG, SPA)
         assert len(found) == 200 and found[:4] == found[196:]
         assert found[0].text == "La casa es grande." and all(one.text for one in found)
 
+    @pytest.mark.apertium("eng-cat")
     @pytest.mark.parametrize(
         "line",
         [
@@ -65,12 +65,14 @@ class TestApertium:
         assert "primera" in before.text and "última" in after.text
         assert isinstance(odd, Translated) and "\n" not in odd.text
 
+    @pytest.mark.apertium("eng-spa")
     def test_words_that_it_does_not_know_are_counted_not_marked(self):
         (found,) = Apertium().translate(["The glotmill is a zorkian house"], ENG, SPA)
         assert found.unknown == 2 and "*" not in found.text and "glotmill" in found.text
         (literal,) = Apertium().translate(["The *glotmill* is new"], ENG, SPA)
         assert literal.text.count("*") >= 2
 
+    @pytest.mark.apertium("eng-spa", "eng-cat")
     def test_it_has_the_pairs_that_are_installed_and_their_versions(self):
         engine = Apertium()
         first = engine.generator(ENG, SPA)
