@@ -1,4 +1,4 @@
-# Everything runs in .venv, made from requirements.lock by the first target that needs it.
+# Every target runs in .venv. The first one that needs it makes it from requirements.lock.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -7,17 +7,17 @@ BIN := $(VENV)/bin
 .PHONY: demo test test-slow lint lock bench-data bench-tokenizer bench-translate bench-remote bench-train clean help
 
 help:
-	@echo "make demo        the main job on the built-in sample"
+	@echo "make demo        the whole loop on the built-in sample"
 	@echo "make test        the tests (some minutes)"
-	@echo "make test-slow   the proofs that take longer"
-	@echo "make lint        ruff, mypy, import contracts, the command-line reference"
-	@echo "make bench-data  speed and memory of the data side, as shares of physical limits"
-	@echo "make bench-tokenizer  fairness of tokenizers by rule, speed of encoding as a share of the library's"
-	@echo "make bench-translate  speed of translation, and how well its quality is estimated"
-	@echo "make bench-remote  requests a second of synthesis, as a share of concurrency / latency"
-	@echo "make bench-train  speed of training and decoding, beside Hugging Face's where torch and transformers are installed"
-	@echo "make lock        requirements.lock anew, from pyproject.toml"
-	@echo "make clean       remove what these made"
+	@echo "make test-slow   the tests that take longer"
+	@echo "make lint        ruff, mypy, import contracts, the reference pages, words in prose"
+	@echo "make bench-data  speed and memory of the data side, compared with the bare libraries"
+	@echo "make bench-tokenizer  fairness of tokenizers by rule, speed of encoding compared with SentencePiece"
+	@echo "make bench-translate  speed of translation, and accuracy of the quality estimate"
+	@echo "make bench-remote  requests a second of synthesis, compared with concurrency / latency"
+	@echo "make bench-train  speed of training and decoding, compared with Hugging Face's if torch and transformers are installed"
+	@echo "make lock        write requirements.lock from pyproject.toml"
+	@echo "make clean       remove what these targets made"
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"expected Python 3.11, found {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
@@ -41,6 +41,7 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
+	$(BIN)/python docs/prose.py
 
 bench-data: $(VENV)/.ready
 	$(BIN)/python benchmarks/data.py $(ARGS)

@@ -1,9 +1,9 @@
-"""Speed and memory of the data side, as shares of physical limits measured in the same run.
+"""Measure speed and memory of the data side, as shares of physical limits measured in the same run.
 
     python benchmarks/data.py [--shared DIR] [--repeat 5] [--rows 200000] [--only lid,ingest,exact,near,linear]
 
 Needs the benchmark folder of the peers (`bench/peers_data`) and SIB-200 (`data/sib200`) below DIR. Figures are in rows
-a CPU-second of the whole process tree, start-up included; limit and job take turns, and the median ratio counts.
+a CPU-second of the whole process tree, start-up included. Limit and job alternate, and the median ratio counts.
 """
 
 from __future__ import annotations
@@ -96,16 +96,16 @@ class Bench:
         self.results: dict[str, object] = {}
 
     def lid(self, rows: int) -> None:
-        """Language ID and filter alone, against the bare calls of the fastText library on two processes."""
+        """Measure language ID and filter alone, compared with bare calls of the fastText library in two processes."""
         self._against_limit("lid", rows, ["--detector", LID, *ALONE])
 
     def ingest(self, rows: int) -> None:
-        """The whole default ingest with the same detector, and with the default one."""
+        """Measure the whole default ingest with the same detector, and with the default one."""
         self._against_limit("ingest", rows, ["--detector", LID])
         self._against_limit("ingest, vote", rows, [])
 
     def exact(self, rows: int) -> None:
-        """A build without near duplicates: exact dedup, split, sorted by language, card."""
+        """Measure a build without near duplicates: exact duplicates, splits, sorting by language, card."""
         ingested = self._ingested(rows)
         runs = [
             self._run("build", "--input", str(ingested), "--set", "duplicates.near=false") for _ in range(self._repeat)
@@ -113,7 +113,7 @@ class Bench:
         self._report("build, exact dedup", rows, runs, {"rows_out": runs[0].result["rows_out"]})
 
     def near(self, rows: int) -> None:
-        """The whole build, near duplicates included, against the bare MinHash of the same rows where rensa is there."""
+        """Measure a build with near duplicates, compared with bare MinHash of the same rows if rensa is installed."""
         ingested, shares, runs = self._ingested(rows), [], []
         for _ in range(self._repeat):
             runs.append(self._run("build", "--input", str(ingested)))
@@ -134,7 +134,7 @@ class Bench:
         return ingested
 
     def linear(self, rows: int) -> None:
-        """A tenth, the whole and ten times the rows in one process: cost a row and memory."""
+        """Measure a tenth, the whole and ten times the rows in one process: cost of a row, and memory."""
         costs: dict[str, list[measure.Run]] = {"ingest": [], "build": []}
         sizes = [rows // 10, rows, rows * 10]
         for size in sizes:
@@ -165,10 +165,10 @@ class Bench:
             shutil.rmtree(ingested)
         for job, runs in costs.items():
             steps = [runs[i + 1].cpu / runs[i].cpu for i in range(2)]
-            told = ", ".join(
+            figures = ", ".join(
                 f"{size:,} rows {run.cpu:.1f} CPU-s {run.peak} MiB" for size, run in zip(sizes, runs, strict=True)
             )
-            print(f"linear, {job}: {told}; ten times the rows cost {steps[0]:.1f} and {steps[1]:.1f} times")
+            print(f"linear, {job}: {figures}; ten times the rows cost {steps[0]:.1f} and {steps[1]:.1f} times")
             self.results[f"linear {job}"] = {
                 "cpu": [round(run.cpu, 1) for run in runs],
                 "mib": [run.peak for run in runs],

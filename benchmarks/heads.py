@@ -1,9 +1,9 @@
-"""Embed and rerank heads trained from nothing on real data, and scored on languages and texts they were not trained on.
+"""Train embed and rerank heads from random weights on real data; score them on held-out languages and texts.
 
     python benchmarks/heads.py --shared SHARED --work DIR [--steps N] [--only embed|rerank]
 
-SHARED holds tatoeba_v1, sib200, afriqa, xquad_r and derived_xp3x; DIR keeps what was made, so that a run that was
-stopped goes on. DIR/heldout has what was held out in the layout of the sets, for `glotmill eval run`.
+SHARED holds tatoeba_v1, sib200, afriqa, xquad_r and derived_xp3x. DIR keeps finished steps, so that a stopped run
+resumes. DIR/heldout has the held-out part in the layout of the sets, for `glotmill eval run`.
 
 Held out as parallel text: all Tatoeba, SIB-200 and FLORES pairs with a side in HELD_OUT, and every pair with an English
 sentence that such a Tatoeba pair has. Held out as text: AfriQA's dev split (this copy has no test split), all of XQuAD
@@ -64,7 +64,7 @@ def parallel(shared: Path) -> Iterator[Row]:
 
 
 def sib(shared: Path) -> Iterator[Row]:
-    """Each sentence with its English, or with that of another language, which changes from sentence to sentence."""
+    """Pair each sentence with its English, or with another language, which changes from sentence to sentence."""
     texts: dict[str, dict[str, str]] = {}
     for folder in sorted((shared / "sib200/annotated").iterdir()):
         if code(folder.name) not in HELD_OUT:
@@ -99,9 +99,9 @@ def afriqa_train(shared: Path) -> Iterator[Row]:
 
 
 def stretches(shared: Path) -> Iterator[Row]:
-    """Two stretches of an eighth of a sentence, and the sentence: what teaches that the same words mean the same.
+    """Pair two eighths of a sentence with the sentence, to teach that the same words mean the same.
 
-    Without such pairs a new encoder soon finds less than it did untrained: translations share no words.
+    Without such pairs, a new encoder soon retrieves less than an untrained one, since translations share no words.
     """
     for row in sib(shared):
         pieces, glue = _pieces(row["query"])
@@ -114,7 +114,7 @@ def stretches(shared: Path) -> Iterator[Row]:
 
 
 def _pieces(text: str) -> tuple[list[str], str]:
-    """Where a text may be cut: its words; characters with their marks in scripts that set no words apart."""
+    """Split a text into units: words, or characters with their marks in scripts without spaces."""
     script = dominant_script(text)
     if not script or SCRIPTS[script].spaced:
         return text.split(), " "
@@ -128,7 +128,7 @@ def _pieces(text: str) -> tuple[list[str], str]:
 
 
 def instructions(shared: Path) -> Iterator[Row]:
-    """Prompts and what answers them; no XQuAD, and no translation into or out of a language that is held out."""
+    """Yield prompts with their answers, without XQuAD and without translations from or into a held-out language."""
     for path in sorted((shared / "derived_xp3x").glob("*/*.jsonl")):
         if "xquad" in path.name or ("flores" in path.name and any(name in path.name for name in HELD_OUT)):
             continue
@@ -139,7 +139,7 @@ def instructions(shared: Path) -> Iterator[Row]:
 
 
 def xquad(path: Path, articles: slice | None = None) -> Iterator[Row]:
-    """Questions, each with the sentence that holds its answer."""
+    """Yield questions, each with the sentence that contains its answer."""
     data = json.loads(path.read_text("utf-8"))["data"]
     for article in data[articles or slice(None)]:
         for paragraph in article["paragraphs"]:
@@ -183,7 +183,7 @@ def write_lines(path: Path, rows: Iterable[Row]) -> int:
 
 
 def prepare(shared: Path, work: Path, pieces: int) -> None:
-    """The pairs, what is held out, and a tokenizer of the training text."""
+    """Write the pairs, the held-out sets, and a tokenizer of the training text."""
     if (work / "tokenizer/glotmill_tokenizer.json").exists():
         return
     texts: dict[str, set[str]] = defaultdict(set)
@@ -241,7 +241,7 @@ shape = {{ encoder_layers = 2, feed_forward = 512 }}"""
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one head is trained."""
+    """The training settings of one head."""
 
     steps: int
     rows: int
@@ -266,7 +266,7 @@ BOTH_WAYS = ("tatoeba", "sib")
 
 
 def schedule(steps: int, rate: float, every: int) -> str:
-    """Up to a rate in the first tenth, then down to nothing; measured every so many steps."""
+    """Return the schedule: up to `rate` in the first tenth, then down to zero, evaluated every `every` steps."""
     warmup = max(1, steps // 10)
     return SCHEDULE.format(rate=rate, warmup=warmup, decay=0.98 / max(1, steps - warmup), every=every)
 
@@ -292,7 +292,7 @@ def train(work: Path, kind: str, steps: int) -> None:
 
 
 def score(shared: Path, work: Path, kinds: Iterable[str], queries: int) -> None:
-    """What `glotmill eval` makes of them, in DIR/scores: every language, by dimension and precision."""
+    """Score the heads with `glotmill eval` into DIR/scores: every language, by dimension and precision."""
     # A language that has no dev split would be judged by rows that were trained on.
     asked = ",".join(sorted({path.parent.name for path in (shared / "afriqa/gold_passages").glob("*/*.dev.json")}))
     forms = ("--set", "embed.dimensions=[256,512,1024,1536]", "--set", 'embed.precisions=["float","int8","ubinary"]')
@@ -309,8 +309,10 @@ def score(shared: Path, work: Path, kinds: Iterable[str], queries: int) -> None:
 
 
 def int8_ranges(embedder: Embedder, shared: Path) -> Row:
-    """The least cosine to float of a language's vectors in int8: with the model's one limit, and with ranges of each
-    component that were taken from another language."""
+    """Return the least cosine between int8 and float vectors of a language.
+
+    Once with the one limit of the model, once with ranges of each component that were taken from another language.
+    """
     first, *_, last = (
         embedder.embed(list(dict.fromkeys(row["document"] for row in xquad(path))), "document")
         for path in sorted((shared / "xquad_r").glob("*.json"))

@@ -1,8 +1,8 @@
-"""Does training learn on real data, in every class of resources? From sources to the validation loss, by real commands.
+"""Check that training learns on real data in every resource class: from sources to validation loss, by real commands.
 
     python benchmarks/learning.py --shared SHARED --work DIR [--steps 600]
 
-SHARED holds derived_xp3x, afriqa and tatoeba_v1; DIR keeps what was made, so that a run that was stopped goes on.
+SHARED holds derived_xp3x, afriqa and tatoeba_v1; DIR keeps finished steps, so that a stopped run resumes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SEPARATE = "{context}\n\n{question}"
 
 
 def afriqa(folder: Path) -> Iterator[dict[str, str]]:
-    """Questions in African languages with an English or French passage; the answer is of the passage's language."""
+    """Yield questions in African languages with an English or French passage; answers are in the passage's language."""
     pivots = {"en": "eng_Latn", "fr": "fra_Latn"}
     for path in sorted(folder.glob("gold_passages/*/*.train.json")):
         pivot = path.name.split(".")[-3]
@@ -34,7 +34,7 @@ def afriqa(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def tatoeba(folder: Path) -> Iterator[dict[str, str]]:
-    """Sentences to be put into English, and out of it."""
+    """Yield sentences to translate into English, and from English."""
     for path in sorted(folder.glob("tatoeba.*-eng.*")):
         code = path.suffix[1:]
         if code == "eng":
@@ -47,7 +47,7 @@ def tatoeba(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def prepare(shared: Path, work: Path) -> None:
-    """The collection, its tokenizer, its tokens."""
+    """Make the collection, its tokenizer and its tokens."""
     options = 'options = {{ name = "{0}", inputs = "{{inputs}}", targets = "{{targets}}", language = "{{language}}" }}'
     sources = []
     for name, rows in (("afriqa", afriqa(shared / "afriqa")), ("tatoeba", tatoeba(shared / "tatoeba_v1"))):
@@ -67,7 +67,7 @@ def prepare(shared: Path, work: Path) -> None:
 
 
 def train(work: Path, steps: int) -> None:
-    """A small model from nothing, measured six times on the way."""
+    """Train a small model from random weights, and evaluate it six times."""
     (work / "finetune.toml").write_text(
         f"""steps = {steps}
 [model]
@@ -101,7 +101,7 @@ best = false
 
 
 def report(work: Path) -> None:
-    """The mean loss of the languages of each class, at each measurement."""
+    """Print the mean loss of the languages of each class, at each evaluation."""
     losses: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     with open(work / "run/validation.csv", encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):

@@ -1,4 +1,4 @@
-"""Writes collection/lengths.tsv: how long each language says what English says, measured on the sentences of SIB-200.
+"""Write collection/lengths.tsv: the length of each language's sentences relative to English, measured on SIB-200.
 
 python benchmarks/lengths.py PATH/TO/sib200
 """
@@ -35,7 +35,7 @@ def main(root: Path) -> None:
 
 
 def sentences(root: Path, folder: str) -> dict[str, str]:
-    """The sentences of a language by file and number: the same in all languages."""
+    """Return the sentences of a language by file and number, which are the same in all languages."""
     found = {}
     for path in sorted(root.rglob("*.tsv")):
         if path.parent.name == folder:

@@ -1,4 +1,4 @@
-"""Runs a command and tells its CPU seconds and peak memory, those of all its child processes included."""
+"""Run a command and measure its CPU seconds and peak memory, with those of all its child processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Run:
 
 
 def run(command: Sequence[str]) -> Run:
-    """Runs a command to its end; what it prints last as a JSON object is its result. RuntimeError where it fails."""
+    """Run a command to its end. Its last line of output is its result, as JSON. Raise RuntimeError if it fails."""
     begun = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peak = 0
@@ -46,7 +46,7 @@ def run(command: Sequence[str]) -> Run:
     ]
     for reader in readers:
         reader.start()
-    # wait4 tells the time of the process and of all descendants that were waited for.
+    # wait4 reports the time of the process and of all descendants that were waited for.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     for reader in readers:
@@ -59,7 +59,7 @@ def run(command: Sequence[str]) -> Run:
 
 
 def cpu_seconds() -> float:
-    """Of this process and of its children that have ended."""
+    """Return the CPU seconds of this process and of its children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 

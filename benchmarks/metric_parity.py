@@ -1,8 +1,8 @@
-"""Our scores beside mteb's and lm-eval's on the same vectors, likelihoods and texts.
+"""Compare our scores with mteb's and lm-eval's on the same vectors, likelihoods and texts.
 
     python benchmarks/metric_parity.py [--write tests/eval/metrics/parity.json]
 
-Needs mteb and lm-eval, which the project does not: what they gave is recorded, and tests hold ours to it.
+Needs mteb and lm-eval, which the project does not need. Their scores are recorded, and tests compare ours with them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import parity_data as data  # noqa: E402
 
 
 def mteb_scores() -> dict[str, float]:
-    """mteb's main scores, and some others."""
+    """Return mteb's main scores, and some others."""
     import datasets
     import mteb
     from mteb.abstasks import AbsTaskRetrieval
@@ -116,7 +116,7 @@ def _search(rows: Any) -> Any:
 
 
 def lm_eval_scores() -> dict[str, float]:
-    """lm-eval's accuracy, by likelihood and by likelihood a character; its BLEU of texts."""
+    """Return lm-eval's accuracy, by likelihood and by likelihood per character, and its BLEU of texts."""
     import lm_eval
     from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager

@@ -1,12 +1,12 @@
-"""Two ways to rerank, beside each other: a head on the encoder, and a whole model that is asked for a word (monoT5).
+"""Compare two ways to rerank: a head on the encoder, and a whole model that generates a word (monoT5).
 
     python benchmarks/rerank_ways.py --heads DIR --work DIR [--questions 4800]
 
---heads is the folder of benchmarks/heads.py, for its pairs and its tokenizer. Both begin with nothing, have the same
-encoder and see the same questions once, each with the right document and five wrong ones of its language. The whole
-model learns to answer `yes` or `no` and is scored by the difference of their log-likelihoods, as monoT5 is (Nogueira,
-Jiang, Pradeep and Lin 2020). Told: accuracy@1 and MRR among six documents on held-out questions (chance: 0.167 and
-0.408), and the CPU-seconds of training and of scoring.
+--heads is the folder of benchmarks/heads.py, for its pairs and its tokenizer. Both begin with random weights, have the
+same encoder and see the same questions once, each with the right document and five wrong ones of its language. The
+whole model learns to answer `yes` or `no` and is scored by the difference of their log-likelihoods, as monoT5 is
+(Nogueira, Jiang, Pradeep and Lin 2020). Printed: accuracy@1 and MRR among six documents on held-out questions (chance:
+0.167 and 0.408), and the CPU-seconds of training and of scoring.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def prompt(query: str, document: str) -> str:
 
 
 def questions(heads: Path, count: int) -> tuple[list[Row], list[Row]]:
-    """To train on, and held out: query, document and five wrong ones of each. No sentence is on both sides."""
+    """Return training and held-out questions: query, document, five wrong documents. No sentence is in both sets."""
     rows = [json.loads(line) for line in (heads / "pairs/stretches.jsonl").read_text("utf-8").splitlines()]
     rows.sort(key=lambda row: key_of("order", row["document"]))
     made: list[list[Row]] = []
@@ -94,7 +94,7 @@ def prepare_decoder(heads: Path, work: Path, rows: list[Row]) -> None:
 
 
 def train_decoder(heads: Path, work: Path, rows: list[Row], rate: float) -> None:
-    """In as many steps as the encoder takes; twelve packed rows hold about as many examples as its batch."""
+    """Train the whole model for the encoder's number of steps, on about as many examples a step: twelve packed rows."""
     data = f'[data]\ninputs = {4 * LENGTH}\ntargets = 32\nrows = 12\n[[data.sources]]\npath = "{work}/tokens"\n'
     (work / "decoder.toml").write_text(config(heads, len(rows) // ROWS, rate, data), "utf-8")
     glotmill("finetune", work / "decoder.toml", "--out", work / "decoder")
@@ -112,7 +112,7 @@ def scored(rows: list[Row], scores: Callable[[Row, list[str]], Iterable[float]])
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    """What a function returns, and the CPU-seconds that it and the commands that it runs take."""
+    """Return the result of a function, and the CPU-seconds of it and of the commands that it runs."""
     begun = cpu_seconds()
     made = function()
     return made, round(cpu_seconds() - begun, 1)

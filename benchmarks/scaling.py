@@ -1,4 +1,4 @@
-"""How cost, memory and disk of ingest and build grow with the rows: the figures of docs/scaling.md.
+"""Measure how cost, memory and disk of ingest and build grow with the rows, for docs/scaling.md.
 
     python benchmarks/scaling.py [--rows 1000000,3000000,10000000] [--detector NAME] [--shared DIR] [--work DIR]
 
@@ -55,13 +55,13 @@ def main() -> None:
                 ["ingest", "--source", f"xp3x={source}", "--detector", given.detector, "--out", str(ingested)],
                 ["build", "--input", str(ingested), "--out", str(built)],
             ):
-                print(json.dumps(told(command, rows, Path(command[-1]))), flush=True)
+                print(json.dumps(figures(command, rows, Path(command[-1]))), flush=True)
             shutil.rmtree(built)
             shutil.rmtree(ingested)
 
 
 def make(sib: Path, folder: Path, rows: int) -> None:
-    """Writes so many rows, in files of half a million."""
+    """Write the rows, in files of half a million."""
     words = {
         language: sorted({word for sentence in sentences for word in pieces(sentence, language.script.spaced)})
         for language, sentences in labelled.read(sib, 200)
@@ -92,15 +92,15 @@ def make(sib: Path, folder: Path, rows: int) -> None:
 
 
 def pieces(sentence: str, spaced: bool) -> list[str]:
-    """Words, or pieces of a few characters where nobody writes spaces."""
+    """Return words, or units of a few characters for scripts without spaces."""
     if spaced:
         return sentence.split()
     text = sentence.replace(" ", "")
     return [text[start : start + 4] for start in range(0, len(text) - 3, 4)]
 
 
-def told(command: list[str], rows: int, out: Path) -> dict[str, object]:
-    """What a command cost, with the phases as its manifest tells them, and the most that lay in its work folder."""
+def figures(command: list[str], rows: int, out: Path) -> dict[str, object]:
+    """Return the cost of a command, the phases of its manifest, and the largest size of its work folder."""
     stop, most = threading.Event(), [0]
 
     def watch() -> None:
@@ -133,7 +133,7 @@ def told(command: list[str], rows: int, out: Path) -> dict[str, object]:
 
 
 def size(folder: Path) -> int:
-    """The bytes that files below a folder take on the disk: those with holes count for what is in them."""
+    """Return the bytes that the files below a folder occupy on disk; holes of sparse files do not count."""
     total = 0
     for path in folder.rglob("*"):
         try:

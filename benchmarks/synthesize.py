@@ -1,8 +1,8 @@
-"""Throughput of asking servers: requests a second, as a share of concurrency / latency, in the same run.
+"""Measure requests a second to servers, as a share of concurrency / latency, in the same run.
 
-The server is tests/teacher.py, a process of its own on loopback, which answers each chat after `--latency` seconds.
-Beside our transport, in turns with it, bare libraries send the same requests, with nothing kept, counted or retried:
-httpx in threads, httpx in asyncio. They tell what the machine can do at this hour.
+The server is tests/teacher.py, a separate process on loopback, which answers each chat after `--latency` seconds. Bare
+libraries alternate with our transport and send the same requests, with nothing cached, counted or retried: httpx in
+threads, httpx in asyncio. They show what the machine can do at the time.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ async def bare_asyncio(url: str, mark: str, options: argparse.Namespace) -> None
 
 
 def transport(kind: str, url: str, mark: str, options: argparse.Namespace) -> None:
-    """What a piece of work does, without the rows around it: cache, count, limits, client."""
+    """Measure the transport without rows: cache, counting, limits, client."""
     config = RemoteConfig(concurrency=options.concurrency)
     with tempfile.TemporaryDirectory() as out:
         job = RemoteJob.of(config, Budget(requests=10**9), Path(out))
@@ -108,7 +108,7 @@ def transport(kind: str, url: str, mark: str, options: argparse.Namespace) -> No
 
 
 def command(kind: str, url: str, mark: str, options: argparse.Namespace) -> None:
-    """The whole job, with Beam's start, language ID and the writing of rows; the process itself is up already."""
+    """Measure the whole job, with Beam's start, language ID and writing of rows, in a process that already runs."""
     from core.config import build
     from pipelines.augment.synthesize import SynthesizeConfig, synthesize
 
@@ -122,7 +122,7 @@ def command(kind: str, url: str, mark: str, options: argparse.Namespace) -> None
 
 
 def rows(folder: Path, mark: str, count: int) -> None:
-    """A finished stage of English questions."""
+    """Write a finished stage of English questions."""
     tally = Tally()
     tally.outcomes["bench", "eng_Latn", KEPT] += count
     with PartWriter(folder, 0, 1) as part:

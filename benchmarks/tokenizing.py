@@ -1,14 +1,14 @@
-"""Fairness of tokenizers by the rule of their sample, and the speed of encoding as a share of the bare library's.
+"""Measure fairness of tokenizers by sampling rule, and speed of encoding as a share of the bare library's.
 
     python benchmarks/tokenizing.py fairness [--shared DIR] [--work DIR] [--sizes 32000,64000] [--write PAGE]
     python benchmarks/tokenizing.py speed    [--shared DIR] [--work DIR] [--rows 400000] [--repeat 5] [--processes 2]
-    python benchmarks/tokenizing.py density  [--shared DIR]          writes tokenizer/density.tsv anew
+    python benchmarks/tokenizing.py density  [--shared DIR]          writes tokenizer/density.tsv
 
 SIB-200 (`data/sib200` below DIR) is the text: of its 701 training sentences, parallel in 205 varieties, those with a
 fifth of the ids are held out for the report. Three corpora are made of the rest: `balanced` has every sentence once;
-`unbalanced` is it as real collections are, English 20%, the smallest languages one row in a thousand, rows drawn again
-and again from the same sentences; `scarce` has no sentence twice, all of English and a twentieth of the smallest.
-Finished tokenizers are kept in --work and not made again.
+`unbalanced` has the shares of real collections, English 20%, the smallest languages one row in a thousand, with rows
+drawn repeatedly from the same sentences; `scarce` has no sentence twice, all of English and a twentieth of the
+smallest. Finished tokenizers are kept in --work and reused.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def sentences(sib: Path) -> dict[str, dict[str, str]]:
-    """The training sentences of every variety, by their id."""
+    """Return the training sentences of every variety, by id."""
     csv.field_size_limit(1 << 20)
     found: dict[str, dict[str, str]] = {}
     for path in sorted(sib.glob("*/train.tsv")):
@@ -117,7 +117,7 @@ def held_out(key: str) -> bool:
 
 
 def density(sib: Path) -> None:
-    """Characters that say what one of English says, over all training sentences."""
+    """Write the number of characters that correspond to one of English, over all training sentences."""
     texts = sentences(sib)
     whole = sum(map(len, texts[ENGLISH].values()))
     lines = [f"{code}\t{sum(len(texts[code][key]) for key in texts[ENGLISH]) / whole:.3f}\n" for code in texts]
@@ -125,7 +125,7 @@ def density(sib: Path) -> None:
 
 
 def fairness(sib: Path, work: Path, sizes: list[int], corpora: list[str], rules: list[str], page: Path | None) -> None:
-    """A table of all rules, on both corpora, at all sizes."""
+    """Print a table of all rules, on both corpora, at all sizes."""
     texts = sentences(sib)
     _write_parallel(texts, work / "held-out", held_out)
     rows = []
@@ -157,7 +157,7 @@ def _write_parallel(texts: dict[str, dict[str, str]], folder: Path, wanted: Call
 
 
 def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
-    """A folder of plain text, and beside it all lines in one shuffled file."""
+    """Write a folder of plain text, and all lines in one shuffled file."""
     folder = work / name
     if (folder / "shuffled").exists():
         return folder
@@ -181,7 +181,7 @@ def _corpus(texts: dict[str, dict[str, str]], work: Path, name: str) -> Path:
 
 
 def _rows(trained: dict[str, list[str]]) -> dict[str, int]:
-    """Rows of each variety: English 20%, the others by a power law of their rank down to one in a thousand."""
+    """Return the rows of each variety: English 20%, the others by a power law of rank down to one in a thousand."""
     ranked = _ranked(trained)
     low, high = 0.0, 3.0
     for _ in range(60):
@@ -195,7 +195,7 @@ def _rows(trained: dict[str, list[str]]) -> dict[str, int]:
 
 
 def _ranked(trained: dict[str, list[str]]) -> list[str]:
-    """All but English, those with most resources first."""
+    """Return all varieties but English, those with most resources first."""
     from collection.languages import find
 
     classes = {"high": 0, "mid": 1, "low": 2}
@@ -230,30 +230,32 @@ def _judged(folder: Path, corpus: str, size: int, rule: str, work: Path, texts: 
             ]
             done = measure.run([*GLOTMILL, *command, *sets, *more, "--json"])
         cost.write_text(json.dumps({"cpu": done.cpu, "wall": done.wall, "mib": done.peak}))
-    told = measure.run(
+    summary = measure.run(
         [*GLOTMILL, "tokenizer", "report", "--tokenizer", str(model), "--data", str(work / "held-out"), "--json"]
     ).result["tokenizers"][0]
-    languages = told["by_language"]
-    worst = ", ".join(f"{languages[code]['name']} {languages[code]['parity']:.2f}" for code in told["worst"][:3])
+    languages = summary["by_language"]
+    worst = ", ".join(f"{languages[code]['name']} {languages[code]['parity']:.2f}" for code in summary["worst"][:3])
     english = languages[ENGLISH]["tokens"] / languages[ENGLISH]["texts"]
     cpu = json.loads(cost.read_text())["cpu"]
     return (
-        f"| {corpus} | {size:,} | {rule} | {told['mean_parity']:.3f} | {told['worst_parity']:.3f} | {worst} "
-        f"| {told['tokens_per_text']:.1f} | {english:.1f} | {told['byte_share']:.2%} | {cpu:.0f} |"
+        f"| {corpus} | {size:,} | {rule} | {summary['mean_parity']:.3f} | {summary['worst_parity']:.3f} | {worst} "
+        f"| {summary['tokens_per_text']:.1f} | {english:.1f} | {summary['byte_share']:.2%} | {cpu:.0f} |"
     )
 
 
 def _balancing(texts: dict[str, dict[str, str]], work: Path) -> Path:
-    """Parallel sentences to balance by: a tenth of the ids, among those that are trained on and not reported on."""
+    """Write parallel sentences to balance by: a tenth of the ids, among those for training and not for the report."""
     folder = work / "balancing"
     _write_parallel(texts, folder, lambda key: zlib.crc32(key.encode()) % 10 == 1)
     return folder
 
 
 def speed(sib: Path, work: Path, rows: int, repeat: int, processes: int) -> None:
-    """The whole of `glotmill tokenizer encode`, start-up included, against the bare calls of the library on the same
-    texts in as many processes at once, in turns: tokens a CPU-second."""
-    # Compiled modules belong to a normal installation; without them every start pays for compiling.
+    """Measure tokens a CPU-second of `glotmill tokenizer encode`, start-up included, and of the bare library.
+
+    The library runs on the same texts in as many processes. The two alternate.
+    """
+    # Compiled modules belong to a normal installation; without them every start includes compiling.
     places = [str(ROOT / name) for name in ("core", "collection", "glotmill", "tokenizer")]
     places += [path for path in sys.path if path.endswith("site-packages")]
     subprocess.run([sys.executable, "-m", "compileall", "-q", *places], check=False, stdout=subprocess.DEVNULL)
@@ -280,7 +282,7 @@ def speed(sib: Path, work: Path, rows: int, repeat: int, processes: int) -> None
 
 
 def _collection(sib: Path, work: Path, rows: int) -> tuple[Path, Path, Path]:
-    """Records of SIB-200's sentences, two a record; all their turns in a file; a tokenizer trained on a tenth."""
+    """Write records of two sentences of SIB-200, a file of all their turns, and a tokenizer trained on a tenth."""
     from collection.manifest import KEPT, Input, Manifest, Tally
     from collection.record import Message, Record
     from collection.store import PartWriter

@@ -1,11 +1,11 @@
-"""The speed of training and decoding, beside Hugging Face's where torch and transformers are installed.
+"""Measure the speed of training and decoding, compared with Hugging Face's if torch and transformers are installed.
 
     python benchmarks/training.py [--turns 7] [--only float32,bfloat16,greedy]
     python benchmarks/training.py --device gpu [--rows 16] [--remat minimal]
 
 On the CPU: mT5-small's shape with 32,128 pieces, 8 rows of 128 inputs and 64 targets. All jobs of a comparison stay in
-memory and take turns; figures are CPU-seconds of all threads, which neighbours on the machine disturb less than they do
-seconds, and the median over the turns of what one job takes for each second of the other.
+memory and alternate. Figures are CPU-seconds of all threads, which other jobs on the machine disturb less than
+seconds, and the median ratio over the turns.
 
 On a GPU: mT5-base and -large, bfloat16, full rows of 1024 and 256, each job alone on the card, in seconds.
 """
@@ -32,7 +32,7 @@ COMPARISONS = ("float32", "bfloat16", "greedy")
 
 
 class Turn(NamedTuple):
-    """What one turn of a job took, in seconds."""
+    """The seconds that one turn of a job took."""
 
     cpu: float
     wall: float
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def training(turns: int, peers: bool, dtype: str) -> None:
-    """A step with each optimizer, Hugging Face's, and the matrix products of both libraries alone."""
+    """Measure a step with each optimizer, Hugging Face's step, and the matrix products of both libraries alone."""
     shape = Shape(dtype=dtype)
     jobs = {
         "ours, Adafactor": Worker("step", shape),
@@ -126,7 +126,7 @@ def training(turns: int, peers: bool, dtype: str) -> None:
 
 
 def greedy(turns: int, peers: bool) -> None:
-    """Answers of as many pieces as there are targets, the likeliest each time."""
+    """Measure greedy decoding of as many pieces as there are targets."""
     jobs = {"ours": Worker("greedy", Shape())}
     if peers:
         jobs["Hugging Face"] = Worker("hf-greedy", Shape())
@@ -140,7 +140,7 @@ def greedy(turns: int, peers: bool) -> None:
 
 
 def gpu(turns: int, rows: int, remat: str, peers: bool) -> None:
-    """Tokens a second and MFU of mT5-base and -large; one job after another, for none leaves memory to a second."""
+    """Measure tokens a second and MFU of mT5-base and -large, one job after another, since each takes all memory."""
     for size in ("base", "large"):
         shape = Shape(size, 250_112, rows, 1024, 256, "bfloat16", remat=remat, gpu=True)
         tokens = rows * (shape.inputs + shape.targets)

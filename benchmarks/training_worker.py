@@ -1,9 +1,9 @@
-"""One job of benchmarks/training.py, in a process of its own, so that each library has its threads to itself.
+"""Run one job of benchmarks/training.py in a separate process, so that libraries do not share threads.
 
     python benchmarks/training_worker.py JOB SHAPE        SHAPE is a JSON object
 
-It prints a JSON line when it is ready, and for each line that it reads it does its job once and prints what that took:
-CPU-seconds of all threads, and seconds.
+It prints a JSON line when it is ready. For each line that it reads, it does its job once and prints the CPU-seconds of
+all threads and the seconds.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class Shape:
     gpu: bool = False
 
     def ids(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the inputs and the targets; no padding, no end, no start."""
+        """Return the ids of inputs and targets, without padding, end or start."""
         chance = np.random.default_rng(0)
         return tuple(chance.integers(3, self.vocabulary, (self.rows, one)) for one in (self.inputs, self.targets))
 
 
-Job = tuple[dict[str, Any], Callable[[], Any]]  # what there is to say of it, and one turn
+Job = tuple[dict[str, Any], Callable[[], Any]]  # its description, and a function for one turn
 
 
 def step(shape: Shape) -> Job:
-    """Our whole step, as `glotmill finetune` runs it."""
+    """Return our whole step, as `glotmill finetune` runs it."""
     import jax
 
     from finetune.config import FinetuneConfig
@@ -86,14 +86,14 @@ def step(shape: Shape) -> Job:
         "temporaries": compiled.memory_analysis().temp_size_in_bytes >> 20,
         "version": f"jax {jax.__version__}",
         "device": jax.devices()[0].device_kind,
-        # Of a CPU the peak is a job of its own, measured in turns with this one.
+        # The peak of a CPU is measured by a separate job, which alternates with this one.
         "peak": peak_flops(jax.devices()[0], shape.dtype) if shape.gpu else None,
     }
     return about, once
 
 
 def peak(shape: Shape) -> Job:
-    """JAX's own matrix product, sums in float32, as our step has them."""
+    """Return JAX's own matrix product, with sums in float32, as our step has them."""
     import jax
     import jax.numpy as jnp
 
@@ -104,7 +104,7 @@ def peak(shape: Shape) -> Job:
 
 
 def greedy(shape: Shape) -> Job:
-    """Our decoder, the likeliest piece each time, as many as there are targets."""
+    """Return our greedy decoder, for as many pieces as there are targets."""
     import jax
 
     from finetune.config import FinetuneConfig
@@ -134,7 +134,7 @@ def _architecture(shape: Shape) -> Any:
 
 
 def hf_step(shape: Shape) -> Job:
-    """Hugging Face's mT5: autocast where it is bfloat16, AdamW."""
+    """Return the step of Hugging Face's mT5: autocast for bfloat16, AdamW."""
     import torch
 
     model = _hugging_face(shape).train()
@@ -156,7 +156,7 @@ def hf_step(shape: Shape) -> Job:
 
 
 def hf_peak(shape: Shape) -> Job:
-    """PyTorch's own matrix product."""
+    """Return PyTorch's own matrix product."""
     import torch
 
     side = 3_072
@@ -165,7 +165,7 @@ def hf_peak(shape: Shape) -> Job:
 
 
 def hf_greedy(shape: Shape) -> Job:
-    """Hugging Face's generate, with its cache."""
+    """Return Hugging Face's generate, with its cache."""
     import torch
 
     model = _hugging_face(shape).eval().to(getattr(torch, shape.dtype))
@@ -180,7 +180,7 @@ def hf_greedy(shape: Shape) -> Job:
 
 
 def _hugging_face(shape: Shape) -> Any:
-    """The same architecture with random weights, its head not tied, which transformers does to every new mT5."""
+    """Return the same architecture with random weights and an untied head, as transformers makes every new mT5."""
     import torch
     from transformers import MT5Config, MT5ForConditionalGeneration
 

@@ -1,11 +1,11 @@
-"""Speed of translation, and how well the estimate of quality separates good from bad.
+"""Measure the speed of translation, and how well the quality estimate separates good translations from bad ones.
 
     python benchmarks/translate.py [--shared DIR] [--repeat 5] [--only speed,jobs,quality] [--write docs/translation.md]
 
 `speed`: lines through glotmill's CTranslate2 engine, as a share of the library's own `translate_batch` on the same
 sentences, cut into tokens beforehand. Two models: the small real one (Arabic names into Latin letters), and one of the
-usual form (6 + 6 layers of 512) with random weights, since what a model costs does not hang on what it has learned.
-Limit and engine take turns; the median ratio of CPU seconds counts. `jobs`: the whole job of each local engine, rows a
+usual form (6 + 6 layers of 512) with random weights, since the cost of a model does not depend on its weights. Limit
+and engine alternate, and the median ratio of CPU seconds counts. `jobs`: the whole job of each local engine, rows a
 CPU-second. `quality`: the estimate of every recorded translation of FLORES against sentence-level chrF.
 
 Needs `data/ct2_aren_transliteration`, `data/recorded_mt_flores` and `data/sib200` below DIR.
@@ -84,7 +84,7 @@ def speed(shared: Path, repeat: int) -> None:
 def compare(
     name: str, engine: CTranslate2, lines: Sequence[str], source: Language, target: Language, repeat: int
 ) -> None:
-    """Prints how fast the engine is beside the library alone."""
+    """Print the speed of the engine compared with the library alone."""
     tokens = [engine.tokens(line, source, target) for line in lines]
     config = engine._config
 
@@ -104,7 +104,7 @@ def compare(
 
 
 def make_random_model(folder: Path, lines: Sequence[str]) -> None:
-    """A model of the usual form, with random weights and a vocabulary of its own."""
+    """Write a model of the usual form, with random weights and a made-up vocabulary."""
     import ctranslate2
     import sentencepiece
 
@@ -127,7 +127,7 @@ def make_random_model(folder: Path, lines: Sequence[str]) -> None:
 
 
 def fill(spec: Any, chance: np.random.Generator, words: int, width: int = 512, inner: int = 2048) -> None:
-    """Gives every variable of a Transformer its weights."""
+    """Assign weights to every variable of a Transformer."""
 
     def some(*shape: int) -> np.ndarray[Any, Any]:
         return (chance.standard_normal(shape) * 0.05).astype(np.float32)
@@ -166,7 +166,7 @@ def cpu_of(function: Callable[[], Any]) -> float:
 
 
 def jobs(shared: Path) -> None:
-    """The whole job of Apertium, and of a replay, which is all but the engine."""
+    """Measure the whole job of Apertium, and of a replay, which is everything but the engine."""
     english = sentences(shared, "eng_Latn")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -204,7 +204,7 @@ def write_rows(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def sentences(shared: Path, code: str) -> list[str]:
-    """The sentences of SIB-200 in a language, in the same order in all languages."""
+    """Return the sentences of SIB-200 in a language, in the same order in all languages."""
     found = {}
     for path in sorted((shared / "data/sib200").rglob("*.tsv")):
         if path.parent.name == code:
@@ -218,7 +218,7 @@ def sentences(shared: Path, code: str) -> list[str]:
 
 
 def quality(shared: Path) -> str:
-    """A table: for each language and system how the estimate goes with chrF, and what its bar turns away."""
+    """Return a table by language and system: correlation of the estimate with chrF, and rows below the threshold."""
     from sacrebleu.metrics.chrf import CHRF
 
     place = shared / "data/recorded_mt_flores"
@@ -306,7 +306,7 @@ def _by_language(scored: dict[tuple[str, str], list[tuple[float, float]]]) -> li
 
 
 def ranks(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Ranks, equal values sharing the mean of theirs."""
+    """Return ranks; equal values share the mean of their ranks."""
     order = np.argsort(values, kind="stable")
     plain = np.empty(len(values))
     plain[order] = np.arange(len(values))
@@ -322,7 +322,7 @@ def spearman(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
 
 
 def area_under(good: np.ndarray[Any, Any], bad: np.ndarray[Any, Any]) -> float:
-    """How often a good one scores higher than a bad one, equal scores counting half."""
+    """Return how often a good one scores higher than a bad one; equal scores count half."""
     together = ranks(np.concatenate([good, bad]))
     return float((together[: len(good)].sum() - len(good) * (len(good) - 1) / 2) / (len(good) * len(bad)))
 

@@ -1,4 +1,4 @@
-"""Writes commands.md, configuration.md and reasons.md from the code; `--check` only says whether they are true."""
+"""Write commands.md, configuration.md and reasons.md from the code. `--check` only compares them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from tokenizer.encode import EncodeConfig
 from tokenizer.train import TokenizerConfig
 
 HERE = Path(__file__).resolve().parent
-WRITTEN = "Written by `docs/reference.py` from the code."
+WRITTEN = "`docs/reference.py` writes this page from the code."
 
 
 def commands() -> Iterator[str]:
-    """The reference of the command line, from the commands themselves."""
+    """Yield the lines of the command-line reference, from the commands themselves."""
     yield "# Commands\n"
-    yield f"{WRITTEN} Exit status: 0 done; 2 you can fix it, one line on stderr says how; 1 a bug.\n"
+    status = "0 for success; 2 for an error that you can fix, with one line on stderr that says how; 1 for a bug"
+    yield f"{WRITTEN} Exit status: {status}.\n"
     root: Any = typer.main.get_command(app)
     yield from _commands("glotmill", root)
 
@@ -69,7 +70,7 @@ def _argument(parameter: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """Help text with its examples as code."""
+    """Return help text with its examples as code blocks."""
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         example = re.fullmatch(r"\s*\[dim\](.*)\[/dim\]\s*", paragraph, re.DOTALL)
@@ -83,9 +84,9 @@ def _plain(text: str) -> str:
 
 
 def reasons() -> Iterator[str]:
-    """Every reason for a reject, with its stage and meaning."""
+    """Yield the lines of the table of reasons, with stage and meaning."""
     yield "# Reasons for a reject\n"
-    yield f"{WRITTEN} A reject is a row of `rejects/`: nothing is left out without one.\n"
+    yield f"{WRITTEN} Each row that a stage does not keep is a row of `rejects/`, with one of these reasons.\n"
     yield "| stage | reason | meaning |"
     yield "|---|---|---|"
     for reason, (stage, meaning) in REASONS.items():
@@ -93,9 +94,9 @@ def reasons() -> Iterator[str]:
 
 
 def configuration() -> Iterator[str]:
-    """Every key of the configuration, with its default and what its comment says."""
+    """Yield the lines of the tables of configuration keys: default, and the comment in the code as meaning."""
     yield "# Configuration\n"
-    yield f"{WRITTEN} A key is given in a TOML file (`--config`) or with `--set section.key=value`.\n"
+    yield f"{WRITTEN} Give a key in a TOML file (`--config`) or with `--set section.key=value`.\n"
     for command, config in (
         ("ingest", IngestConfig),
         ("template", TemplateConfig),
@@ -123,7 +124,7 @@ def _keys(config: Any, path: str) -> Iterator[str]:
             if kind is SourceOptions and field.name != "table":
                 names = ", ".join(f"`{name}`" for name in SOURCES)
                 if field.name == "xp3x":
-                    yield f"| `KIND.…` | | options of all sources of a kind ({names}): as `table.…` |"
+                    yield f"| `KIND.…` | | options of all sources of one kind ({names}), the same as `table.…` |"
                 continue
             yield from _keys(kind, f"{path}{field.name}.")
             continue
@@ -136,23 +137,23 @@ def _keys(config: Any, path: str) -> Iterator[str]:
 
 
 def _list_of(kind: Any) -> Any:
-    """The dataclass that a list of sections is made of, None where it is none."""
+    """Return the dataclass of a tuple of sections, or None for any other type."""
     inner = typing.get_args(kind)[:1]
     return inner[0] if typing.get_origin(kind) is tuple and dataclasses.is_dataclass(inner[0]) else None
 
 
 def _comments(config: Any) -> dict[str, str]:
-    """What stands behind each field of a dataclass, and of those that it is made of."""
-    found: dict[str, str] = {}
+    """Return the comment behind each field of a dataclass and of its base classes."""
+    comments: dict[str, str] = {}
     for cls in reversed(config.__mro__[:-1]):
         for line in inspect.getsource(cls).splitlines():
             if match := re.match(r"    (\w+): .*?  # (.*)", line):
-                found[match[1]] = match[2].replace("|", chr(92) + "|")
-    return found
+                comments[match[1]] = match[2].replace("|", chr(92) + "|")
+    return comments
 
 
 def main() -> None:
-    """Writes the files, or compares them with what it would write."""
+    """Write the pages, or compare them with what would be written."""
     stale = []
     pages = {"commands.md": commands(), "reasons.md": reasons(), "configuration.md": configuration()}
     for name, lines in pages.items():
@@ -164,7 +165,7 @@ def main() -> None:
         else:
             path.write_text(text, "utf-8")
     if stale:
-        sys.exit(f"{', '.join(stale)} are not what the code says: run python docs/reference.py")
+        sys.exit(f"{', '.join(stale)} differ from the code: run python docs/reference.py")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command again for as long as it ends with 75: stopped, to be taken up. Another status ends the loop, and is its own.
+# Repeat a command while it ends with status 75 (stopped, to be resumed). Exit with the first other status.
 #   deploy/tpu/run.sh env/bin/glotmill finetune configs/aya-101.toml --out /mnt/share/runs/aya --set distributed.enabled=true
 set -u
 while true; do

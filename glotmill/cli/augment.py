@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glotmill.cli.data import report, tell_plan, time_text
 from glotmill.cli.options import Config, Debug, Fresh, Json, Plan, Set, folder_option
 from glotmill.cli.output import folder_name, guarded, print_json, print_table
+from glotmill.cli.stage import print_estimate, print_summary, time_text
 
 if TYPE_CHECKING:
     from pipelines.plan.augment import TranslationEstimate
@@ -62,10 +62,10 @@ def template(
     if plan:
         from pipelines.plan.augment import of_template
 
-        tell_plan(of_template(resolved), as_json=json)
+        print_estimate(of_template(resolved), as_json=json)
         return
     manifest = run(resolved, out, fresh=fresh, beam_args=context.args, progress=Progress.on_stderr())
-    report(manifest, out, as_json=json)
+    print_summary(manifest, out, as_json=json)
     if not json:
         print(f"next: glotmill build --input {folder_name(out)} --out COLLECTION")
 
@@ -130,7 +130,7 @@ def translate(
         beam_args=context.args,
         progress=Progress.on_stderr(),
     )
-    report(manifest, out, as_json=json)
+    print_summary(manifest, out, as_json=json)
     if not json:
         print(
             f"next: glotmill build {' '.join(f'--input {folder_name(one)}' for one in (*input, out))} --out COLLECTION"

@@ -1,4 +1,4 @@
-"""`glotmill languages`: the table of languages, and what a spelling means."""
+"""`glotmill languages`: the table of languages, and the language that a spelling means."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from glotmill.cli.output import guarded, print_json, print_table
 @guarded
 def languages(
     spelling: Annotated[
-        list[str] | None, typer.Argument(help="Spellings to resolve: codes, names, tags. None: list all languages.")
+        list[str] | None,
+        typer.Argument(help="Spellings to resolve: codes, names, tags. Without any, all languages are listed."),
     ] = None,
     aya: Annotated[bool, typer.Option("--aya", help="Only Aya's 101 languages.")] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the languages that glotmill knows, or tell what spellings mean.
+    """List the languages that glotmill knows, or the languages that spellings mean.
 
     [dim]glotmill languages sw zh-Hant simplified_chinese[/dim]
     """
     from collection.languages import resolve, table
 
-    found = [resolve(text) for text in spelling] if spelling else list(table().values())
-    found = [language for language in found if language.aya or not aya]
+    listed = [resolve(text) for text in spelling] if spelling else list(table().values())
+    listed = [language for language in listed if language.aya or not aya]
     if json:
         print_json(
             [
@@ -42,12 +43,12 @@ def languages(
                     "macrolanguage": language.macrolanguage,
                     "tag": language.tag,
                 }
-                for language in found
+                for language in listed
             ]
         )
         return
     print_table(
-        f"{len(found)} languages",
+        f"{len(listed)} languages",
         ("code", "name", "script", "family", "Aya", "resources", "writing"),
         [
             (
@@ -59,6 +60,6 @@ def languages(
                 language.resource or "",
                 " ".join(["right to left"] * language.right_to_left + ["without spaces"] * (not language.spaced)),
             )
-            for language in found
+            for language in listed
         ],
     )

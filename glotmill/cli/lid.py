@@ -1,4 +1,4 @@
-"""`glotmill lid`: language ID on lines, and how good it is."""
+"""`glotmill lid`: language ID on lines, and its accuracy on labelled text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from glotmill.cli.options import Debug, Json
 from glotmill.cli.output import guarded, print_json, print_table
 
-app = typer.Typer(help="Tell the language of text, and how well that works.", no_args_is_help=True)
+app = typer.Typer(help="Identify the language of text, and measure the accuracy.", no_args_is_help=True)
 Detector = Annotated[str, typer.Option("--detector", help="vote, cld2 or fasttext:PATH.")]
 
 
@@ -25,11 +25,11 @@ def detect(detector: Detector = "vote", debug: Debug = False) -> None:
     from collection.detectors import make_detector
     from collection.normalize import normalize
 
-    judge = make_detector(detector)
+    identify = make_detector(detector).detect
     with open(sys.stdin.fileno(), encoding="utf-8", errors="replace", newline="\n", closefd=False) as lines:
         for line in lines:
-            found = judge.detect(normalize(line))
-            print(f"{found.language.code}\t{found.score:.2f}" if found.language else "und\t0.0")
+            verdict = identify(normalize(line))
+            print(f"{verdict.language.code}\t{verdict.score:.2f}" if verdict.language else "und\t0.0")
 
 
 @app.command()
@@ -42,17 +42,17 @@ def report(
         ),
     ],
     detector: Detector = "vote",
-    limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many texts of each language; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="At most this many texts of each language; 0: all.")] = 0,
     declared: Annotated[
         bool,
         typer.Option(
-            "--declared", help="Tell the detector the true language, as ingest does where a source names one."
+            "--declared", help="Pass the true language to the detector, as ingest does for sources that declare one."
         ),
     ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Accuracy and confusions by language, and texts per CPU-second, on labelled text.
+    """Measure accuracy and confusions by language, and texts per CPU-second, on labelled text.
 
     [dim]glotmill lid report --data sib200/annotated --detector cld2[/dim]
     """

@@ -1,4 +1,4 @@
-"""The table of commands. Nothing heavy is imported here: `glotmill --help` must answer at once."""
+"""List the commands. This module imports no large library, so that `glotmill --help` answers within half a second."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(evaluation.app, name="eval")
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"glotmill {__version__}")
         raise typer.Exit
 
@@ -60,5 +60,5 @@ def glotmill(
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command line."""
     app()

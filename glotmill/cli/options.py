@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Define options that several commands share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the configuration; may be repeated."),
 ]
 Plan = Annotated[
-    bool, typer.Option("--plan", help="Tell what the run would read and cost, from a sample; write nothing.")
+    bool, typer.Option("--plan", help="Estimate from a sample what the run would read and cost; write nothing.")
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away what stands in the output folder and start over.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Discard the content of the output folder and start over.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", parser=as_path, help="A folder that a glotmill command wrote.")]
 
 
 def folder_option(*names: str, help: str) -> Any:
-    """An option that is a folder, of this machine or of an object store (s3://, gs://)."""
+    """Return an option that is a folder of this machine or of an object store (s3://, gs://)."""
     return typer.Option(*names, metavar="DIR", parser=as_path, help=help)
 
 

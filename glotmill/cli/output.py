@@ -1,4 +1,4 @@
-"""What every command does with its words: results to stdout, everything else to stderr, one line for an error."""
+"""Print results to stdout and everything else to stderr, with one line for an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from core.errors import DryRun, GlotmillError, MissingDependencyError, UserError, explain_os_error
 
-# Whose errors are about a network, a name or a key.
+# Packages whose errors concern a network, a name or a key.
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")
 _EXTRAS = {
     "train": tuple("flax grain jax matplotlib optax orbax safetensors tensorboardX tensorstore tomli_w".split()),
@@ -23,9 +23,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def guarded(command: Command) -> Command:
-    """A command whose errors become one line on stderr: status 2 where the user can fix it, 1 where it is a bug.
+    """Wrap a command so that an error becomes one line on stderr and an exit status: 2 if the user can fix it, else 1.
 
-    The command must have a `debug` parameter; with it, a traceback comes too.
+    Args:
+        command: a function with a `debug` parameter, which adds the traceback.
     """
 
     @functools.wraps(command)
@@ -33,14 +34,14 @@ def guarded(command: Command) -> Command:
         try:
             command(*args, **kwargs)
         except BrokenPipeError:
-            # Whoever read our output has seen enough.
+            # The reader of stdout closed it, as `head` does.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except KeyboardInterrupt:
-            print("stopped; the same command takes up where it was", file=sys.stderr)
+            print("stopped; the same command resumes the run", file=sys.stderr)
             sys.exit(130)
-        except DryRun as told:
-            print(told)
+        except DryRun as message:
+            print(message)
         except (UserError, OSError) as error:
             _explain(error, kwargs.get("debug", False))
             text = explain_os_error(error, str(error.filename or "")) if isinstance(error, OSError) else str(error)
@@ -60,7 +61,7 @@ def guarded(command: Command) -> Command:
             what = str(error) if isinstance(error, GlotmillError) else f"{type(error).__name__}: {error}"
             print(
                 f"bug: {what.splitlines()[0] if what else type(error).__name__}; "
-                "please report it, with what the same command says with --debug",
+                "please report it, with the output of the same command with --debug",
                 file=sys.stderr,
             )
             sys.exit(1)
@@ -74,12 +75,12 @@ def _explain(error: BaseException, debug: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on one line: the last line of stdout."""
+    """Print a value as JSON on one line, the last line of stdout."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
 def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table; numbers to the right. Nothing where there are no rows."""
+    """Print a table with numbers aligned right, or nothing if there are no rows."""
     rows = list(rows)
     if not rows:
         return
@@ -106,7 +107,7 @@ def _cell(value: Any) -> str:
 
 
 def folder_name(path: Path) -> str:
-    """A folder as the user would type it."""
+    """Return a folder as the user would type it, relative to the current folder if it is below it."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except (TypeError, ValueError):

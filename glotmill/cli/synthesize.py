@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotmill.cli.data import report
 from glotmill.cli.options import Config, Debug, Fresh, Json, Plan, Set, folder_option
 from glotmill.cli.output import folder_name, guarded, print_json, print_table
+from glotmill.cli.stage import print_summary
 
 if TYPE_CHECKING:
     from pipelines.plan.synthesize import SynthesisEstimate
@@ -102,7 +102,7 @@ def synthesize(
     manifest = run(
         input, resolved, out, budget=limits, fresh=fresh, beam_args=context.args, progress=Progress.on_stderr()
     )
-    report(manifest, out, as_json=json)
+    print_summary(manifest, out, as_json=json)
     if not json:
         _tell_usage(manifest.usage)
         print(f"next: glotmill build --input {folder_name(out)} --out COLLECTION")

@@ -196,10 +196,10 @@ def encode(
     """
     from core.config import load
     from core.progress import Progress
-    from glotmill.cli.data import report as tell_stage
+    from glotmill.cli.stage import print_summary
     from tokenizer.encode import EncodeConfig
     from tokenizer.encode import encode as run
 
     resolved = load(EncodeConfig, config, set or ())
     manifest = run(tokenizer, collection, out, resolved, fresh=fresh, progress=Progress.on_stderr())
-    tell_stage(manifest, out, as_json=json)
+    print_summary(manifest, out, as_json=json)

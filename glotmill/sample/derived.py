@@ -1,6 +1,6 @@
-"""What the demo makes rows of: a quiz with its templates, English chats with recorded translations.
+"""Write the inputs of `template` and `translate`: a quiz with templates, English chats with recorded translations.
 
-Some of it is deliberately bad: at least one row for every reason to turn away a rendering or a translation.
+Some rows are deliberately bad: at least one for every reason to reject a rendering or a translation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-# Subset: the word for a question, the two choices, and questions with the number of their choice and an explanation.
+# By subset: the word for a question, the two choices, then questions with the index of the right choice and a reason.
 _QUIZ: Final[dict[str, tuple[str, str, list[tuple[str, int, str]]]]] = {
     "sw": (
         "Swali",
@@ -56,7 +56,7 @@ templates:
     name: explain
 """
 
-# English, Spanish. The second half is what an engine gets wrong, each in another way.
+# English, Spanish. The pairs below are mistakes of an engine, each of another kind.
 _CHATS: Final = [
     ("How do I boil an egg?", "¿Cómo se cuece un huevo?"),
     ("Put it into boiling water for eight minutes.", "Ponlo en agua hirviendo durante ocho minutos."),
@@ -78,11 +78,11 @@ _ROWS: Final = [
 
 
 def write_derived(folder: Path) -> dict[str, Path]:
-    """Writes all of it below `folder`; where templates, data, chats and recorded translations are."""
+    """Write all of it below `folder` and return the paths of templates, quiz, chats and recorded translations."""
     for subset, (word, choices, questions) in _QUIZ.items():
-        place = folder / "templates" / subset / "templates.yaml"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(_TEMPLATES.format(subset=subset, word=word, choices=choices), "utf-8")
+        path = folder / "templates" / subset / "templates.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_TEMPLATES.format(subset=subset, word=word, choices=choices), "utf-8")
         rows: list[dict[str, Any]] = [
             {"question": question, "label": label, "why": why, "more": ""} for question, label, why in questions
         ]

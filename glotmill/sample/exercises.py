@@ -1,7 +1,7 @@
-"""Exercises: tasks with a rule, which a model can learn from examples and prove on others that it never saw.
+"""Make exercises: tasks with a rule that a model can learn from examples and apply to examples that it never saw.
 
-Facts have to be known; whoever knows the rule of an exercise can solve any number of them. Each has the form of a data
-set of the Aya Collection, named `Exercises`, with a template for each way to ask.
+A model can only repeat facts, but a learned rule solves any number of exercises. The exercises form one data set of
+the Aya Collection, named `Exercises`, with a template for each way to ask.
 
     pick_a_name     which of three names of months and days comes first, second, last: in all languages that CLDR names
                     them in, so that answers have to be copied in every script
@@ -28,7 +28,7 @@ TASKS: Final = ("pick_a_name", "digits", "larger_number", "next_number")
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """One prompt with its answer; `template` tells ways to ask apart."""
+    """One prompt with its answer. `template` numbers the ways to ask."""
 
     task: str
     template: int
@@ -37,7 +37,7 @@ class Exercise:
 
 
 def exercises(language: Language) -> list[Exercise]:
-    """All exercises in a language, each prompt once, the same ones every time; for some languages there are none."""
+    """Return all exercises in a language, each prompt once, the same on every call. Some languages have none."""
     chance = random.Random(f"exercises {language.code}")
     made: dict[str, Exercise] = {}
     for exercise in (*_picks(language, chance), *_digits(language, chance), *_numbers(language, chance)):
@@ -46,7 +46,7 @@ def exercises(language: Language) -> list[Exercise]:
 
 
 def rows(language: Language, first_id: int) -> list[dict[str, Any]]:
-    """The exercises in a language as rows of the Aya Collection, with ids from `first_id` on."""
+    """Return the exercises in a language as rows of the Aya Collection, with ids from `first_id` on."""
     return [
         {
             "id": number,
@@ -69,7 +69,7 @@ _PICKS: Final = 20  # of each ordinal and language
 _NUMBERS: Final = 120  # of each task and language
 _MOST: Final = 1_000
 
-# The zero of the scripts that have digits of their own and are in use with them; nine more follow it in Unicode.
+# The zero of each script whose own digits are in use. The other nine digits follow it in Unicode.
 _ZEROS: Final = {
     "Arab": "\u0660",
     "Beng": "\u09e6",
@@ -86,7 +86,7 @@ _ZEROS: Final = {
     "Telu": "\u0c66",
     "Thai": "\u0e50",
 }
-# Persian, Pashto and Urdu write Arabic digits in a form of their own.
+# Persian, Pashto and Urdu write Arabic digits in another form.
 _EASTERN: Final = ("pes_Arab", "pbt_Arab", "urd_Arab")
 
 
@@ -94,11 +94,11 @@ def _picks(language: Language, chance: random.Random) -> Iterator[Exercise]:
     names = sorted(set(facts.calendar(language)))
     if len(names) < 3:
         return
-    for template, (ordinal, place) in enumerate(_ORDINALS.items(), 1):
+    for template, (ordinal, index) in enumerate(_ORDINALS.items(), 1):
         for _ in range(_PICKS):
             chosen = chance.sample(names, 3)
             prompt = f"Which name is {ordinal}: {', '.join(chosen)}?"
-            yield Exercise("pick_a_name", template, prompt, chosen[place])
+            yield Exercise("pick_a_name", template, prompt, chosen[index])
 
 
 def _digits(language: Language, chance: random.Random) -> Iterator[Exercise]:
@@ -124,7 +124,7 @@ def _numbers(language: Language, chance: random.Random) -> Iterator[Exercise]:
 
 
 def _phrases() -> dict[Language, tuple[str, str]]:
-    """How the project asks which of two numbers is larger, and which comes next."""
+    """Return by language the questions which of two numbers is larger, and which number comes next."""
     text = resources.files("glotmill.sample").joinpath("exercises.tsv").read_text("utf-8")
     table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     return {resolve(row["language"]): (row["larger"], row["next"]) for row in table}

@@ -1,6 +1,6 @@
-"""Prompted facts from CLDR: names of months, days, countries and languages, dates, quantities, numbers in words.
+"""Make prompts with answers from CLDR: names of months, days, countries and languages, dates, quantities, numbers.
 
-The prompts are English, as xP3's are; the answers are in the language.
+The prompts are English, as in xP3. The answers are in the language.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ class Fact:
 
 
 def languages() -> list[Language]:
-    """Aya's 101 languages, each as the variety that its bare code means."""
+    """Return Aya's 101 languages, each as the variety that its bare code means."""
     return [language for code in aya_languages() if (language := find(code)) is not None]
 
 
 def facts(language: Language, english_name: str) -> Iterator[Fact]:
-    """All facts that CLDR has for a language; none where it has no data of its own for it."""
+    """Yield all facts that CLDR has for a language; nothing if CLDR has no data of its own for it."""
     if (locale := _locale(language)) is None:
         return
     chance = random.Random(language.code)
     for template, make in _TEMPLATES.items():
         for prompt, answer in make(locale, english_name, chance):
-            # Where CLDR has no word Babel gives its own key, and num2words writes Serbian in Latin letters.
+            # If CLDR has no word, Babel gives its own key. And num2words writes Serbian in Latin letters.
             if language.script.count(answer) and not _KEY.search(answer):
                 yield Fact(template, prompt, answer)
 
 
 def parallel(language: Language) -> dict[str, str]:
-    """The same lines in every language, by a key: names of countries, ten a line, and of the months and days."""
+    """Return by key lines that mean the same in every language: names of countries, ten a line, months and days."""
     if (locale := _locale(language)) is None:
         return {}
     lines = {"months": _month_names(locale), "days": _day_names(locale)}
@@ -56,14 +56,14 @@ def parallel(language: Language) -> dict[str, str]:
 
 
 def calendar(language: Language) -> list[str]:
-    """The names of the months and days that are written in the language's own script."""
+    """Return the names of the months and days that CLDR writes in the language's own script."""
     if (locale := _locale(language)) is None:
         return []
     return [name for name in (*_month_names(locale), *_day_names(locale)) if language.script.count(name)]
 
 
 def _locale(language: Language) -> Any:
-    """CLDR's data; None where it has none of the language's own."""
+    """Return CLDR's data, or None if CLDR has no data of its own for the language."""
     from babel import Locale, UnknownLocaleError
 
     if language.code in _BORROWED:
@@ -75,11 +75,11 @@ def _locale(language: Language) -> Any:
 
 
 _KEY: Final = re.compile(r"\b(?:length|mass|duration|volume)-")
-# CLDR's Haitian Creole has nothing but French in it.
+# CLDR's Haitian Creole holds only French names.
 _BORROWED: Final = ("hat_Latn",)
 
 
-# Where CLDR files a language under another name or script than its tag says.
+# Languages that CLDR lists under another name or script than their tag.
 _LOCALES: Final = {
     "azj_Latn": "az_Latn",
     "uzn_Latn": "uz_Latn",
@@ -153,12 +153,12 @@ def _numbers(locale: Any, name: str, chance: random.Random) -> Pairs:
     for number in sorted(chance.sample(range(11, 1_000), 8)):
         try:
             words = num2words(number, lang=locale.language)
-        except Exception:  # some of its languages fail on some numbers, each in its own way
+        except Exception:  # some languages of num2words fail on some numbers, with various errors
             continue
         yield f"Spell out the number {number} in {name}.", words
 
 
-# Babel's `stand-alone` names cannot be used: after a locale that has none of its own was read, they are another's.
+# Babel's `stand-alone` names are not used: after reading a locale without such names, Babel returns another locale's.
 def _month_names(locale: Any) -> list[str]:
     names = locale.months["format"]["wide"]
     return [names[month] for month in range(1, 13)]

@@ -1,4 +1,4 @@
-"""Rows and files that are deliberately bad: at least one for every reason to turn a row away."""
+"""Hold rows and files that are deliberately bad: at least one for every reason to reject a row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONG: Final = " ".join(
     f"Sentence number {number} says something that no other sentence says." for number in range(1200)
 )
 
-# Rows of xP3x. Each stands in the folder of the language that it names, or of the one given.
+# Rows of xP3x. Each is in the folder of the language that it names, or in `folder` if given.
 XP3X_ROWS: Final[list[dict[str, Any]]] = [
     {"inputs": "Is this row complete?", "language": "eng_Latn"},  # missing_field
     {
@@ -53,7 +53,7 @@ XP3X_ROWS: Final[list[dict[str, Any]]] = [
         "targets": "Rain is water that falls from the clouds when the air can hold no more of it.",
         "language": "swh_Latn",
     },
-    # wrong_script: Amharic is not written like this
+    # wrong_script: Amharic is written in Ethiopic letters
     {"inputs": "Write the word for peace in Amharic.", "targets": "selam", "language": "amh_Ethi"},
     # unwanted_language: sound, but none of Aya's 101
     {
@@ -80,7 +80,7 @@ CHATS: Final[list[dict[str, Any]]] = [
             {"from": "gpt", "value": "3 * 4 = 12, 5 * 6 = 30"},
         ],
     },
-    # mended, not turned away: begins with an answer, asks twice in a row, ends with a question
+    # repaired, not rejected: begins with an answer, asks twice in a row, ends with a question
     {
         "id": "mended_0",
         "conversations": [
@@ -133,7 +133,7 @@ CHATS: Final[list[dict[str, Any]]] = [
             },
         ],
     },
-    # text that went through the wrong encoding, to be decoded again
+    # text decoded with the wrong encoding, which clean-up repairs
     {
         "id": "mojibake_0",
         "conversations": [
@@ -145,7 +145,7 @@ CHATS: Final[list[dict[str, Any]]] = [
 
 
 def write_bad_files(folder: Path) -> None:
-    """Files of xP3x that cannot be read to their end, or hold lines that are no rows."""
+    """Write files of xP3x that are truncated, missing, or hold lines that are not rows."""
     english = folder / "eng_Latn"
     english.mkdir(parents=True, exist_ok=True)
     row = {

@@ -1,6 +1,6 @@
-"""The part of the sample that is synthesized: curt answers, three recorded teachers who answer better, a method.
+"""Write the inputs of `synthesize`: curt answers, recorded better answers of three teachers, and a method.
 
-The teachers are a recording of our own writing; the hasty one makes the mistakes that models make.
+The project wrote the teachers' answers. The hasty teacher makes mistakes that models make.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ links = false
 
 
 def write_teachers(folder: Path) -> dict[str, Path]:
-    """Writes the questions with their curt answers, the method, and what each teacher says; where each stands."""
+    """Write the curt chats, the method and the answers of each teacher, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     text = resources.files("glotmill.sample").joinpath("teachers.tsv").read_text("utf-8")
     rows = list(csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))

@@ -1,7 +1,7 @@
-"""Writes the sample: `xp3x/`, `aya/`, `aya_collection/` and `sharegpt.json`, each as its source is published.
+"""Write `xp3x/`, `aya/`, `aya_collection/` and `sharegpt.json`, each in the format in which its source is published.
 
-Beside them `evaluation.jsonl`, a set of questions that must not be trained on, and `parallel/`, the same lines in every
-language, to compare tokenizers by.
+`evaluation.jsonl` holds questions that must not be trained on. `parallel/` holds the same lines in every language, to
+compare tokenizers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from glotmill.sample import exercises, facts, faults
 
 
 def write_sample(folder: Path) -> dict[str, Path]:
-    """Writes all of it below `folder`; where each kind of source is, the evaluation set, and the parallel lines."""
+    """Write all of it below `folder` and return the paths of the sources, the evaluation set and the parallel lines."""
     written = handwritten()
     _write_xp3x(folder / "xp3x")
     _write_aya(folder / "aya", written)
@@ -42,21 +42,21 @@ def write_sample(folder: Path) -> dict[str, Path]:
 
 
 def handwritten() -> list[tuple[Language, str, str]]:
-    """The rows that the project wrote: language, prompt, answer."""
+    """Return the rows that the project wrote: language, prompt, answer."""
     text = resources.files("glotmill.sample").joinpath("handwritten.tsv").read_text("utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     return [(resolve(row["language"]), row["prompt"], row["answer"]) for row in rows]
 
 
 def _by_language(rows: Sequence[tuple[Language, str, str]]) -> dict[Language, list[tuple[str, str]]]:
-    found: dict[Language, list[tuple[str, str]]] = {}
+    by_language: dict[Language, list[tuple[str, str]]] = {}
     for language, prompt, answer in rows:
-        found.setdefault(language, []).append((prompt, answer))
-    return found
+        by_language.setdefault(language, []).append((prompt, answer))
+    return by_language
 
 
 def _write_xp3x(folder: Path) -> None:
-    """A folder a language, a file a prompt, rows sorted by their input."""
+    """Write one folder for each language and one file for each prompt, with rows sorted by their input."""
     for language in facts.languages():
         rows: dict[str, list[dict[str, str]]] = {}
         for fact in facts.facts(language, language.name):
@@ -76,13 +76,13 @@ def _write_xp3x(folder: Path) -> None:
         bad.setdefault(row.get("folder", row["language"]), []).append(
             {key: value for key, value in row.items() if key != "folder"}
         )
-    for place, made in bad.items():
-        _write_lines(folder / place / "xp3_faults_rows_train_bad.jsonl", made)
+    for name, made in bad.items():
+        _write_lines(folder / name / "xp3_faults_rows_train_bad.jsonl", made)
     faults.write_bad_files(folder)
 
 
 def _write_aya(folder: Path, rows: Sequence[tuple[Language, str, str]]) -> None:
-    """Two Parquet files in the hub's layout; the first row of each language stands in the test split, too."""
+    """Write two Parquet files in the layout of the Hub. The first row of each language is in the test split, too."""
     table = [
         {
             "inputs": prompt,
@@ -102,7 +102,7 @@ def _write_aya(folder: Path, rows: Sequence[tuple[Language, str, str]]) -> None:
 
 
 def _write_aya_collection(folder: Path) -> None:
-    """A folder for each language's English name: month and day names again, as a translated data set, and exercises."""
+    """Write a folder for each language's English name: month and day names as a translated data set, and exercises."""
     number = 0
     for language in facts.languages():
         rows = []
@@ -132,7 +132,7 @@ def _write_aya_collection(folder: Path) -> None:
 
 
 def _write_parallel(folder: Path) -> None:
-    """A folder a language, with lines that mean the same under the same `index_id`."""
+    """Write one folder for each language. Lines with the same `index_id` mean the same."""
     for language in facts.languages():
         if lines := facts.parallel(language):
             (folder / language.code).mkdir(parents=True, exist_ok=True)
