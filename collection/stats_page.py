@@ -1,96 +1,96 @@
-"""The statistics of a collection as one HTML page that needs nothing else: tables, bars, histograms."""
+"""Render the statistics of a collection as one HTML page with tables, bars and a histogram."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from html import escape
+from typing import Final
 
 from collection.languages import Language, find
 from collection.stats import LanguageStats, total
-from core.html.page import COLOURS, bar, document, table
+from core.html.page import render_page
+from core.html.plots import Histogram, histogram
+from core.html.table import COLOURS, PageTable, bar, stacked_bar
+
+_FIELDS: Final = {"origin": "Origins", "source": "Sources", "license": "Licences", "split": "Splits"}
 
 
 def render(languages: Mapping[str, LanguageStats], title: str) -> str:
-    """The page. `languages` as `stats.by_language` gives them."""
+    """Return the page.
+
+    Args:
+        languages: Statistics by language code, from `stats.by_language`.
+        title: The heading of the page.
+    """
     everything = total(languages.values())
     known = {code: language for code in languages if (language := find(code))}
     aya = {language.aya for language in known.values() if language.aya}
-    summary = (
-        f"{everything.rows:,} rows, {everything.turns:,} turns, {len(languages)} languages, {len(aya)} of Aya's 101"
+    origins = {name: index % COLOURS for index, (name, _) in enumerate(everything.by["origin"].most_common())}
+    return render_page(
+        "collection",
+        "stats_page.html.j2",
+        title=title,
+        summary=(
+            f"{everything.rows:,} rows, {everything.turns:,} turns, {len(languages)} languages, {len(aya)} of Aya's 101"
+        ),
+        classes=_shares("class", _by_class(languages, known), everything.rows),
+        lengths=_lengths(everything.lengths),
+        fields=[(name, _shares(field, everything.by[field], everything.rows)) for field, name in _FIELDS.items()],
+        origins=list(origins.items()),
+        languages=_languages(languages, known, origins),
     )
-    parts = [
-        f"<h1>{escape(title)}</h1><p>{summary}</p>",
-        "<h2>Resource classes</h2>",
-        _shares(_by_class(languages, known), everything.rows),
-        "<h2>Length of the answers</h2>",
-        _histogram(everything.lengths),
-    ]
-    for name, what in (("origin", "Origins"), ("source", "Sources"), ("license", "Licences"), ("split", "Splits")):
-        parts += [f"<h2>{what}</h2>", _shares(everything.by[name], everything.rows)]
-    parts += ["<h2>Languages</h2>", _languages(languages, known, everything)]
-    return document(title, "".join(parts))
 
 
 def _by_class(languages: Mapping[str, LanguageStats], known: Mapping[str, Language]) -> Counter[str]:
     rows: Counter[str] = Counter()
-    for code, one in languages.items():
+    for code, stats in languages.items():
         language = known.get(code)
-        rows[(language and language.resource) or "outside Aya"] += one.rows
+        rows[(language and language.resource) or "outside Aya"] += stats.rows
     return rows
 
 
-def _shares(counts: Mapping[str, int], whole: int) -> str:
-    """A table of names with their counts, the largest first, and a bar for each."""
+def _shares(field: str, counts: Mapping[str, int], whole: int) -> PageTable:
+    """Return a table of a field's values with their counts, the largest first, and a bar for each."""
     rows = [
-        (escape(name) or "none", f"{count:,}", f"{count / max(whole, 1):.1%}", bar([(count, COLOURS[0])], whole))
-        for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        (value or "none", f"{count:,}", f"{count / max(whole, 1):.1%}", bar(count, whole))
+        for value, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
-    return table(("", "rows", "share", ""), rows)
+    return PageTable(f"rows by {field}", (field, "rows", "share", ""), rows)
 
 
-def _languages(languages: Mapping[str, LanguageStats], known: Mapping[str, Language], everything: LanguageStats) -> str:
-    """A row a language, with its rows as a bar, by origin."""
-    origins = [name for name, _ in everything.by["origin"].most_common()]
-    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(origins)}
-    key = "".join(f'<i style="background:{colour}"></i>{escape(name)}' for name, colour in colours.items())
-    most = max((one.rows for one in languages.values()), default=0)
+def _languages(
+    languages: Mapping[str, LanguageStats], known: Mapping[str, Language], origins: Mapping[str, int]
+) -> PageTable:
+    """Return a table with a row for each language and a bar of its rows by origin."""
+    most = max((stats.rows for stats in languages.values()), default=0)
     rows = []
-    for code, one in languages.items():
+    for code, stats in languages.items():
         language = known.get(code)
-        pieces = [(one.by["origin"][name], colours[name]) for name in origins]
         rows.append(
             (
-                escape(code),
-                f'<span dir="auto">{escape(language.name if language else "")}</span>',
-                escape((language and language.resource) or ""),
-                f"{one.rows:,}",
-                f"{one.prompt_characters / max(one.rows, 1):,.0f}",
-                f"{one.target_characters / max(one.rows, 1):,.0f}",
-                bar(pieces, most),
+                code,
+                language.name if language else "",
+                (language and language.resource) or "",
+                f"{stats.rows:,}",
+                f"{stats.prompt_characters / max(stats.rows, 1):,.0f}",
+                f"{stats.target_characters / max(stats.rows, 1):,.0f}",
+                stacked_bar([(stats.by["origin"][name], colour) for name, colour in origins.items()], most),
             )
         )
-    head = ("language", "name", "resources", "rows", "prompt, characters", "answer, characters", "rows by origin")
-    return f'<p class="key">{key}</p>{table(head, rows)}'
-
-
-def _histogram(lengths: Mapping[int, int]) -> str:
-    """Rows by the length of their answers, in powers of two."""
-    if not lengths:
-        return "<p>no rows</p>"
-    powers = range(min(lengths), max(lengths) + 1)
-    most, wide, high = max(lengths.values()), 46, 150
-    bars = []
-    for place, power in enumerate(powers):
-        count = lengths.get(power, 0)
-        height = high * count / most
-        bars.append(
-            f'<rect x="{place * wide + 4}" y="{high - height + 14:.1f}" width="{wide - 8}" height="{height:.1f}" '
-            f'fill="{COLOURS[0]}"><title>{count:,} rows</title></rect>'
-            f'<text x="{place * wide + wide / 2}" y="{high + 28}" text-anchor="middle">{1 << power:,}</text>'
-            f'<text x="{place * wide + wide / 2}" y="{high - height + 10:.1f}" text-anchor="middle">{count:,}</text>'
-        )
-    return (
-        f'<svg width="{wide * len(powers)}" height="{high + 48}" role="img" aria-label="rows by length of the answer">'
-        f'{"".join(bars)}<text x="0" y="{high + 44}">characters, from</text></svg>'
+    head = (
+        "language",
+        "name",
+        "class",
+        "rows",
+        "characters in a prompt (mean)",
+        "characters in an answer (mean)",
+        "rows by origin",
     )
+    return PageTable("languages", head, rows, text_columns=3, languages=True)
+
+
+def _lengths(lengths: Mapping[int, int]) -> Histogram | None:
+    """Return a plot of rows by the length of their answers, in powers of two."""
+    powers = range(min(lengths), max(lengths) + 1) if lengths else ()
+    counts = {f"{1 << power:,}": lengths.get(power, 0) for power in powers}
+    return histogram("rows by length of the answer", counts, "characters, at least")

@@ -6,12 +6,17 @@ import functools
 import importlib.util
 import platform
 from pathlib import Path
+from typing import Final
 
 import xxhash
 
 import core
 
 VERSION = core.__version__
+
+
+# Templates, styles and scripts of pages are left out: how a page looks changes no data, so a run may go on.
+_HASHED: Final = frozenset({".py", ".tsv", ".toml", ".txt"})
 
 
 @functools.cache
@@ -22,7 +27,7 @@ def code_hash(*packages: str) -> str:
         spec = importlib.util.find_spec(package)
         for place in (spec.submodule_search_locations if spec else None) or ():
             for path in sorted(Path(place).rglob("*")):
-                if path.suffix in {".py", ".tsv", ".toml", ".txt"} and path.is_file():
+                if path.suffix in _HASHED and path.is_file():
                     digest.update(path.relative_to(place).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,54 @@ def stage_of(tmp_path):
         return tmp_path / name
 
     return write
+
+
+class Outline(HTMLParser):
+    """Tags, words and addresses of a page; the page must close all tags that HTML does not make optional."""
+
+    OPTIONAL = frozenset({"td", "tr", "th"})
+    VOID = frozenset({"meta", "input", "link", "img"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.fetched: list[str | None] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [
+            value for name, value in attrs if name in ("src", "href") and not (value or "").startswith("#")
+        ]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open[-1] in self.OPTIONAL and self.open[-1] != tag:
+            self.open.pop()
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return "|".join(self.texts)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the page needs nothing from elsewhere."""
+        style = "".join(text for text in self.texts if ":root" in text)
+        return self.fetched == [] and "link" not in self.tags and "@import" not in style and "url(" not in style
+
+
+@pytest.fixture
+def outline() -> type[Outline]:
+    """The outline of an HTML page."""
+    return Outline

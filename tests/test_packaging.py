@@ -36,6 +36,12 @@ def wheel(tmp_path_factory):
         yield {name: archive.read(name) for name in archive.namelist()}
 
 
+def test_a_wheel_holds_the_templates_the_stylesheet_and_the_script(wheel):
+    shared = {f"core/html/templates/{name}" for name in ("layout.html.j2", "parts.html.j2", "style.css", "table.js")}
+    pages = ("collection/stats_page", "tokenizer/report_page", "eval/report/report_page", "eval/report/comparison_page")
+    assert shared | {f"{page}.html.j2" for page in pages} <= wheel.keys()
+
+
 def test_a_wheel_holds_every_module_and_table(wheel):
     packages = {name.rstrip("*") for name in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]}
     files = {

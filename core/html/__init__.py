@@ -1,1 +1,1 @@
-"""Render pages that need no other file."""
+"""Render HTML pages that hold their own style, script and plots, so that they open from disk without a network."""

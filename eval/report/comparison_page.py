@@ -1,125 +1,119 @@
-"""A comparison of two models as one HTML page: what is really different, by how much, and what was not compared."""
+"""Render a comparison of two models as one HTML page: the real differences, their size, and what was not compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from core.html.page import document
-from eval.report.compare import Comparison, Difference, Overall
-from eval.report.page_parts import bullets, fact_list, language_cells, languages_of, table, text, wrapped
-from eval.report.page_plot import Point, plot
-from eval.report.page_script import SCRIPT, SEARCH
-from eval.report.page_style import STYLE
-from eval.report.rollup import INTERVALS, label_of, place
+from core.html.page import render_page
+from core.html.plots import DotPlot
+from core.html.table import PageCell, PageTable
+from eval.report.compare import Comparison, Difference, Overall, Refused
+from eval.report.page_cells import anchor, language_cells, language_plot, language_table, task_link
+from eval.report.rollup import INTERVALS
 from eval.report.tables import bounds, facts, named, number
 
 _CORRECTIONS: Final = {
-    "holm": "corrected by Holm's method (that luck makes any difference of a metric real has a chance of 5 % at most)",
-    "bh": "corrected by Benjamini and Hochberg's method (of the differences called real, 5 % are luck on average)",
-    "none": "not corrected (of equal systems, one language in twenty is called different)",
+    "holm": "corrected by Holm's method (the chance that any real difference of a metric is luck is at most 5 %)",
+    "bh": "corrected by Benjamini and Hochberg's method (on average, 5 % of the real differences are luck)",
+    "none": "not corrected (two equal systems differ in one language out of twenty)",
 }
 
 
+@dataclass(frozen=True)
+class TaskDifferences:
+    """The differences of a task, in plots by metric and in a table."""
+
+    name: str
+    anchor: str
+    plots: Sequence[tuple[str, DotPlot]]
+    differences: PageTable
+
+
 def render_comparison(comparison: Comparison, title: str = "") -> str:
-    """The page of a comparison. Without a title it is called after its models."""
+    """Return the page of a comparison; the default title names its models."""
     names = [str(model.get("name") or model.get("spec") or "a model") for model in (comparison.a, comparison.b)]
-    title = title or f"{names[0]} and {names[1]}"
-    parts = [
-        f"<h1>{text(title)}</h1>",
-        "<p>Differences are B less A. A difference is real where p is at most 0.05: p of approximate randomisation "
-        f"over the items that both have, {_CORRECTIONS[comparison.correction]}. Intervals: paired bootstrap.</p>",
-        f'<div class="pair"><div>{_model("A", comparison.a)}</div><div>{_model("B", comparison.b)}</div></div>',
-        bullets(comparison.notes),
-        f"<h2>Tasks</h2>{_overall(comparison.overall)}" if comparison.overall else "<p>Nothing was compared.</p>",
-        SEARCH if comparison.differences else "",
-    ]
     by_task: dict[tuple[str, str], list[Difference]] = {}
-    for one in comparison.differences:
-        by_task.setdefault((one.suite, one.task), []).append(one)
-    parts += [_task(*key, found) for key, found in by_task.items()]
-    if comparison.refused:
-        rows = [
-            (text(one.task), text(named(one.metric, one.group)), text(one.language), wrapped(text(one.why)))
-            for one in comparison.refused
-        ]
-        head = ("task", "metric", "language", "why")
-        parts.append(f"<h2>Not compared</h2>{table('not compared', head, rows, texts=4)}")
-    parts.append(languages_of(one.language for one in comparison.differences))
-    parts.append(f'<p class="muted">{INTERVALS}</p>')
-    return document(title, "".join(parts) + SCRIPT, STYLE)
-
-
-def _model(name: str, model: Mapping[str, Any]) -> str:
-    return f"<h4>{name}</h4>{fact_list(facts(model))}"
-
-
-def _anchor(suite: str, task: str) -> str:
-    return escape(f"{suite}-{task}".replace(" ", "_"))
-
-
-def _overall(overall: Sequence[Overall]) -> str:
-    head = ("task", "metric", "mean difference", "95 % interval", "languages", "A better", "B better", "not told apart")
-    rows = [
-        (
-            f'<a href="#{_anchor(one.suite, one.task)}">{text(one.task)}</a>',
-            text(named(one.metric, one.group)),
-            signed(one.mean),
-            bounds(one.interval),
-            f"{one.languages:,}",
-            f"{one.a_better:,}",
-            f"{one.b_better:,}",
-            f"{one.undecided:,}",
-        )
-        for one in overall
-    ]
-    return table("tasks", head, rows, texts=2)
-
-
-def _task(suite: str, task: str, found: Sequence[Difference]) -> str:
-    by_metric: dict[tuple[str, str], list[Difference]] = {}
-    for one in found:
-        by_metric.setdefault((one.metric, one.group), []).append(one)
-    plots = []
-    for key, ones in by_metric.items():
-        if ones[0].main or len(by_metric) == 1:
-            drawn = plot(f"{task} {named(*key)}, B less A", [_point(one) for one in ones], zero=True)
-            plots.append(f"<h4>{text(named(*key))}</h4>{drawn}")
-    return (
-        f'<section class="task"><h3 id="{_anchor(suite, task)}">{text(task)}</h3>{"".join(plots)}'
-        f"<h4>Every language</h4>{_differences(task, found)}</section>"
+    for difference in comparison.differences:
+        by_task.setdefault((difference.suite, difference.task), []).append(difference)
+    return render_page(
+        "eval.report",
+        "comparison_page.html.j2",
+        title=title or f"{names[0]} and {names[1]}",
+        correction=_CORRECTIONS[comparison.correction],
+        models=[("A", facts(comparison.a)), ("B", facts(comparison.b))],
+        notes=comparison.notes,
+        overall=_overall(comparison.overall),
+        tasks=[_task(*task, differences) for task, differences in by_task.items()],
+        refused=_refused(comparison.refused),
+        languages=language_table(difference.language for difference in comparison.differences),
+        intervals=INTERVALS,
     )
 
 
-def _point(one: Difference) -> Point:
-    return Point(label_of(one.language, one.group), place(one.language).resource, one.difference, one.interval)
-
-
-def _differences(task: str, found: Sequence[Difference]) -> str:
-    head = "language|name|class|metric|better|A|B|B less A|95 % interval|p, corrected|p|p, bootstrap"
-    rows = []
-    for one in sorted(found, key=lambda one: (one.language, not one.main)):
-        rows.append(
-            (
-                *language_cells(one.language),
-                text(named(one.metric, one.group)),
-                f"<td><b>{one.better}</b>" if one.better else "",
-                number(one.score_a),
-                number(one.score_b),
-                signed(one.difference),
-                bounds(one.interval),
-                f"{one.p_corrected:.4f}",
-                f"{one.p:.4f}",
-                "–" if one.p_bootstrap is None else f"{one.p_bootstrap:.4f}",
-                f"{one.n:,}",
-                f"{one.only_a + one.only_b:,}",
-            )
+def _overall(overall: Sequence[Overall]) -> PageTable:
+    head = ("task", "metric", "mean difference", "95 % interval", "languages", "A better", "B better", "undecided")
+    rows = [
+        (
+            task_link(row.suite, row.task),
+            named(row.metric, row.group),
+            signed(row.mean),
+            bounds(row.interval),
+            f"{row.languages:,}",
+            f"{row.a_better:,}",
+            f"{row.b_better:,}",
+            f"{row.undecided:,}",
         )
-    names = (*head.split("|"), "items", "left out")
-    return table(f"every language of {task}", names, rows, texts=5, kind="languages", ordered=True)
+        for row in overall
+    ]
+    return PageTable("tasks", head, rows, text_columns=2)
+
+
+def _refused(refused: Sequence[Refused]) -> PageTable:
+    rows = [
+        (score.task, named(score.metric, score.group), score.language, PageCell(score.why, "wrap")) for score in refused
+    ]
+    return PageTable("not compared", ("task", "metric", "language", "why"), rows, text_columns=4)
+
+
+def _task(suite: str, task: str, differences: Sequence[Difference]) -> TaskDifferences:
+    by_metric: dict[str, list[Difference]] = {}
+    for difference in differences:
+        by_metric.setdefault(named(difference.metric, difference.group), []).append(difference)
+    plots = []
+    for name, own in by_metric.items():
+        values = ((row.language, row.group, row.difference, row.interval) for row in own)
+        plot = language_plot(f"{task} {name}, B minus A", values, with_zero=True)
+        if plot and (own[0].main or len(by_metric) == 1):
+            plots.append((name, plot))
+    return TaskDifferences(task, anchor(suite, task), plots, _differences(task, differences))
+
+
+def _differences(task: str, differences: Sequence[Difference]) -> PageTable:
+    words = ("language", "name", "class", "metric", "better")
+    numbers = ("A", "B", "B minus A", "95 % interval", "p, corrected", "p", "p, bootstrap", "items", "left out")
+    rows = [
+        (
+            *language_cells(row.language),
+            named(row.metric, row.group),
+            PageCell(row.better, "strong") if row.better else "",
+            number(row.score_a),
+            number(row.score_b),
+            signed(row.difference),
+            bounds(row.interval),
+            f"{row.p_corrected:.4f}",
+            f"{row.p:.4f}",
+            "–" if row.p_bootstrap is None else f"{row.p_bootstrap:.4f}",
+            f"{row.n:,}",
+            f"{row.only_a + row.only_b:,}",
+        )
+        for row in sorted(differences, key=lambda row: (row.language, not row.main))
+    ]
+    title, head = f"every language of {task}", (*words, *numbers)
+    return PageTable(title, head, rows, text_columns=len(words), languages=True, ordered=True)
 
 
 def signed(value: float) -> str:
-    """A difference with its sign."""
+    """Return a difference with its sign."""
     return f"{'+' if value > 0 else ''}{number(value)}"
