@@ -5,10 +5,10 @@ Some rows are deliberately bad: at least one for every reason to reject a render
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
+
+from glotmill.sample.files import chat, write_chats, write_lines
 
 # By subset: the word for a question, the two choices, then questions with the index of the right choice and a reason.
 _QUIZ: Final[dict[str, tuple[str, str, list[tuple[str, int, str]]]]] = {
@@ -56,7 +56,7 @@ templates:
     name: explain
 """
 
-# English, Spanish. The pairs below are mistakes of an engine, each of another kind.
+# English, Spanish. `_LOOP` and `_LOST` are two kinds of mistakes that translation engines make.
 _CHATS: Final = [
     ("How do I boil an egg?", "¿Cómo se cuece un huevo?"),
     ("Put it into boiling water for eight minutes.", "Ponlo en agua hirviendo durante ocho minutos."),
@@ -86,33 +86,23 @@ def write_derived(folder: Path) -> dict[str, Path]:
         rows: list[dict[str, Any]] = [
             {"question": question, "label": label, "why": why, "more": ""} for question, label, why in questions
         ]
-        _write_lines(folder / "quiz" / f"train.{subset}.jsonl", rows)
+        write_lines(folder / "quiz" / f"train.{subset}.jsonl", rows)
     swahili = _QUIZ["sw"][2][0][0]
     bad: list[dict[str, Any]] = [
         {"question": swahili, "why": "Ndiyo.", "more": ""},  # template_failed, short_target
         {"question": swahili, "label": 0, "why": "", "more": ""},  # not_applicable
         {"question": swahili, "label": 0, "why": "Ndiyo, maji.", "more": "Hapana."},  # several_targets
     ]
-    _write_lines(folder / "quiz" / "faults.sw.jsonl", bad)
-    _write_lines(
-        folder / "quiz" / "faults.yo.jsonl", [{"question": "Ṣé ẹja ń gbé inú omi?", "label": 0}]
-    )  # no_template
+    write_lines(folder / "quiz" / "faults.sw.jsonl", bad)
+    untemplated = [{"question": "Ṣé ẹja ń gbé inú omi?", "label": 0}]  # no_template
+    write_lines(folder / "quiz" / "faults.yo.jsonl", untemplated)
     pair = {"source_language": "eng_Latn", "target_language": "spa_Latn", "system": "by hand"}
-    recorded = [{"source": a, "target": b, **pair} for a, b in [*_CHATS, _WHY, _LOOP, *_LOST]]
-    _write_lines(folder / "translations.jsonl", recorded)
+    recorded = [{"source": english, "target": spanish, **pair} for english, spanish in [*_CHATS, _WHY, _LOOP, *_LOST]]
+    write_lines(folder / "translations.jsonl", recorded)
     chats = [
-        {"id": f"to_translate_{number}", "lang": language, "conversations": _turns(prompt, answer)}
+        chat(f"to_translate_{number}", language, [(prompt, answer)])
         for number, (language, prompt, answer) in enumerate(_ROWS)
     ]
-    (folder / "to-translate.json").write_text(json.dumps(chats, ensure_ascii=False, indent=1), "utf-8")
+    write_chats(folder / "to-translate.json", chats)
     names = ("templates", "quiz", "translations.jsonl", "to-translate.json")
     return {name.partition(".")[0]: folder / name for name in names}
-
-
-def _turns(prompt: str, answer: str) -> list[dict[str, str]]:
-    return [{"from": "human", "value": prompt}, {"from": "gpt", "value": answer}]
-
-
-def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")

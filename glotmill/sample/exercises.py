@@ -12,15 +12,14 @@ the Aya Collection, named `Exercises`, with a template for each way to ask.
 
 from __future__ import annotations
 
-import csv
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Final
 
 from collection.languages import Language, resolve
 from glotmill.sample import facts
+from glotmill.sample.files import read_table
 
 DATASET: Final = "Exercises"
 TASKS: Final = ("pick_a_name", "digits", "larger_number", "next_number")
@@ -39,10 +38,10 @@ class Exercise:
 def exercises(language: Language) -> list[Exercise]:
     """Return all exercises in a language, each prompt once, the same on every call. Some languages have none."""
     chance = random.Random(f"exercises {language.code}")
-    made: dict[str, Exercise] = {}
+    by_prompt: dict[str, Exercise] = {}
     for exercise in (*_picks(language, chance), *_digits(language, chance), *_numbers(language, chance)):
-        made.setdefault(exercise.prompt, exercise)
-    return list(made.values())
+        by_prompt.setdefault(exercise.prompt, exercise)
+    return list(by_prompt.values())
 
 
 def rows(language: Language, first_id: int) -> list[dict[str, Any]]:
@@ -113,9 +112,9 @@ def _digits(language: Language, chance: random.Random) -> Iterator[Exercise]:
 
 
 def _numbers(language: Language, chance: random.Random) -> Iterator[Exercise]:
-    if (asked := _phrases().get(language)) is None:
+    if (questions := _phrases().get(language)) is None:
         return
-    larger, after = asked
+    larger, after = questions
     for _ in range(_NUMBERS):
         numbers = chance.sample(range(1, _MOST), 2)
         yield Exercise("larger_number", 5, larger.format(*numbers), str(max(numbers)))
@@ -125,6 +124,4 @@ def _numbers(language: Language, chance: random.Random) -> Iterator[Exercise]:
 
 def _phrases() -> dict[Language, tuple[str, str]]:
     """Return by language the questions which of two numbers is larger, and which number comes next."""
-    text = resources.files("glotmill.sample").joinpath("exercises.tsv").read_text("utf-8")
-    table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    return {resolve(row["language"]): (row["larger"], row["next"]) for row in table}
+    return {resolve(row["language"]): (row["larger"], row["next"]) for row in read_table("exercises.tsv")}

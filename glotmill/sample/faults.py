@@ -1,4 +1,4 @@
-"""Hold rows and files that are deliberately bad: at least one for every reason to reject a row."""
+"""Make rows and files that are deliberately bad: at least one for every reason to reject a row."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ XP3X_ROWS: Final[list[dict[str, Any]]] = [
     },
     # wrong_script: Amharic is written in Ethiopic letters
     {"inputs": "Write the word for peace in Amharic.", "targets": "selam", "language": "amh_Ethi"},
-    # unwanted_language: sound, but none of Aya's 101
+    # unwanted_language: a good row, but not in one of Aya's 101 languages
     {
         "inputs": "What is the word for water in Kinyarwanda?",
         "targets": "Amazi ni ijambo rivuga icyo abantu banywa buri munsi.",

@@ -5,13 +5,11 @@ The project wrote the teachers' answers. The hasty teacher makes mistakes that m
 
 from __future__ import annotations
 
-import csv
-import json
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from collection.languages import resolve
+from glotmill.sample.files import chat, read_table, write_chats, write_lines
 
 TEACHERS: Final = ("patient", "plain", "hasty")
 _ASK: Final = "Say it patiently and completely: {prompt}"
@@ -29,22 +27,16 @@ links = false
 
 def write_teachers(folder: Path) -> dict[str, Path]:
     """Write the curt chats, the method and the answers of each teacher, and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = resources.files("glotmill.sample").joinpath("teachers.tsv").read_text("utf-8")
-    rows = list(csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = read_table("teachers.tsv")
     chats = [
-        {
-            "id": f"curt_{number}",
-            "lang": resolve(row["language"]).tag,
-            "conversations": [{"from": "human", "value": row["prompt"]}, {"from": "gpt", "value": row["answer"]}],
-        }
+        chat(f"curt_{number}", resolve(row["language"]).tag, [(row["prompt"], row["answer"])])
         for number, row in enumerate(rows)
     ]
-    places = {"curt": folder / "curt.json", "patiently": folder / "patiently.toml"}
-    places["curt"].write_text(json.dumps(chats, ensure_ascii=False, indent=1), "utf-8")
-    places["patiently"].write_text(_METHOD, "utf-8")
+    paths = {"curt": folder / "curt.json", "patiently": folder / "patiently.toml"}
+    write_chats(paths["curt"], chats)
+    paths["patiently"].write_text(_METHOD, "utf-8")
     for teacher in TEACHERS:
-        places[teacher] = folder / f"{teacher}.jsonl"
+        paths[teacher] = folder / f"{teacher}.jsonl"
         lines = [
             {
                 "prompt": _ASK.format(prompt=row["prompt"]),
@@ -55,5 +47,5 @@ def write_teachers(folder: Path) -> dict[str, Path]:
             for row in rows
             if row[teacher]
         ]
-        places[teacher].write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
-    return places
+        write_lines(paths[teacher], lines)
+    return paths

@@ -7,9 +7,7 @@ compare tokenizers.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +16,22 @@ import pyarrow.parquet as pq
 
 from collection.languages import Language, resolve
 from glotmill.sample import exercises, facts, faults
+from glotmill.sample.files import chat, read_table, write_chats, write_lines
 
 
 def write_sample(folder: Path) -> dict[str, Path]:
     """Write all of it below `folder` and return the paths of the sources, the evaluation set and the parallel lines."""
-    written = handwritten()
+    by_hand = handwritten()
     _write_xp3x(folder / "xp3x")
-    _write_aya(folder / "aya", written)
+    _write_aya(folder / "aya", by_hand)
     _write_aya_collection(folder / "aya_collection")
-    chats = [_chat(index, language, rows) for index, (language, rows) in enumerate(_by_language(written).items())]
-    (folder / "sharegpt.json").write_text(json.dumps([*chats, *faults.CHATS], ensure_ascii=False, indent=1), "utf-8")
+    chats = [
+        chat(f"sample_{number}", language.tag, pairs)
+        for number, (language, pairs) in enumerate(_by_language(by_hand).items())
+    ]
+    write_chats(folder / "sharegpt.json", [*chats, *faults.CHATS])
     questions = (faults.LEAKED_QUESTION, "How many strings does a grand piano have, roughly counted?")
-    _write_lines(folder / "evaluation.jsonl", [{"id": f"q{n}", "question": text} for n, text in enumerate(questions)])
+    write_lines(folder / "evaluation.jsonl", [{"id": f"q{n}", "question": text} for n, text in enumerate(questions)])
     _write_parallel(folder / "parallel")
     return {
         "xp3x": folder / "xp3x",
@@ -43,9 +45,7 @@ def write_sample(folder: Path) -> dict[str, Path]:
 
 def handwritten() -> list[tuple[Language, str, str]]:
     """Return the rows that the project wrote: language, prompt, answer."""
-    text = resources.files("glotmill.sample").joinpath("handwritten.tsv").read_text("utf-8")
-    rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [(resolve(row["language"]), row["prompt"], row["answer"]) for row in rows]
+    return [(resolve(row["language"]), row["prompt"], row["answer"]) for row in read_table("handwritten.tsv")]
 
 
 def _by_language(rows: Sequence[tuple[Language, str, str]]) -> dict[Language, list[tuple[str, str]]]:
@@ -68,16 +68,15 @@ def _write_xp3x(folder: Path) -> None:
                 "template": fact.template,
             }
             rows.setdefault(fact.template, []).append({**row, "dataset": "cldr", "config": language.tag})
-        for template, made in rows.items():
+        for template, own in rows.items():
             name = f"xp3_cldr_{language.tag}_train_{template}.jsonl"
-            _write_lines(folder / language.code / name, sorted(made, key=lambda row: row["inputs"]))
+            write_lines(folder / language.code / name, sorted(own, key=lambda row: row["inputs"]))
     bad: dict[str, list[dict[str, Any]]] = {}
     for row in faults.XP3X_ROWS:
-        bad.setdefault(row.get("folder", row["language"]), []).append(
-            {key: value for key, value in row.items() if key != "folder"}
-        )
-    for name, made in bad.items():
-        _write_lines(folder / name / "xp3_faults_rows_train_bad.jsonl", made)
+        fields = {key: value for key, value in row.items() if key != "folder"}
+        bad.setdefault(row.get("folder", row["language"]), []).append(fields)
+    for name, bad_rows in bad.items():
+        write_lines(folder / name / "xp3_faults_rows_train_bad.jsonl", bad_rows)
     faults.write_bad_files(folder)
 
 
@@ -94,10 +93,11 @@ def _write_aya(folder: Path, rows: Sequence[tuple[Language, str, str]]) -> None:
         }
         for language, prompt, answer in rows
     ]
-    seen: set[str] = set()
-    first = [row for row in table if row["language_code"] not in seen and not seen.add(row["language_code"])]  # type: ignore[func-returns-value]
+    first: dict[str, dict[str, str]] = {}
+    for row in table:
+        first.setdefault(row["language_code"], row)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for split, part in (("train", table), ("test", first)):
+    for split, part in (("train", table), ("test", list(first.values()))):
         pq.write_table(pa.Table.from_pylist(part), folder / "data" / f"{split}-00000-of-00001.parquet")
 
 
@@ -124,11 +124,12 @@ def _write_aya_collection(folder: Path) -> None:
                     "split": "train",
                 }
             )
-        rows += exercises.rows(language, number + 1)
-        number += len(exercises.exercises(language))
+        exercise_rows = exercises.rows(language, number + 1)
+        number += len(exercise_rows)
+        rows += exercise_rows
         if rows:
             name = "".join(character if character.isalnum() else "_" for character in language.name.lower()).strip("_")
-            _write_lines(folder / name / "train.jsonl", rows)
+            write_lines(folder / name / "train.jsonl", rows)
 
 
 def _write_parallel(folder: Path) -> None:
@@ -140,17 +141,3 @@ def _write_parallel(folder: Path) -> None:
                 rows = csv.writer(file, delimiter="\t")
                 rows.writerow(("index_id", "text"))
                 rows.writerows(sorted(lines.items()))
-
-
-def _chat(index: int, language: Language, rows: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    turns = [
-        turn
-        for prompt, answer in rows
-        for turn in ({"from": "human", "value": prompt}, {"from": "gpt", "value": answer})
-    ]
-    return {"id": f"sample_{index}", "lang": language.tag, "conversations": turns}
-
-
-def _write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")

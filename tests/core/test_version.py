@@ -58,6 +58,10 @@ def test_what_is_no_code_does_not_change_the_hash(hash_of):
     assert hash_of(BASE | {"__pycache__/a.cpython-311.pyc": "x", "README.md": "x"}) == hash_of(BASE)
 
 
+def test_how_a_page_looks_does_not_change_the_hash(hash_of):
+    assert hash_of(BASE | {"page.html.j2": "x", "style.css": "x", "table.js": "x"}) == hash_of(BASE)
+
+
 def test_the_packages_of_a_stage_are_hashed_together():
     alone, together = version.code_hash("glotmill"), version.code_hash("glotmill", "collection")
     assert alone != together != version.code_hash("collection")

@@ -16,7 +16,7 @@ def made():
 
 
 def of_task(made, task):
-    return [(code, one) for code, members in made.items() for one in members if one.task == task]
+    return [(code, exercise) for code, members in made.items() for exercise in members if exercise.task == task]
 
 
 def test_there_are_exercises_of_every_task_in_many_languages_and_scripts(made):
@@ -28,26 +28,26 @@ def test_there_are_exercises_of_every_task_in_many_languages_and_scripts(made):
 
 
 def test_answers_follow_the_rule(made):
-    for _, one in of_task(made, "pick_a_name"):
-        ordinal, names = re.fullmatch(r"Which name is (\w+): (.+)\?", one.prompt).groups()
-        assert one.answer == names.split(", ")[{"first": 0, "second": 1, "last": -1}[ordinal]]
+    for _, exercise in of_task(made, "pick_a_name"):
+        ordinal, names = re.fullmatch(r"Which name is (\w+): (.+)\?", exercise.prompt).groups()
+        assert exercise.answer == names.split(", ")[{"first": 0, "second": 1, "last": -1}[ordinal]]
     for task, rule in (("larger_number", max), ("next_number", lambda numbers: min(numbers) + 1)):
-        for _, one in of_task(made, task):
-            assert int(one.answer) == rule([int(number) for number in re.findall(r"\d+", one.prompt)])
-    for code, one in of_task(made, "digits"):
-        asked = re.findall(r"\d", one.prompt)
-        assert [str(unicodedata.digit(digit)) for digit in one.answer.split(" ")] == asked
-        assert not re.search(r"[0-9]", one.answer), code
+        for _, exercise in of_task(made, task):
+            assert int(exercise.answer) == rule([int(number) for number in re.findall(r"\d+", exercise.prompt)])
+    for code, exercise in of_task(made, "digits"):
+        asked = re.findall(r"\d", exercise.prompt)
+        assert [str(unicodedata.digit(digit)) for digit in exercise.answer.split(" ")] == asked
+        assert not re.search(r"[0-9]", exercise.answer), code
 
 
 def test_names_to_pick_are_in_the_script_of_the_language(made):
-    for code, one in of_task(made, "pick_a_name"):
-        assert resolve(code).script.count(one.answer) and one.answer in calendar(resolve(code))
+    for code, exercise in of_task(made, "pick_a_name"):
+        assert resolve(code).script.count(exercise.answer) and exercise.answer in calendar(resolve(code))
 
 
 def test_no_prompt_is_asked_twice_and_the_order_never_changes(made):
     for code, members in made.items():
-        prompts = [one.prompt for one in members]
+        prompts = [exercise.prompt for exercise in members]
         assert len(set(prompts)) == len(prompts)
         assert exercises(resolve(code)) == members
 

@@ -1,4 +1,4 @@
-"""The built-in sample: in all of Aya's languages, in the sources' own formats, with every fault there is."""
+"""The built-in sample has all of Aya's languages, the sources' own formats, and a fault of every kind."""
 
 from collections import Counter
 
@@ -40,8 +40,8 @@ def test_facts_are_true_whatever_language_was_asked_before(code, prompt, answer)
     for other in ("azj_Latn", "fry_Latn", "ydd_Hebr"):
         list(facts(languages.resolve(other), "x"))
     language = languages.resolve(code)
-    found = {fact.prompt: fact.answer for fact in facts(language, language.name)}
-    assert found[prompt] == answer
+    answers = {fact.prompt: fact.answer for fact in facts(language, language.name)}
+    assert answers[prompt] == answer
 
 
 def test_the_sample_is_the_same_every_time(tmp_path):
@@ -65,12 +65,12 @@ def test_handwritten_rows_are_in_the_language_that_they_name():
         and language.group not in vote.detect(answer, language).groups
         and vote.detect(answer, language).score > 0.95
     )
-    # Lists of names and near relatives aside.
+    # Lists of names and closely related languages may be detected wrongly.
     assert sum(wrong.values()) <= 3, wrong
 
 
 def test_a_fault_is_there_for_every_reason_that_ingest_can_give():
-    # What the demo must show is tested with the demo; here, that nobody forgets a new reason.
+    # The demo's own tests check which reasons it shows. This test fails when a new reason has no fault.
     elsewhere = {"deduplicate", "decontaminate", "template", "translate", "synthesize"}
     of_ingest = [reason for reason, (stage, _) in REASONS.items() if stage not in elsewhere]
     assert len(faults.XP3X_ROWS) + 4 >= len(set(of_ingest) - {Reason.INTERNAL_ERROR}) - len(faults.CHATS)
