@@ -50,16 +50,23 @@ def merged(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
     return result
 
 
-def build(cls: type[T], values: Mapping[str, Any]) -> T:
-    """`values` as a frozen dataclass, with all keys known and all types right."""
+def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
+    """`values` as a frozen dataclass, with all keys known and all types right. Errors name keys below `path`.
+
+    A class with sections whose keys depend on others has a class method `prepared` that makes objects of them first.
+    """
     import pydantic
 
-    _check_keys(cls, values, "")
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path.removesuffix('.')} is {values!r}: expected a section with keys and values")
+    if prepared := getattr(cls, "prepared", None):
+        values = prepared(values)
+    _check_keys(cls, values, path)
     try:
         return pydantic.TypeAdapter(cls).validate_python(dict(values))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = path + ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{where or 'configuration'} = {first['input']!r}: {first['msg']}") from None
 
 

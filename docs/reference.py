@@ -21,8 +21,8 @@ from pipelines.augment.synthesize import SynthesizeConfig
 from pipelines.augment.template import TemplateConfig
 from pipelines.augment.translate import TranslateConfig
 from pipelines.build.job import BuildConfig
-from pipelines.ingest.job import IngestConfig
-from pipelines.ingest.sources import SOURCES
+from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.sources import SOURCES, source_class
 from pipelines.ingest.sources.base import SourceOptions
 from tokenizer.encode import EncodeConfig
 from tokenizer.train import TokenizerConfig
@@ -121,12 +121,10 @@ def _keys(config: Any, path: str) -> Iterator[str]:
     for field in dataclasses.fields(config):
         kind = hints[field.name]
         if dataclasses.is_dataclass(kind):
-            if kind is SourceOptions and field.name != "table":
-                names = ", ".join(f"`{name}`" for name in SOURCES)
-                if field.name == "xp3x":
-                    yield f"| `KIND.…` | | options of all sources of one kind ({names}), the same as `table.…` |"
-                continue
             yield from _keys(kind, f"{path}{field.name}.")
+            continue
+        if typing.get_args(kind)[1:] == (SourceOptions,):  # a section a kind of source
+            yield from _source_options()
             continue
         if comments.get(field.name) is None and (of := _list_of(kind)):
             yield from _keys(of, f"{path}{field.name}[].")
@@ -134,6 +132,17 @@ def _keys(config: Any, path: str) -> Iterator[str]:
         value = field.default if field.default is not dataclasses.MISSING else ""
         shown = "" if value in ("", ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
         yield f"| `{path}{field.name}` | {shown} | {comments.get(field.name, '')} |"
+
+
+def _source_options() -> Iterator[str]:
+    """Yield the options that every kind of source has, then those of one kind."""
+    kinds = "; ".join(f"`{kind}`, {source_class(kind).help}" for kind in SOURCES)
+    yield f"| `KIND.…` | | options of all sources of a kind: {kinds} |"
+    shared = list(_keys(SourceOptions, "KIND."))
+    yield from shared
+    for kind in SOURCES:
+        options = _keys(source_class(kind).Options, f"{kind}.")
+        yield from (line for line in options if line.replace(f"`{kind}.", "`KIND.", 1) not in shared)
 
 
 def _list_of(kind: Any) -> Any:

@@ -131,11 +131,11 @@ def ingest(
     """
     import dataclasses
 
-    from pipelines.ingest.job import IngestConfig, SourceConfig
+    from pipelines.ingest.config import IngestConfig, IngestSource
     from pipelines.ingest.job import ingest as run
 
     resolved = configured(IngestConfig, config, overrides)
-    given = [SourceConfig(kind, str(path)) for kind, paths in sources.items() for path in paths_of(paths)]
+    given = [IngestSource(kind, str(path)) for kind, paths in sources.items() for path in paths_of(paths)]
     resolved = dataclasses.replace(resolved, sources=(*resolved.sources, *given))
     folder = path_of(out)
     return Collection(folder, run(resolved, folder, fresh=fresh, progress=progress_of(progress)))

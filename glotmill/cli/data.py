@@ -11,6 +11,7 @@ import typer
 from glotmill.cli.options import Config, Debug, Fresh, Json, Plan, Set, folder_option
 from glotmill.cli.output import folder_name, guarded
 from glotmill.cli.stage import print_estimate, print_summary
+from pipelines.ingest.sources import SOURCES
 
 # Arguments after -- go to Beam.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": False}
@@ -26,7 +27,7 @@ def ingest(
             "--source",
             "-s",
             metavar="KIND=PATH",
-            help="xp3x, aya, aya_collection, sharegpt or table = a file, folder, glob or hf://NAME; may be repeated.",
+            help=f"KIND: {', '.join(SOURCES)}. PATH: a file, folder, glob or hf://NAME. May be repeated.",
         ),
     ] = None,
     detector: Annotated[str, typer.Option("--detector", help="vote, cld2, fasttext:PATH or none.")] = "",
@@ -48,11 +49,11 @@ def ingest(
     """
     from core.config import build, merged, read_toml
     from core.progress import Progress
-    from pipelines.ingest.job import IngestConfig, SourceConfig
+    from pipelines.ingest.config import IngestConfig, IngestSource
     from pipelines.ingest.job import ingest as run
 
     resolved = build(IngestConfig, merged(read_toml(config) if config else {}, set or ()))
-    given = [SourceConfig(*_pair("--source", text, "KIND=PATH", "xp3x=data/xp3x")) for text in source or ()]
+    given = [IngestSource(*_pair("--source", text, "KIND=PATH", "xp3x=data/xp3x")) for text in source or ()]
     resolved = dataclasses.replace(resolved, sources=(*resolved.sources, *given))
     if detector:
         resolved = dataclasses.replace(

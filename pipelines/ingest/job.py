@@ -10,7 +10,6 @@ import importlib.metadata
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,48 +20,17 @@ from collection.stage import Workplace, complete, identity_hash, is_made
 from collection.store import PartWriter, part_name
 from core import config as configuration
 from core import version
-from core.errors import ConfigError, SourceError
+from core.errors import SourceError
 from core.paths import as_path
 from core.progress import Progress
 from pipelines import runner
 from pipelines.ingest import preflight
-from pipelines.ingest.clean import RefineConfig, Refiner, detector_of, wanted_languages
-from pipelines.ingest.sources import SOURCES, make_source
-from pipelines.ingest.sources.base import Source, SourceOptions
-from pipelines.ingest.sources.xp3x import PUBLISHED_CAP
+from pipelines.ingest.clean import Refiner, detector_of, wanted_languages
+from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.sources.base import Source, SourceKind
 from pipelines.rows import read_rows
-from pipelines.runner import Phase, RunConfig
+from pipelines.runner import Phase
 from pipelines.shards import Plan, ShardTask, plan
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """One source of a run. `options` empty: those given for its kind."""
-
-    kind: str
-    path: str
-    options: SourceOptions | None = None
-
-
-@dataclass(frozen=True)
-class IngestConfig(RefineConfig):
-    """The configuration of `glotmill ingest`: what is read, what is done to it, where it runs.
-
-    Sections named like a kind of source hold options for all sources of that kind.
-    """
-
-    sources: tuple[SourceConfig, ...] = ()  # [[sources]] with kind, path and options; --source adds to them
-    xp3x: SourceOptions = field(default_factory=SourceOptions)
-    aya: SourceOptions = field(default_factory=SourceOptions)
-    aya_collection: SourceOptions = field(default_factory=SourceOptions)
-    sharegpt: SourceOptions = field(default_factory=SourceOptions)
-    table: SourceOptions = field(default_factory=SourceOptions)
-    run: RunConfig = field(default_factory=RunConfig)
-
-    def options_of(self, source: SourceConfig) -> SourceOptions:
-        own: SourceOptions = getattr(self, source.kind)
-        return source.options or own
-
 
 CODE = ("core", "collection", "pipelines")
 
@@ -80,11 +48,11 @@ def ingest(
     SourceError where a source gives no row at all, OutputError where `out` cannot be used.
     """
     progress = progress or Progress.silent()
-    sources = make_sources(config)
+    sources = config.make_sources()
     wanted_languages(config.languages)
     detector = detector_of(config)
     progress.note("looking at the sources")
-    planned = plan([(source.path, config.options_of(source).encoding) for source in config.sources])
+    planned = plan(config.paths())
     for index, (given, source) in enumerate(zip(config.sources, sources, strict=True)):
         slices = [piece.slice for task in planned.tasks for piece in task.pieces if piece.source == index]
         preflight.check(given.path, given.kind, source, slices)
@@ -103,7 +71,7 @@ def ingest(
         with progress.watch(place.beats, planned.weight):
             weight = sum(piece.weight for task in tasks for piece in task.pieces)
             runner.run([phase], config.run, weight, beam_args, place)
-        manifest = _manifest(config, planned, identity, place)
+        manifest = _manifest(planned, sources, identity, place)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
         _check_sources(manifest, sources)
         complete(out, manifest)
@@ -115,7 +83,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tall
     name = _name(task)
     if place.is_done(name):
         return None
-    sources = make_sources(config)
+    sources = config.make_sources()
     refiner = Refiner(config)
     file_rows: Counter[str] = Counter()
     cut = {piece.slice.name for piece in task.pieces if piece.slice.start or piece.slice.end}
@@ -132,9 +100,10 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tall
             weight += piece.weight
             work.beat(rows, weight, last=piece is task.pieces[-1])
         work.tally.add(refiner.tally)
-        # Only the count of a whole file tells whether the publisher cut it; this may be a part of one.
+        # Only the row count of a whole file shows whether the publisher cut it. A shard may hold a part of one.
+        caps = _published_caps([task], sources)
         work.extra["file_rows"] = {
-            file: count for file, count in file_rows.items() if count == PUBLISHED_CAP or file in cut
+            file: count for file, count in file_rows.items() if count == caps[file] or file in cut
         }
     return work.tally
 
@@ -147,23 +116,10 @@ def _name(task: ShardTask) -> str:
     return f"{part_name(task.index, task.count).removesuffix('.parquet')}-{task.key}"
 
 
-def make_sources(config: IngestConfig) -> list[Source]:
-    """The parsers of a run's sources; ConfigError where there are none, UnknownNameError for a kind that is none."""
-    if not config.sources:
-        raise ConfigError(
-            f"no source was given: expected --source KIND=PATH, where KIND is one of {', '.join(SOURCES)}"
-        )
-    sources = []
-    for source in config.sources:
-        if source.kind not in SOURCES:
-            make_source(source.kind, SourceOptions())  # says which kinds there are
-        sources.append(make_source(source.kind, config.options_of(source)))
-    return sources
-
-
 def _identity(config: IngestConfig, planned: Plan, detector: str) -> dict[str, Any]:
     values = configuration.as_dict(config)
     del values["run"]
+    values.update(values.pop("options"))
     return {
         "command": "ingest",
         "code": version.code_hash(*CODE),
@@ -185,7 +141,7 @@ def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
             raise SourceError(f"source {source.name}: no row of it could be read; rejects/ says why")
 
 
-def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], place: Workplace) -> Manifest:
+def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, Any], place: Workplace) -> Manifest:
     markers = [place.read(_name(task)) for task in planned.tasks]
     tally = total_of(marker.tally for marker in markers)
     verdicts: dict[str, dict[str, int]] = {}
@@ -203,7 +159,7 @@ def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], pla
             "verdicts": verdicts,
             "relabelled": [[declared, found, count] for (declared, found), count in sorted(tally.relabelled.items())],
         },
-        notes=_notes(planned, markers),
+        notes=_notes(planned, sources, markers),
         run={
             **version.describe(),
             "identity": identity_hash(identity),
@@ -218,17 +174,23 @@ def _manifest(config: IngestConfig, planned: Plan, identity: dict[str, Any], pla
     return manifest
 
 
-def _notes(planned: Plan, markers: Sequence[Any]) -> list[str]:
+def _published_caps(tasks: Sequence[ShardTask], sources: Sequence[SourceKind]) -> dict[str, int]:
+    """Return the number of rows at which each file's publisher cut it; 0 for a publisher that cut none."""
+    return {piece.slice.name: sources[piece.source].published_cap for task in tasks for piece in task.pieces}
+
+
+def _notes(planned: Plan, sources: Sequence[SourceKind], markers: Sequence[Any]) -> list[str]:
     notes = []
     rows: Counter[str] = Counter()
     for marker in markers:
         rows.update(marker.extra["file_rows"])
-    capped = sorted(file for file, count in rows.items() if count == PUBLISHED_CAP)
-    if capped:
-        notes.append(
-            f"{len(capped)} files hold exactly {PUBLISHED_CAP:,} rows, the publisher's cap, so each is a sample: "
-            f"{', '.join(capped[:5])}"
-        )
+    caps = _published_caps(planned.tasks, sources)
+    for cap in sorted({source.published_cap for source in sources} - {0}):
+        if capped := sorted(file for file, count in rows.items() if count == cap == caps[file]):
+            notes.append(
+                f"{len(capped)} files hold exactly {cap:,} rows, the publisher's cap, so each is a sample: "
+                f"{', '.join(capped[:5])}"
+            )
     if planned.ignored:
         notes.append(
             f"{len(planned.ignored)} files of no known format were left out: {', '.join(planned.ignored[:10])}"

@@ -24,7 +24,7 @@ from core.tables import Row
 from pipelines import runner
 from pipelines.build.job import BuildConfig, build
 from pipelines.ingest.clean import Refiner
-from pipelines.ingest.job import IngestConfig, make_sources
+from pipelines.ingest.config import IngestConfig
 from pipelines.rows import read_rows
 from pipelines.shards import Piece, plan
 
@@ -54,8 +54,8 @@ class Estimate:
 
 def of_ingest(config: IngestConfig) -> Estimate:
     """What an ingest would cost. SourceError for a source that cannot be read."""
-    sources = make_sources(config)
-    planned = plan([(source.path, config.options_of(source).encoding) for source in config.sources])
+    sources = config.make_sources()
+    planned = plan(config.paths())
     pieces = [piece for task in planned.tasks for piece in task.pieces if piece.weight]
     refiner = Refiner(config)
     rows = weight = 0

@@ -12,7 +12,8 @@ from collection.stage import Workplace
 from core.errors import ConfigError, DryRun
 from core.paths import files_below
 from pipelines.build.job import BuildConfig, build
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
 from pipelines.runner import Phase, RunConfig, run
 
 IMAGE = "europe-docker.pkg.dev/my-project-123/glotmill/worker:1"
@@ -50,7 +51,7 @@ def graphs(monkeypatch):
 def source(bucket):
     (bucket / "source").mkdir(parents=True, exist_ok=True)
     (bucket / "source/rows.jsonl").write_text(json.dumps(ROW) + "\n")
-    return IngestConfig(sources=(SourceConfig("xp3x", str(bucket / "source")),), run=RunConfig(mode="in_memory"))
+    return IngestConfig(sources=(IngestSource("xp3x", str(bucket / "source")),), run=RunConfig(mode="in_memory"))
 
 
 def steps(graph):
@@ -106,7 +107,7 @@ def test_paths_that_workers_cannot_see_are_an_error(tmp_path, bucket):
     with pytest.raises(ConfigError, match=r"workers cannot see .*/out: expected a path such as gs://"):
         ingest(config, tmp_path / "out", beam_args=ARGUMENTS)
     (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
-    here = IngestConfig(sources=(SourceConfig("xp3x", str(tmp_path / "rows.jsonl")),))
+    here = IngestConfig(sources=(IngestSource("xp3x", str(tmp_path / "rows.jsonl")),))
     with pytest.raises(ConfigError, match=r"cannot see .*rows\.jsonl"):
         ingest(here, bucket / "out", beam_args=ARGUMENTS)
 

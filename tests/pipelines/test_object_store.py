@@ -26,8 +26,9 @@ from core.paths import as_path, files_below, is_remote, local
 from pipelines import runner, shards
 from pipelines.build.decontaminate import DecontaminateConfig, EvaluationSet
 from pipelines.build.job import BuildConfig, build
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
-from pipelines.ingest.sources.base import SourceOptions
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
+from pipelines.ingest.sources.table import TableOptions
 from pipelines.runner import RunConfig
 
 IN_MEMORY = RunConfig(mode="in_memory")
@@ -68,7 +69,7 @@ def contents(folder):
 
 def both(source, work, **more):
     """An ingest and a build of it below `work`; the manifests."""
-    first = ingest(IngestConfig(sources=(SourceConfig("xp3x", str(source)),), run=IN_MEMORY), work / "in")
+    first = ingest(IngestConfig(sources=(IngestSource("xp3x", str(source)),), run=IN_MEMORY), work / "in")
     return first, build([work / "in"], BuildConfig(run=IN_MEMORY, **more), work / "out")
 
 
@@ -92,7 +93,7 @@ def test_processes_of_their_own_work_on_it_too(bucket, tmp_path, monkeypatch):
     for folder in (bucket, tmp_path):
         put(folder / "source", "rows.jsonl", lines(rows(100)))
     config = RunConfig(mode="multi_processing", workers=2)
-    sources = (SourceConfig("xp3x", str(bucket / "source")),)
+    sources = (IngestSource("xp3x", str(bucket / "source")),)
     manifest = ingest(IngestConfig(sources=sources, run=config), bucket / "in")
     assert manifest.shards >= 4
     build([bucket / "in"], BuildConfig(run=config), bucket / "out")
@@ -120,7 +121,7 @@ def test_every_form_of_a_source_can_be_read(bucket, name):
     for path in (bucket / name, bucket, bucket / "r.*"):
         [planned] = shards.plan([(str(path), "utf-8")]).inputs
         assert planned.bytes == len(content)
-    manifest = ingest(IngestConfig(sources=(SourceConfig("xp3x", str(bucket / name)),), run=IN_MEMORY), bucket / "out")
+    manifest = ingest(IngestConfig(sources=(IngestSource("xp3x", str(bucket / name)),), run=IN_MEMORY), bucket / "out")
     assert (manifest.rows_in, manifest.rows_out) == (20, 20)
 
 
@@ -140,8 +141,8 @@ def test_a_killed_run_is_taken_up_there(bucket, tmp_path, server, monkeypatch):
         put(folder / "source", "rows.jsonl", lines(rows(200)))
     script = (
         "import sys; from pipelines import shards; shards._LEAST = 12_000\n"
-        "from pipelines.ingest.job import *; from core.paths import as_path\n"
-        "ingest(IngestConfig(sources=(SourceConfig('xp3x', sys.argv[1]),), run=RunConfig(mode='in_memory')), as_path(sys.argv[2]))"
+        "from pipelines.ingest.job import *; from pipelines.ingest.config import *; from core.paths import as_path\n"
+        "ingest(IngestConfig(sources=(IngestSource('xp3x', sys.argv[1]),), run=RunConfig(mode='in_memory')), as_path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", script, str(bucket / "source"), str(bucket / "in")]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as process:
@@ -160,7 +161,7 @@ def test_another_run_is_refused_and_fresh_starts_over(bucket):
     put(bucket, "source/rows.jsonl", lines(rows(10)))
     both(bucket / "source", bucket)
     put(bucket, "source/rows.jsonl", lines(rows(11)))
-    config = IngestConfig(sources=(SourceConfig("xp3x", str(bucket / "source")),), run=IN_MEMORY)
+    config = IngestConfig(sources=(IngestSource("xp3x", str(bucket / "source")),), run=IN_MEMORY)
     with pytest.raises(OutputError, match="--fresh"):
         ingest(config, bucket / "in")
     assert ingest(config, bucket / "in", fresh=True).rows_in == 44
@@ -249,7 +250,7 @@ def test_a_name_is_taken_as_it_stands(bucket, name):
         put(bucket, f"{other}/.lock", b"mine")
     before = {path.as_posix(): path.read_bytes() for path in files_below(bucket)}
     put(bucket, "source/rows.jsonl", lines(rows(10)))
-    config = IngestConfig(sources=(SourceConfig("xp3x", str(bucket / "source")),), run=IN_MEMORY)
+    config = IngestConfig(sources=(IngestSource("xp3x", str(bucket / "source")),), run=IN_MEMORY)
     assert ingest(config, bucket / name).rows_out == 40
     assert ingest(config, bucket / name, fresh=True).rows_out == 40
     assert build([bucket / name], BuildConfig(run=IN_MEMORY), bucket / f"{name} built").rows_in == 40
@@ -260,7 +261,7 @@ def test_an_empty_folder_that_somebody_made_is_a_folder(bucket):
     put(bucket, "source/rows.jsonl", lines(rows(10)))
     for folder in ("in/", "source/sub.jsonl/"):
         bucket.fs.pipe_file(f"{bucket.path}/{folder}", b"")
-    config = IngestConfig(sources=(SourceConfig("xp3x", str(bucket / "source")),), run=IN_MEMORY)
+    config = IngestConfig(sources=(IngestSource("xp3x", str(bucket / "source")),), run=IN_MEMORY)
     for fresh in (False, True):
         manifest = ingest(config, bucket / "in", fresh=fresh)
         assert (manifest.rows_in, manifest.rows_out) == (40, 40)
@@ -270,7 +271,7 @@ def test_fresh_does_not_throw_away_its_own_source_under_another_name(bucket):
     put(bucket, "source/rows.jsonl", lines(rows(10)))
     both(bucket / "source", bucket)
     path = str(bucket / "in/data").replace("s3://", "s3a://")
-    config = IngestConfig(sources=(SourceConfig("table", path, SourceOptions(inputs="{id}", targets="{messages}")),))
+    config = IngestConfig(sources=(IngestSource("table", path, TableOptions(inputs="{id}", targets="{messages}")),))
     with pytest.raises((OutputError, SourceError)):
         ingest(config, bucket / "in", fresh=True)
     assert len(store.parts(bucket / "in")) == 1

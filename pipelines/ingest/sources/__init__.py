@@ -1,15 +1,19 @@
-"""The sources that can be ingested: a table from KIND to the class that parses its rows, imported when it is used."""
+"""Name the kinds of source that can be ingested. A class is imported when it is first used.
+
+To add a kind, write a SourceKind in a file of this folder and give it a row in SOURCES.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from collection.languages import resolve
 from core.errors import UnknownNameError
-from pipelines.ingest.sources.base import Source, SourceOptions
 
-SOURCES: Final = {
+if TYPE_CHECKING:
+    from pipelines.ingest.sources.base import SourceKind, SourceOptions
+
+SOURCES: Final[dict[str, str]] = {
     "xp3x": "pipelines.ingest.sources.xp3x:Xp3x",
     "aya": "pipelines.ingest.sources.aya:AyaDataset",
     "aya_collection": "pipelines.ingest.sources.aya:AyaCollection",
@@ -18,12 +22,16 @@ SOURCES: Final = {
 }
 
 
-def make_source(kind: str, options: SourceOptions) -> Source:
-    """The parser of a kind of source; UnknownNameError for a kind or a language that is none."""
+def source_class(kind: str) -> type[SourceKind]:
+    """Return the class of a kind of source; UnknownNameError for a kind that is not in SOURCES."""
     if kind not in SOURCES:
         raise UnknownNameError("kind of source", kind, SOURCES, f"expected one of {', '.join(SOURCES)}")
-    if options.language and "{" not in options.language:
-        resolve(options.language)
     module, _, name = SOURCES[kind].partition(":")
-    source: Source = getattr(importlib.import_module(module), name)(options)
-    return source
+    found: type[SourceKind] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def make_source(kind: str, options: SourceOptions | None = None) -> SourceKind:
+    """Return the parser of a kind of source; UnknownNameError for a kind or a language that is not known."""
+    cls = source_class(kind)
+    return cls(options or cls.Options())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from collection.languages import Language
 from collection.record import Message
@@ -16,6 +17,7 @@ from collection.reject import Reason
 from pipelines.ingest.sources.base import (
     Parsed,
     ParseFault,
+    SourceKind,
     SourceOptions,
     folders_of,
     label,
@@ -25,17 +27,35 @@ from pipelines.ingest.sources.base import (
 )
 
 
-class AyaDataset:
+@dataclass(frozen=True)
+class AyaOptions(SourceOptions):
+    """How rows of Aya are read."""
+
+    held_out: Literal["drop", "keep"] = "drop"  # rows of an evaluation set: drop, keep
+
+
+class _Aya(SourceKind):
+    Options = AyaOptions
+    _options: AyaOptions
+
+    def _split(self, row: Mapping[str, Any], file: str) -> str:
+        return label(row, "split") or split_in_path(file)
+
+    def _refuse_held_out(self, split: str, data_set: str) -> None:
+        if split == "test" and self._options.held_out == "drop":
+            raise ParseFault(Reason.HELD_OUT, f"test split of {data_set}: part of the Aya Evaluation Suite")
+
+
+class AyaDataset(_Aya):
     """Rows of `inputs`, `targets`, `language`, `language_code`, `annotation_type`, `user_id`."""
 
-    def __init__(self, options: SourceOptions) -> None:
-        self._options = options
-        self.name = options.name or "aya_dataset"
+    help = "the Aya Dataset: prompts and answers written by people"
+    default_name = "aya_dataset"
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
         messages = (Message("user", text_field(row, "inputs")), Message("assistant", text_field(row, "targets")))
-        split = label(row, "split") or split_in_path(file)
-        _refuse_held_out(self._options, split, "the Aya Dataset")
+        split = self._split(row, file)
+        self._refuse_held_out(split, "the Aya Dataset")
         return Parsed(
             messages,
             language_of(label(row, "language_code", "language"), label(row, "language"), self._options.language),
@@ -47,23 +67,22 @@ class AyaDataset:
         )
 
 
-class AyaCollection:
+class AyaCollection(_Aya):
     """Rows of `id`, `inputs`, `targets`, names of data set, task and template, `language`, `script`, `split`.
 
     Copies differ: `language` or `language_code`, a number or text as `template_id`, a stray `__index_level_0__`.
     """
 
-    def __init__(self, options: SourceOptions) -> None:
-        self._options = options
-        self.name = options.name or "aya_collection"
+    help = "the Aya Collection: templated and translated data sets"
+    default_name = "aya_collection"
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
         messages = (Message("user", text_field(row, "inputs")), Message("assistant", text_field(row, "targets")))
         name, sub = label(row, "dataset_name"), label(row, "sub_dataset_name")
-        split = label(row, "split") or split_in_path(file)
+        split = self._split(row, file)
         human = _plain(name) == "ayadataset"
         if human:
-            _refuse_held_out(self._options, split, "the Aya Dataset, carried by the Collection")
+            self._refuse_held_out(split, "the Aya Dataset, carried by the Collection")
         translated = _TRANSLATED.search(name) is not None
         return Parsed(
             messages,
@@ -90,11 +109,6 @@ _TRANSLATED: Final = re.compile(r"\(T\)|^translated_", re.IGNORECASE)
 _TRANSLATOR: Final = "NLLB-200-3.3B"
 # The Collection says `man` (Mandingo) for Manipuri.
 _COLLECTION_CODES: Final = {"man": "mni"}
-
-
-def _refuse_held_out(options: SourceOptions, split: str, what: str) -> None:
-    if split == "test" and options.held_out == "drop":
-        raise ParseFault(Reason.HELD_OUT, f"test split of {what}: part of the Aya Evaluation Suite")
 
 
 def _plain(name: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
-from collection.languages import Language, find
+from collection.languages import Language, find, resolve
 from collection.record import Message
 from collection.reject import Reason
 from core.errors import ConfigError, nearest
@@ -17,27 +18,13 @@ from core.errors import ConfigError, nearest
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """How one source is read. Empty means: as the source's own kind has it.
-
-    `inputs`, `targets`, `system`, `id`, `language`, `dataset`, `template`, `task` and `split` are the column mapping of
-    a table: text with `{column}` for what stands in a column, `{a.b}` for a field inside one. `language` can be given
-    to any source, for rows that name none.
-    """
+    """How one source is read. An empty option means the default of its kind."""
 
     name: str = ""  # the `source` column of its records
-    language: str = ""  # of rows that name none, in any spelling; of a table also `{column}`
+    language: str = ""  # of rows that name none, in any spelling; for a table also `{column}`
     license: str = ""  # SPDX id
     origin: Literal["", "human", "template", "translated", "synthetic"] = ""  # human, template, translated, synthetic
     encoding: str = "utf-8"  # of its text files; a byte order mark is believed first
-    held_out: Literal["drop", "keep"] = "drop"  # rows of an evaluation set: drop, keep
-    inputs: str = "{inputs}"  # of a table: the prompt, text with {column} in it
-    targets: str = "{targets}"  # of a table: the answer
-    system: str = ""  # of a table: what stands before the conversation
-    id: str = ""  # of a table: its own id of the row
-    dataset: str = ""  # of a table
-    template: str = ""  # of a table
-    task: str = ""  # of a table
-    split: str = ""  # of a table; empty: what the file's name says
 
 
 @dataclass(slots=True)
@@ -70,12 +57,43 @@ class ParseFault(Exception):
 
 
 class Source(Protocol):
-    """`name` is the `source` column. `parse` turns one raw row into a parsed one; ParseFault where it cannot."""
+    """What turns the raw rows of one source into parsed ones. `name` is the `source` column."""
 
     name: str
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
-        """`file` is the path of the row's file below the root of the source: folders may tell language and split."""
+        """Return what a raw row says, or raise ParseFault.
+
+        Args:
+            row: The row as its file has it.
+            file: The path of the file below the root of the source: folders may name the language and the split.
+        """
+
+
+class SourceKind(ABC):
+    """A kind of source: its options, their checks, and how its rows are parsed.
+
+    A subclass with options of its own names their class as `Options`.
+    """
+
+    help: ClassVar[str]  # one line for people who choose a kind
+    default_name: ClassVar[str]  # the `source` column where the options give none
+    Options: ClassVar[type[SourceOptions]] = SourceOptions
+    published_cap: ClassVar[int] = 0  # the publisher cut each file at this many rows; 0: it did not
+
+    def __init__(self, options: SourceOptions) -> None:
+        self._options = options
+        self.name = options.name or self.default_name
+        self.check_language(options.language)
+
+    def check_language(self, language: str) -> None:
+        """Raise UnknownNameError for a language option that names no language."""
+        if language:
+            resolve(language)
+
+    @abstractmethod
+    def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
+        """Return what a raw row says, or raise ParseFault. See Source."""
 
 
 def text_field(row: Mapping[str, Any], name: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from collection.record import Message
 from collection.reject import Reason
-from pipelines.ingest.sources.base import Parsed, ParseFault, SourceOptions, as_json, label, language_of, split_in_path
+from pipelines.ingest.sources.base import Parsed, ParseFault, SourceKind, as_json, label, language_of, split_in_path
 from pipelines.ingest.sources.conversation import CALL, conversation
 
 # Speaker to role.
@@ -47,12 +47,11 @@ ROLES: Final = {
 _MARKED_TURN: Final = re.compile(r"<\|(user|human|bot|assistant|system|prompter)\|>\s*:?\s*", re.IGNORECASE)
 
 
-class ShareGpt:
-    """See the module."""
+class ShareGpt(SourceKind):
+    """Conversations in any dialect of ShareGPT. See the module."""
 
-    def __init__(self, options: SourceOptions) -> None:
-        self._options = options
-        self.name = options.name or "sharegpt"
+    help = "ShareGPT and its dialects: conversations with a chat model"
+    default_name = "sharegpt"
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
         turns = _turns(row)

@@ -15,19 +15,38 @@ path = "alpaca.json"
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from collection.record import Message
 from core.errors import ConfigError
-from pipelines.ingest.sources.base import Parsed, Pattern, SourceOptions, language_of, split_in_path
+from pipelines.ingest.sources.base import Parsed, Pattern, SourceKind, SourceOptions, language_of, split_in_path
 
 
-class Table:
-    """See the module. Columns that are named but absent make the row a reject; empty ones are empty text."""
+@dataclass(frozen=True)
+class TableOptions(SourceOptions):
+    """How a table is read: text with `{column}` for the value of a column, `{a.b}` for a field inside one."""
 
-    def __init__(self, options: SourceOptions) -> None:
-        self._options = options
-        self.name = options.name or "table"
+    inputs: str = "{inputs}"  # the prompt: text with {column} in it
+    targets: str = "{targets}"  # the answer
+    system: str = ""  # the system turn before the conversation
+    id: str = ""  # the id that the row has in its source
+    dataset: str = ""  # the data set; empty: `name`
+    template: str = ""  # the template
+    task: str = ""  # the task
+    split: str = ""  # train, validation or test; empty: what the file's name says
+
+
+class Table(SourceKind):
+    """Rows of any table. A column that is mapped but absent makes the row a reject; an empty one is empty text."""
+
+    help = "any table: CSV, JSON lines or Parquet, by a mapping of its columns"
+    default_name = "table"
+    Options = TableOptions
+    _options: TableOptions
+
+    def __init__(self, options: TableOptions) -> None:
+        super().__init__(options)
         self._inputs, self._targets, self._system = (
             Pattern(text) for text in (options.inputs, options.targets, options.system)
         )
@@ -38,6 +57,11 @@ class Table:
             raise ConfigError(
                 f"the mapping targets = {options.targets!r} names no column: expected something like '{{output}}'"
             )
+
+    def check_language(self, language: str) -> None:
+        """Raise UnknownNameError for a language option that is neither a pattern nor a language."""
+        if "{" not in language:
+            super().check_language(language)
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
         messages = [Message("user", self._inputs.fill(row)), Message("assistant", self._targets.fill(row))]

@@ -15,7 +15,7 @@ from typing import Any
 from collection.record import Message
 from pipelines.ingest.sources.base import (
     Parsed,
-    SourceOptions,
+    SourceKind,
     folders_of,
     label,
     language_of,
@@ -23,16 +23,15 @@ from pipelines.ingest.sources.base import (
     text_field,
 )
 
-PUBLISHED_CAP = 100_000
 _EXTENSIONS = re.compile(r"\.(jsonl?|parquet|csv|tsv)(\.\w+)?$", re.IGNORECASE)
 
 
-class Xp3x:
-    """See the module."""
+class Xp3x(SourceKind):
+    """Rows of xP3x and xP3. See the module."""
 
-    def __init__(self, options: SourceOptions) -> None:
-        self._options = options
-        self.name = options.name or "xp3x"
+    help = "xP3x and xP3: prompted task data"
+    default_name = "xp3x"
+    published_cap = 100_000
 
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
         messages = (Message("user", text_field(row, "inputs")), Message("assistant", text_field(row, "targets")))

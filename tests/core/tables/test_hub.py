@@ -18,7 +18,8 @@ from core import tables
 from core.errors import SourceError
 from core.tables import BadRow, hub
 from core.tables.hub import HubAddress, parse_address
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
 from pipelines.runner import RunConfig
 from pipelines.shards import plan
 
@@ -223,7 +224,7 @@ def test_a_data_set_that_the_hub_does_not_have_is_one_error(hub_server):
 
 def milled(kind, path, out):
     config = IngestConfig(
-        sources=(SourceConfig(kind, str(path)),),
+        sources=(IngestSource(kind, str(path)),),
         run=RunConfig(mode="in_memory"),
         language_id=LanguageIdConfig(detector="none"),
     )

@@ -19,7 +19,8 @@ from core.errors import ConfigError, OutputError, UnknownNameError, UserError
 from pipelines.augment.translate import TranslateConfig, TranslationMaker, translate
 from pipelines.augment.translators import Translated, Untranslated
 from pipelines.build.job import BuildConfig, build
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
 from pipelines.plan.augment import of_translate
 from pipelines.runner import RunConfig
 
@@ -166,7 +167,7 @@ class TestApertium:
             (tmp_path / "xp3x" / "eng_Latn" / path.name).write_text("\n".join(lines), "utf-8")
         chats = json.loads(next(shared("data/sharegpt_fastchat").glob("*.json")).read_text("utf-8"))[:60]
         (tmp_path / "chats.json").write_text(json.dumps(chats), "utf-8")
-        sources = (SourceConfig("xp3x", str(tmp_path / "xp3x")), SourceConfig("sharegpt", str(tmp_path / "chats.json")))
+        sources = (IngestSource("xp3x", str(tmp_path / "xp3x")), IngestSource("sharegpt", str(tmp_path / "chats.json")))
         parents = ingest(IngestConfig(sources=sources, run=IN_MEMORY), tmp_path / "in")
         manifest = run(
             tmp_path / "in",

@@ -21,7 +21,8 @@ from core.errors import ConfigError, OutputError, SourceError
 from pipelines import runner
 from pipelines.build.job import BuildConfig, build
 from pipelines.build.phase import DuplicateConfig
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
 from pipelines.runner import RunConfig
 
 IN_MEMORY = RunConfig(mode="in_memory")
@@ -51,7 +52,7 @@ def stage(tmp_path, write_lines):
             ]
             write_lines(source / code / "rows.jsonl", rows)
         write_lines(source / "extra" / "rows.jsonl", [*extra])
-        config = IngestConfig(sources=(SourceConfig(kind, str(source)),), run=IN_MEMORY)
+        config = IngestConfig(sources=(IngestSource(kind, str(source)),), run=IN_MEMORY)
         ingest(config, tmp_path / name)
         return tmp_path / name
 
@@ -92,7 +93,7 @@ def test_duplicates_go_to_the_rejects_with_the_survivor_named(stage, tmp_path):
 
 def test_rejects_name_their_folder_also_where_two_have_one_name(stage, tmp_path, monkeypatch):
     stage("a")
-    ingest(IngestConfig(sources=(SourceConfig("xp3x", str(tmp_path / "source-a")),), run=IN_MEMORY), tmp_path / "b/a")
+    ingest(IngestConfig(sources=(IngestSource("xp3x", str(tmp_path / "source-a")),), run=IN_MEMORY), tmp_path / "b/a")
     monkeypatch.chdir(tmp_path / "a")
     for other, name in (("b/a", f"{tmp_path}/b/a"), ("b/c", "c")):
         if other == "b/c":
@@ -104,7 +105,7 @@ def test_rejects_name_their_folder_also_where_two_have_one_name(stage, tmp_path,
 
 def test_duplicates_across_folders_go_too_and_can_be_kept(stage, tmp_path):
     first, second = stage("a"), tmp_path / "again"
-    config = IngestConfig(sources=(SourceConfig("xp3x", str(tmp_path / "source-a")),), run=IN_MEMORY)
+    config = IngestConfig(sources=(IngestSource("xp3x", str(tmp_path / "source-a")),), run=IN_MEMORY)
     ingest(config, second)
     manifest = build([first, second], BuildConfig(run=IN_MEMORY), tmp_path / "collection")
     assert (manifest.rows_in, manifest.rows_out) == (320, 160)

@@ -14,7 +14,8 @@ from collection.validate import problems
 from core.errors import ConfigError, OutputError, SourceError, UserError
 from pipelines.build.decontaminate import DecontaminateConfig, EvaluationSet, read_sets
 from pipelines.build.job import BuildConfig, build
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
 from pipelines.runner import RunConfig
 
 QUESTIONS = {
@@ -178,7 +179,7 @@ def test_an_id_with_half_a_character_is_written_down(tmp_path, folder, write_lin
 )
 def test_an_item_is_found_in_what_ingest_made_of_its_row(tmp_path, write_lines, text):
     row = {"inputs": text, "targets": "Jibu la swali hili ni hilo tu.", "language": "swh_Latn"}
-    source = SourceConfig("xp3x", str(write_lines(tmp_path / "rows.jsonl", [row])))
+    source = IngestSource("xp3x", str(write_lines(tmp_path / "rows.jsonl", [row])))
     loose = FilterConfig(enabled=False)
     ingest(IngestConfig(sources=(source,), filters=loose, run=RunConfig(mode="in_memory")), tmp_path / "rows")
     quiz = EvaluationSet("quiz", str(write_lines(tmp_path / "quiz.jsonl", [{"q": text}])))

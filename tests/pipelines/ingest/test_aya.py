@@ -11,7 +11,8 @@ import pytest
 from collection.record import Message
 from core import tables
 from pipelines.ingest.sources import make_source
-from pipelines.ingest.sources.base import ParseFault, SourceOptions
+from pipelines.ingest.sources.aya import AyaOptions
+from pipelines.ingest.sources.base import ParseFault
 from pipelines.shards import plan
 
 DATASET = {
@@ -37,7 +38,7 @@ COLLECTION = {
 
 
 def parse(kind, row, file="rows.jsonl", **options):
-    return make_source(kind, SourceOptions(**options)).parse(row, file)
+    return make_source(kind, AyaOptions(**options)).parse(row, file)
 
 
 def test_every_field_of_a_row_of_the_dataset_finds_its_place():

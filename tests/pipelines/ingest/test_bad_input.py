@@ -22,8 +22,9 @@ from collection import store
 from collection.language_id import LanguageIdConfig
 from collection.validate import problems
 from core.errors import SourceError, UserError
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
-from pipelines.ingest.sources.base import SourceOptions
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
+from pipelines.ingest.sources import source_class
 from pipelines.runner import RunConfig
 
 NO_DETECTOR = LanguageIdConfig(detector="none")
@@ -53,7 +54,7 @@ class Milled:
     """A finished run, after the checks that hold for every one: in = out + rejected, and nothing is wrong with it."""
 
     def __init__(self, kind, path, out, language_id=NO_DETECTOR, **options):
-        source = SourceConfig(kind, str(path), SourceOptions(**options))
+        source = IngestSource(kind, str(path), source_class(kind).Options(**options))
         self.manifest = ingest(
             IngestConfig(sources=(source,), run=RunConfig(mode="in_memory"), language_id=language_id), out
         )
@@ -521,7 +522,7 @@ def test_a_device_is_one_error(mill):
 
 def test_an_unusable_source_among_good_ones_is_named(tmp_path, folder):
     (tmp_path / "empty.jsonl").write_bytes(b"")
-    sources = (SourceConfig("aya", str(folder)), SourceConfig("aya", str(tmp_path / "empty.jsonl")))
+    sources = (IngestSource("aya", str(folder)), IngestSource("aya", str(tmp_path / "empty.jsonl")))
     with pytest.raises(SourceError, match=r"empty\.jsonl"):
         ingest(IngestConfig(sources=sources, language_id=NO_DETECTOR), tmp_path / "out")
 

@@ -41,7 +41,7 @@ def row(texts, code="", number=1, **more):
 def refined(rows, kind="aya", options=None, **config):
     """What became of the rows, and the tally."""
     refiner = Refiner(RefineConfig(**{"language_id": NO_DETECTOR, **config}))
-    return refiner.refine(rows, make_source(kind, options or SourceOptions()), PART), refiner.tally
+    return refiner.refine(rows, make_source(kind, options), PART), refiner.tally
 
 
 def reasons(outcomes):
@@ -275,7 +275,7 @@ class Broken:
     def parse(self, row, file):
         if row.get("bug"):
             raise ZeroDivisionError("division by zero")
-        return make_source("aya", SourceOptions()).parse(row, file)
+        return make_source("aya").parse(row, file)
 
 
 def test_a_bug_on_one_row_neither_loses_it_nor_stops_the_others():
@@ -391,9 +391,7 @@ rows = st.one_of(
 def test_no_json_object_is_a_row_that_glotmill_fails_on(kind, enabled, data):
     config = RefineConfig(filters=FilterConfig(enabled=enabled), language_id=LanguageIdConfig(detector="cld2"))
     refiner = Refiner(config)
-    found = refiner.refine(
-        [Row(one, None, n) for n, one in enumerate(data, 1)], make_source(kind, SourceOptions()), PART
-    )
+    found = refiner.refine([Row(one, None, n) for n, one in enumerate(data, 1)], make_source(kind), PART)
     assert len(found) == len(data) == refiner.tally.rows_in
     assert "internal_error" not in reasons(found), [outcome.detail for outcome in found if isinstance(outcome, Reject)]
     # All of it can be written.

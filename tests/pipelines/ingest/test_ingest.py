@@ -19,8 +19,10 @@ from core import files
 from core.errors import ConfigError, OutputError, SourceError, UnknownNameError
 from pipelines import shards
 from pipelines.ingest import job as ingesting
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
-from pipelines.ingest.sources.base import SourceOptions
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
+from pipelines.ingest.sources import source_class
+from pipelines.ingest.sources.table import TableOptions
 from pipelines.runner import RunConfig
 
 LANGUAGES = {
@@ -56,8 +58,8 @@ def sources(tmp_path, write_lines):
         tmp_path / "in" / "chats.jsonl", [chat(n) for n in range(10)] + [chat(10, {"from": "human", "value": "?"})]
     )
     return (
-        SourceConfig("aya", str(tmp_path / "in" / "aya")),
-        SourceConfig("sharegpt", str(tmp_path / "in" / "chats.jsonl")),
+        IngestSource("aya", str(tmp_path / "in" / "aya")),
+        IngestSource("sharegpt", str(tmp_path / "in" / "chats.jsonl")),
     )
 
 
@@ -257,7 +259,7 @@ def finished_run(tmp_path_factory):
         path = place / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**aya("swa", 1), **chat(1)}) + "\n", "utf-8")
-    ingest(config((SourceConfig("sharegpt", str(place / "in")),)), place / "out")
+    ingest(config((IngestSource("sharegpt", str(place / "in")),)), place / "out")
     return place
 
 
@@ -271,7 +273,7 @@ def test_a_folder_of_another_run_is_refused_with_the_difference_named(finished_r
         path.write_text(was + json.dumps(chat(2)) + "\n", "utf-8")
     try:
         with pytest.raises(OutputError) as caught:
-            ingest(config((SourceConfig("sharegpt", str(finished_run / "in")),), **more), out)
+            ingest(config((IngestSource("sharegpt", str(finished_run / "in")),), **more), out)
     finally:
         if file:
             path.write_text(was, "utf-8") if was else path.unlink()
@@ -350,7 +352,7 @@ def test_a_run_without_sources_or_with_a_wrong_name_is_an_error_before_anything_
     with pytest.raises(ConfigError, match="KIND=PATH"):
         ingest(config(()), out)
     with pytest.raises(UnknownNameError, match="sharegpt"):
-        ingest(config((SourceConfig("sharegtp", "x"),)), out)
+        ingest(config((IngestSource("sharegtp", "x"),)), out)
     with pytest.raises(UnknownNameError, match="Swahili"):
         ingest(config(sources, languages=("Swahilli",)), out)
     with pytest.raises(UnknownNameError, match="vote"):
@@ -360,10 +362,10 @@ def test_a_run_without_sources_or_with_a_wrong_name_is_an_error_before_anything_
 
 def test_options_are_those_of_the_source_or_else_those_of_its_kind(tmp_path, write_lines):
     path = write_lines(tmp_path / "a.jsonl", [{"q": "Unde e gara?", "a": "Gara e acolo, domnule."}])
-    named = SourceOptions(name="own", inputs="{q}", targets="{a}", language="ron")
+    named = TableOptions(name="own", inputs="{q}", targets="{a}", language="ron")
     run = config(
-        (SourceConfig("table", str(path), named), SourceConfig("table", str(path))),
-        table=SourceOptions(name="of the kind", inputs="{a}", targets="{q}", language="ron"),
+        (IngestSource("table", str(path), named), IngestSource("table", str(path))),
+        options={"table": TableOptions(name="of the kind", inputs="{a}", targets="{q}", language="ron")},
     )
     manifest = ingest(run, tmp_path / "out")
     assert {record.source: record.target for record in store.records(tmp_path / "out")} == {
@@ -376,14 +378,14 @@ def test_options_are_those_of_the_source_or_else_those_of_its_kind(tmp_path, wri
 def test_a_file_of_exactly_the_publishers_cap_is_noted_however_it_is_spread_over_shards(
     tmp_path, write_lines, monkeypatch, small_shards
 ):
-    monkeypatch.setattr(ingesting, "PUBLISHED_CAP", 60)
+    monkeypatch.setattr(source_class("xp3x"), "published_cap", 60)
     # Rows by their length, as they were published: some shards hold many of them, the others few.
     short = [{**aya("swa", n), "language": "swh_Latn"} for n in range(60)]
     long = [{**row, "targets": "Jibu ni " + "ndiyo, kabisa " * 100} for row in short]
     write_lines(tmp_path / "in" / "capped.jsonl", short[:50] + long[:10])
     write_lines(tmp_path / "in" / "more.jsonl", short + long[:10])
     write_lines(tmp_path / "in" / "less.jsonl", short[:49] + long[:10])
-    manifest = ingest(config((SourceConfig("xp3x", str(tmp_path / "in")),)), tmp_path / "out")
+    manifest = ingest(config((IngestSource("xp3x", str(tmp_path / "in")),)), tmp_path / "out")
     assert manifest.shards > 10
     (note,) = [note for note in manifest.notes if "cap" in note]
     assert note.startswith("1 files") and "capped.jsonl" in note
@@ -408,15 +410,15 @@ def test_a_reason_that_takes_one_language_far_more_than_the_others_is_a_warning(
         {**aya("heb", n), **({"targets": "!!"} if n % 3 == 0 else {})} for n in range(300)
     ]
     path = write_lines(tmp_path / "rows.jsonl", rows)
-    manifest = ingest(config((SourceConfig("aya", str(path)),)), tmp_path / "out")
+    manifest = ingest(config((IngestSource("aya", str(path)),)), tmp_path / "out")
     assert [warning.split()[0] for warning in manifest.warnings] == ["trivial_target"]
     assert "heb_Hebr" in manifest.warnings[0]
 
 
 def test_a_relative_path_and_an_output_below_the_input_are_no_trouble(tmp_path, sources, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    manifest = ingest(config((SourceConfig("aya", "in/aya"),)), tmp_path / "in" / "aya" / ".out")
+    manifest = ingest(config((IngestSource("aya", "in/aya"),)), tmp_path / "in" / "aya" / ".out")
     assert manifest.rows_in == 64
-    again = ingest(config((SourceConfig("aya", "in/aya"),)), tmp_path / "in" / "aya" / ".out")
+    again = ingest(config((IngestSource("aya", "in/aya"),)), tmp_path / "in" / "aya" / ".out")
     assert again.run == manifest.run
     assert os.listdir(tmp_path / "in" / "aya" / ".out")

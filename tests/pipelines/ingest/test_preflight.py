@@ -9,8 +9,7 @@ import pytest
 
 from core.errors import SourceError
 from pipelines.ingest import preflight
-from pipelines.ingest.sources import make_source
-from pipelines.ingest.sources.base import SourceOptions
+from pipelines.ingest.sources import make_source, source_class
 from pipelines.shards import plan
 
 AYA = {"inputs": "Ina kwana?", "targets": "Lafiya lau.", "language": "Hausa", "language_code": "hau"}
@@ -18,7 +17,7 @@ CHAT = {"id": "a", "conversations": [{"from": "human", "value": "Sannu"}, {"from
 
 
 def check(path, kind, **options):
-    source = make_source(kind, SourceOptions(**options))
+    source = make_source(kind, source_class(kind).Options(**options))
     tasks = plan([(str(path), "utf-8")]).tasks
     preflight.check(str(path), kind, source, [piece.slice for task in tasks for piece in task.pieces])
 

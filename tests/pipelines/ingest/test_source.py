@@ -6,7 +6,7 @@ import pytest
 
 from collection.languages import table
 from core.errors import ConfigError, UnknownNameError
-from pipelines.ingest.sources import SOURCES, make_source
+from pipelines.ingest.sources import SOURCES, make_source, source_class
 from pipelines.ingest.sources.base import (
     ParseFault,
     Pattern,
@@ -21,13 +21,13 @@ from pipelines.ingest.sources.base import (
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_kind_names_its_rows_after_itself_or_as_it_is_told(kind):
-    assert make_source(kind, SourceOptions()).name in (kind, f"{kind}_dataset")
-    assert make_source(kind, SourceOptions(name="mine")).name == "mine"
+    assert make_source(kind).name in (kind, f"{kind}_dataset")
+    assert make_source(kind, source_class(kind).Options(name="mine")).name == "mine"
 
 
 def test_a_kind_that_is_none_is_an_error_with_the_nearest_one():
     with pytest.raises(UnknownNameError, match="xp3x") as caught:
-        make_source("xp3", SourceOptions())
+        make_source("xp3")
     assert all(kind in str(caught.value) for kind in SOURCES)
 
 
@@ -203,7 +203,7 @@ def test_the_language_option_is_for_rows_that_name_none(kind):
         "targets": "a",
         "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}],
     }
-    source = make_source(kind, SourceOptions(language="Zulu"))
+    source = make_source(kind, source_class(kind).Options(language="Zulu"))
     assert source.parse(row, "rows.jsonl").declared == table()["zul_Latn"]
     assert source.parse({**row, "language": "xho"}, "rows.jsonl").declared == table()["xho_Latn"]
     assert source.parse({**row, "language": "no such"}, "rows.jsonl").declared == table()["zul_Latn"]
@@ -216,5 +216,7 @@ def test_licence_and_origin_may_be_told_for_any_source(kind):
         "targets": "a",
         "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}],
     }
-    parsed = make_source(kind, SourceOptions(license="CC-BY-4.0", origin="translated")).parse(row, "rows.jsonl")
+    parsed = make_source(kind, source_class(kind).Options(license="CC-BY-4.0", origin="translated")).parse(
+        row, "rows.jsonl"
+    )
     assert (parsed.license, parsed.origin) == ("CC-BY-4.0", "translated")

@@ -7,7 +7,8 @@ import pytest
 from collection.record import Message
 from core.errors import ConfigError, UnknownNameError
 from pipelines.ingest.sources import make_source
-from pipelines.ingest.sources.base import ParseFault, SourceOptions
+from pipelines.ingest.sources.base import ParseFault
+from pipelines.ingest.sources.table import TableOptions
 
 ALPACA = {"instruction": "Tradui a l'occitan.", "input": "the cat", "output": "lo gat"}
 NESTED = {
@@ -17,7 +18,7 @@ NESTED = {
 
 
 def parse(row, file="rows.jsonl", **options):
-    return make_source("table", SourceOptions(**options)).parse(row, file)
+    return make_source("table", TableOptions(**options)).parse(row, file)
 
 
 def test_columns_are_put_together_as_the_mapping_says():
@@ -132,15 +133,15 @@ def test_a_row_that_does_not_fit_the_mapping_says_what_is_wrong(options, row, re
 )
 def test_braces_that_do_not_pair_are_an_error_before_anything_is_read(option):
     with pytest.raises(ConfigError, match="braces must stand in pairs"):
-        make_source("table", SourceOptions(**{option: "{a"}))
+        make_source("table", TableOptions(**{option: "{a"}))
 
 
 @pytest.mark.parametrize("targets", ["", "always the same"])
 def test_answers_that_name_no_column_are_an_error_before_anything_is_read(targets):
     with pytest.raises(ConfigError, match="names no column"):
-        make_source("table", SourceOptions(targets=targets))
+        make_source("table", TableOptions(targets=targets))
 
 
 def test_a_constant_that_means_no_language_is_an_error_before_anything_is_read():
     with pytest.raises((ConfigError, UnknownNameError), match="Occitann"):
-        make_source("table", SourceOptions(language="Occitann"))
+        make_source("table", TableOptions(language="Occitann"))

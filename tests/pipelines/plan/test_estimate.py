@@ -5,7 +5,8 @@ import pytest
 from collection.language_id import LanguageIdConfig
 from core.errors import ConfigError, SourceError
 from pipelines.build.job import BuildConfig, build
-from pipelines.ingest.job import IngestConfig, SourceConfig, ingest
+from pipelines.ingest.config import IngestConfig, IngestSource
+from pipelines.ingest.job import ingest
 from pipelines.plan import estimate
 from pipelines.runner import RunConfig
 
@@ -21,7 +22,7 @@ def config(tmp_path, write_lines):
     write_lines(tmp_path / "in" / "a.jsonl", [row(number) for number in range(3000)])
     write_lines(tmp_path / "in" / "b.jsonl", [row(number) for number in range(3000, 4000)])
     return IngestConfig(
-        sources=(SourceConfig("aya", str(tmp_path / "in")),),
+        sources=(IngestSource("aya", str(tmp_path / "in")),),
         language_id=LanguageIdConfig(detector="cld2"),
         run=RunConfig(mode="in_memory"),
     )
@@ -61,12 +62,12 @@ def test_what_cannot_be_read_is_an_error_here_too(config, tmp_path):
     with pytest.raises(ConfigError, match="KIND=PATH"):
         estimate.of_ingest(IngestConfig())
     with pytest.raises(SourceError, match="nowhere"):
-        estimate.of_ingest(IngestConfig(sources=(SourceConfig("aya", str(tmp_path / "nowhere")),)))
+        estimate.of_ingest(IngestConfig(sources=(IngestSource("aya", str(tmp_path / "nowhere")),)))
     with pytest.raises(SourceError, match="no such folder"):
         estimate.of_build([tmp_path / "nowhere"], BuildConfig())
 
 
 def test_empty_input_costs_nothing(tmp_path, write_lines):
     write_lines(tmp_path / "in.jsonl", [])
-    told = estimate.of_ingest(IngestConfig(sources=(SourceConfig("aya", str(tmp_path / "in.jsonl")),)))
+    told = estimate.of_ingest(IngestConfig(sources=(IngestSource("aya", str(tmp_path / "in.jsonl")),)))
     assert (told.rows, told.sampled_rows, told.disk) == (0, 0, 0)
