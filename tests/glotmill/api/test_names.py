@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parents[3]
 LARGE = {"apache_beam", "jax", "pandas", "datasets", "pyarrow", "numpy", "pydantic", "sentencepiece", "tokenizers"}
 
 
-def test_import_loads_no_large_library_and_takes_less_than_a_tenth_of_a_second():
+def test_import_loads_no_large_library_and_takes_less_than_a_tenth_of_a_cpu_second():
     code = (
-        "import json, sys, time; started = time.perf_counter(); import glotmill; "
-        "print(json.dumps([time.perf_counter() - started, sorted(sys.modules)]))"
+        "import json, sys, time; started = time.process_time(); import glotmill; "
+        "print(json.dumps([time.process_time() - started, sorted(sys.modules)]))"
     )
     runs = []
     for _ in range(3):
