@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("glotmill", "core", "collection", "pipelines", "tokenizer", "finetune", "eval")
+FILES = ("*.md", *(f"{name}/**/*" for name in (*PACKAGES, "tests", "docs", "benchmarks", "deploy", "configs")))
 WORDS = re.compile(
     r"\b(told|stands|is none|are none|so many|came of|whoever|in turns? with|a blink|by and by|spelt)\b", re.IGNORECASE
 )
@@ -64,8 +65,8 @@ def findings(path: Path) -> Iterator[str]:
 
 def main() -> None:
     """Print every finding, and exit with status 1 if there is one."""
-    command = ["git", "ls-files", "*.md", "*.py", "*.toml"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    paths = sorted(path for pattern in FILES for path in ROOT.glob(pattern) if path.suffix in (".md", ".py", ".toml"))
+    names = [path.relative_to(ROOT).as_posix() for path in paths]
     checked = [name for name in names if name != "docs/prose.py" and not name.startswith(REMAINING)]
     found = [f"{name}:{finding}" for name in checked for finding in findings(ROOT / name)]
     if found:
