@@ -11,6 +11,7 @@ import typer
 from glotmill.cli.options import Config, Debug, Fresh, Json, Plan, Set, folder_option
 from glotmill.cli.output import folder_name, guarded, print_json, print_table
 from glotmill.cli.stage import print_estimate, print_summary, time_text
+from pipelines.augment.translators import forms
 
 if TYPE_CHECKING:
     from pipelines.plan.augment import TranslationEstimate
@@ -81,9 +82,7 @@ def translate(
     to: Annotated[
         str, typer.Option("--to", metavar="LANGUAGES", help="Target languages, such as spa_Latn,cat_Latn.")
     ] = "",
-    translator: Annotated[
-        str, typer.Option("--translator", help="apertium, ctranslate2:PATH, http:URL or replay:PATH.")
-    ] = "",
+    translator: Annotated[str, typer.Option("--translator", help=f"{forms()}.")] = "",
     budget: Annotated[
         str, typer.Option("--budget", help="The most to spend on a server, such as requests=1000,tokens=2e6,usd=5.")
     ] = "",

@@ -29,7 +29,8 @@ from core.errors import ConfigError
 from core.progress import Progress
 from core.remote import Budget, RemoteJob
 from pipelines.augment.row_job import Derivation, derive, family, reject_of
-from pipelines.augment.translators import Translated, Translator, Untranslated, is_paid, open_translator
+from pipelines.augment.translators import forms, open_translator, translator_class
+from pipelines.augment.translators.base import Translated, Translator, Untranslated
 from pipelines.augment.translators.config import EngineConfig
 from pipelines.augment.usage import note_usage
 from pipelines.runner import RunConfig
@@ -81,12 +82,12 @@ def translate(
     """
     targets = targets_of(config)
     config = dataclasses.replace(config, to=tuple(language.code for language in targets))
-    paid = is_paid(config.translator)
+    engine = translator_class(config.translator)
     _check_budget(budget, config)
     with open_translator(config.translator, config) as translator:
         signature = translator.signature(targets)
     detector = _detector(config)
-    job = RemoteJob.of(config.remote, budget, out, spread=_is_spread(beam_args)) if paid else None
+    job = RemoteJob.of(config.remote, budget, out, spread=_is_spread(beam_args)) if engine.paid else None
     if job is not None:
         job.begin(out, fresh)
     what = Derivation(
@@ -97,8 +98,7 @@ def translate(
         rows_a_piece=config.rows_a_piece,
         rows_a_batch=config.rows_a_batch,
         raw_limit=config.raw_limit,
-        # Apertium's programs use one core; models and servers are used best by one process.
-        work_a_byte=100.0 if config.translator == "apertium" else 0.0,
+        work_a_byte=engine.work_a_byte,
         free=_FREE,
     )
     manifest = derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
@@ -109,9 +109,10 @@ def _check_budget(budget: Budget, config: TranslateConfig) -> None:
     """ConfigError for a budget in a currency that nothing is paid in."""
     if budget == Budget():
         return
-    if not is_paid(config.translator):
+    engine = translator_class(config.translator)
+    if not engine.paid:
         raise ConfigError(f"--budget is for translators that are asked over HTTP, and {config.translator} is none")
-    if budget.usd is not None and not config.http.account.usd_per_million.known:
+    if budget.usd is not None and not engine.prices(config).known:
         raise ConfigError(
             "a budget in usd needs prices: expected http.account.usd_per_million.input and .output in the configuration"
         )
@@ -120,9 +121,7 @@ def _check_budget(budget: Budget, config: TranslateConfig) -> None:
 def targets_of(config: TranslateConfig) -> tuple[Language, ...]:
     """The target languages of a run; ConfigError where there is none."""
     if not config.translator:
-        raise ConfigError(
-            "no translator was given: expected --translator apertium, ctranslate2:PATH, http:URL or replay:PATH"
-        )
+        raise ConfigError(f"no translator was given: expected --translator {forms()}")
     found = tuple(dict.fromkeys(resolve(spelling.strip()) for spelling in config.to if spelling.strip()))
     if not found:
         raise ConfigError("no target language was given: expected --to LANGUAGES, such as --to spa_Latn,cat_Latn")

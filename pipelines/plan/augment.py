@@ -26,8 +26,7 @@ from pipelines import runner
 from pipelines.augment.row_job import Given, given, read
 from pipelines.augment.template import TemplateConfig, Workshop
 from pipelines.augment.translate import TranslateConfig, TranslationMaker, targets_of
-from pipelines.augment.translators import is_paid, open_translator, parse
-from pipelines.augment.translators.http import chat_request, check
+from pipelines.augment.translators import open_translator, parse, translator_class
 from pipelines.plan.estimate import Estimate
 from pipelines.rows import read_rows
 from pipelines.shards import Piece, plan
@@ -122,10 +121,11 @@ def of_translate(inputs: Sequence[Path], config: TranslateConfig) -> Translation
         if turn.role in config.roles
     ]
     segments = [segment.text for text in texts for segment in text.segments]
-    paid = is_paid(config.translator)
+    engine = translator_class(config.translator)
+    paid = engine.paid
     tokens = _tokens(sample, segments, config) if paid else (0, 0)
     cpu, wall = (0.0, 0.0) if paid else _tried(sample, config)
-    prices = config.http.account.usd_per_million
+    prices = engine.prices(config)
     return TranslationEstimate(
         "translate",
         files=len(rows.inputs),
@@ -153,18 +153,18 @@ def _sample(rows: Given) -> list[Record]:
 
 
 def _tokens(sample: Sequence[Record], segments: Sequence[str], config: TranslateConfig) -> tuple[int, int]:
-    """About how many tokens would be sent and come back for a sample, in one language. LibreTranslate has none."""
-    check(parse(config.translator)[1], config.http)
-    if config.http.kind == "libretranslate":
-        return 0, 0
+    """About how many tokens would be sent and come back for a sample, in one language; 0 where none are counted."""
+    engine, argument = translator_class(config.translator), parse(config.translator)[1]
+    engine.check(argument, config)
     target = targets_of(config)[0]
-    requests = [
-        chat_request(segment.text, table()[one.language], target, config.http)
-        for one in sample
-        for turn in one.messages
+    asked = (
+        engine.request(argument, segment.text, table()[record.language], target, config)
+        for record in sample
+        for turn in record.messages
         if turn.role in config.roles
-        for segment in dissect(turn.content, table()[one.language], sentencewise=False).segments
-    ]
+        for segment in dissect(turn.content, table()[record.language], sentencewise=False).segments
+    )
+    requests = [request for request in asked if request is not None]
     answers = sum(len(request.body["messages"][-1]["content"].encode()) for request in requests)
     return sum(request.input_tokens for request in requests), answers // 3
 

@@ -6,7 +6,6 @@ that no rule reaches from one into the next.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 import shutil
@@ -20,7 +19,8 @@ import xxhash
 from collection.languages import Language, table
 from collection.reject import Reason
 from core.errors import GlotmillError, UserError
-from pipelines.augment.translators.base import Outcome, Translated, Untranslated
+from core.remote import RemoteJob
+from pipelines.augment.translators.base import Outcome, Translated, Translator, Untranslated
 from pipelines.augment.translators.config import EngineConfig
 
 _LINES_A_CALL: Final = 2_000
@@ -30,17 +30,15 @@ _NOTES: Final = {"*": re.compile(r"\*(?=\w)"), "@": re.compile(r"(?<!\w)@(?=\w)"
 _MODES: Final = ("/usr/share/apertium/modes", "/usr/local/share/apertium/modes")
 
 
-@contextlib.contextmanager
-def opened(place: str, engines: EngineConfig, job: object) -> Iterator[Apertium]:
-    """The engine, as the table of engines has it opened."""
-    yield Apertium()
-
-
-class Apertium:
+class Apertium(Translator):
     """See the module. UserError where it is not installed."""
 
+    work_a_byte = 100.0  # its programs use one core each
     placeholder = "XQ{}QX"
-    whole_lines = False
+
+    @classmethod
+    def opened(cls, argument: str, engines: EngineConfig, job: RemoteJob | None) -> Iterator[Translator]:
+        yield cls()
 
     def __init__(self) -> None:
         if shutil.which("apertium") is None:

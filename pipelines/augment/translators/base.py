@@ -1,12 +1,18 @@
-"""What every translation engine is: lines of one language in, lines of another out."""
+"""Define a translation engine: lines of one language in, lines of another out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from collection.languages import Language
 from collection.reject import Reason
+from core.remote.config import Prices
+
+if TYPE_CHECKING:
+    from core.remote import RemoteJob, Request
+    from pipelines.augment.translators.config import EngineConfig
 
 
 class Translated(NamedTuple):
@@ -26,22 +32,49 @@ class Untranslated(NamedTuple):
 Outcome = Translated | Untranslated
 
 
-class Translator(Protocol):
-    """One engine. A line holds no line end.
+class Translator(ABC):
+    """A translation engine. Lines hold no line ends.
 
-    `placeholder` is text with `{}` in it that the engine mostly lets through as it is: it stands for what is not to be
-    translated. What is lost all the same is seen, and the line is translated in pieces. An engine for `whole_lines`
-    gets lines of the text as they are, any other one its sentences.
+    `placeholder` is text with `{}` in it that the engine usually copies. It marks what must not be translated. Where a
+    placeholder is lost, the line is translated in fragments. An engine for `whole_lines` gets the lines of a text;
+    other engines get its sentences.
     """
 
+    paid: ClassVar[bool] = False  # whether it asks a server, which may cost money
+    work_a_byte: ClassVar[float] = 0.0  # 0: one process is best; else how much more work a byte is than in ingest
     placeholder: str
-    whole_lines: bool
+    whole_lines: bool = False
 
+    @classmethod
+    @abstractmethod
+    def opened(cls, argument: str, engines: EngineConfig, job: RemoteJob | None) -> Iterator[Translator]:
+        """Yield the engine once, then close it. `argument` is the text after the colon of its name."""
+
+    @classmethod
+    def check(cls, argument: str, engines: EngineConfig) -> None:
+        """Raise ConfigError for an argument or options that cannot work, before anything is opened."""
+        return None
+
+    @classmethod
+    def prices(cls, engines: EngineConfig) -> Prices:
+        """Return what the server asks for tokens, as the configuration says."""
+        return Prices()
+
+    @classmethod
+    def request(
+        cls, argument: str, line: str, source: Language, target: Language, engines: EngineConfig
+    ) -> Request | None:
+        """Return the request for one line, or None where the engine counts no tokens."""
+        return None
+
+    @abstractmethod
     def signature(self, targets: Sequence[Language]) -> str:
-        """All that decides what translations into these languages are: another signature makes another run."""
+        """Return all that decides translations into these languages: another signature makes another run."""
 
+    @abstractmethod
     def generator(self, source: Language, target: Language) -> str | None:
-        """Engine and version for a pair of languages, None where it has no such pair."""
+        """Return the engine and its version for a pair of languages, or None where it lacks the pair."""
 
+    @abstractmethod
     def translate(self, lines: Sequence[str], source: Language, target: Language) -> Sequence[Outcome]:
-        """What becomes of each line, in their order. The pair is one that `generator` has a name for."""
+        """Translate each line, in order, between a pair that `generator` has a name for."""

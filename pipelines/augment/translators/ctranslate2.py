@@ -13,7 +13,6 @@ trained with: `sentencepiece.bpe.model`, `spiece.model` and the like, or `source
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import json
@@ -26,7 +25,8 @@ from collection.languages import Language, resolve, table
 from collection.reject import Reason
 from core import files
 from core.errors import ConfigError, MissingDependencyError, SourceError, UserError
-from pipelines.augment.translators.base import Outcome, Translated, Untranslated
+from core.remote import RemoteJob
+from pipelines.augment.translators.base import Outcome, Translated, Translator, Untranslated
 from pipelines.augment.translators.config import CTranslate2Config, EngineConfig
 
 _PIECES: Final = (
@@ -40,17 +40,14 @@ _END: Final = "</s>"
 _UNKNOWN: Final = ("<unk>", "⁇", "�")
 
 
-@contextlib.contextmanager
-def opened(place: str, engines: EngineConfig, job: object) -> Iterator[CTranslate2]:
-    """The engine, as the table of engines has it opened."""
-    yield CTranslate2(place, engines.ctranslate2)
-
-
-class CTranslate2:
+class CTranslate2(Translator):
     """See the module. SourceError for a folder that holds no such model, ConfigError where its family is not known."""
 
     placeholder = "({})"  # digits in brackets: what these models copy most faithfully, and every vocabulary has
-    whole_lines = False
+
+    @classmethod
+    def opened(cls, argument: str, engines: EngineConfig, job: RemoteJob | None) -> Iterator[Translator]:
+        yield cls(argument, engines.ctranslate2)
 
     def __init__(self, path: str, config: CTranslate2Config) -> None:
         self._folder, self._config = Path(path).expanduser(), config

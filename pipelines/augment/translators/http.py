@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from collection.languages import Language
@@ -30,35 +30,67 @@ from core.remote import (
 )
 from core.remote.answer import LENGTH, WHOLE
 from core.remote.clients.client import need
-from core.remote.config import checked_url
-from pipelines.augment.translators.base import Outcome, Translated, Untranslated
+from core.remote.config import Prices, checked_url
+from pipelines.augment.translators.base import Outcome, Translated, Translator, Untranslated
 from pipelines.augment.translators.config import EngineConfig, HttpConfig
 
 _CODE: Final = "Zyyy"
 
 
-@contextlib.contextmanager
-def opened(place: str, engines: EngineConfig, job: RemoteJob | None) -> Iterator[Chat | LibreTranslate]:
-    """Asks within a job's budget; without a job, as to look at an engine, nothing is kept."""
-    check(place, engines.http)
-    with contextlib.ExitStack() as stack:
-        if job is None:
-            own = stack.enter_context(tempfile.TemporaryDirectory(prefix="glotmill-"))
-            job = RemoteJob(engines.remote, Budget(), own, own)
-        session = stack.enter_context(Session(job))
-        kind = LibreTranslate if engines.http.kind == "libretranslate" else Chat
-        yield kind(place, engines.http, session)
+class HttpTranslator(Translator):
+    """An engine that asks a server; `http.kind` says which API the server speaks."""
 
+    paid = True
+    needs_model: ClassVar[bool] = False
 
-class Chat:
-    """A chat server with a translation prompt: any pair of languages, as well as the model can."""
+    @classmethod
+    def opened(cls, argument: str, engines: EngineConfig, job: RemoteJob | None) -> Iterator[Translator]:
+        """Yield the server's engine. Without a job, answers are kept only until it is closed."""
+        cls.check(argument, engines)
+        with contextlib.ExitStack() as stack:
+            if job is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="glotmill-"))
+                job = RemoteJob(engines.remote, Budget(), folder, folder)
+            session = stack.enter_context(Session(job))
+            yield _SERVERS[engines.http.kind](argument, engines.http, session)
 
-    placeholder = "⟦{}⟧"
-    whole_lines = True  # a model understands a sentence better among its neighbours
+    @classmethod
+    def check(cls, argument: str, engines: EngineConfig) -> None:
+        check(argument, engines.http)
+
+    @classmethod
+    def prices(cls, engines: EngineConfig) -> Prices:
+        return engines.http.account.usd_per_million
+
+    @classmethod
+    def request(
+        cls, argument: str, line: str, source: Language, target: Language, engines: EngineConfig
+    ) -> Request | None:
+        return _SERVERS[engines.http.kind].request_for(line, source, target, engines.http)
+
+    @classmethod
+    def request_for(cls, line: str, source: Language, target: Language, config: HttpConfig) -> Request | None:
+        """Return the chat request for one line, or None where the server counts no tokens."""
+        return None
 
     def __init__(self, url: str, config: HttpConfig, session: Session) -> None:
         check(url, config)
         self._config, self._session = config, session
+
+
+class Chat(HttpTranslator):
+    """A chat server with a translation prompt: any pair of languages, as well as the model can."""
+
+    needs_model = True
+    placeholder = "⟦{}⟧"
+    whole_lines = True  # a model understands a sentence better among its neighbours
+
+    @classmethod
+    def request_for(cls, line: str, source: Language, target: Language, config: HttpConfig) -> Request | None:
+        return chat_request(line, source, target, config)
+
+    def __init__(self, url: str, config: HttpConfig, session: Session) -> None:
+        super().__init__(url, config, session)
         self._remote: Remote = session.remote(
             make_client(config.kind, url, config.account, session.config), config.account
         )
@@ -97,15 +129,14 @@ def chat_request(line: str, source: Language, target: Language, config: HttpConf
     return Request.chat(config.model, turns, most, {"temperature": config.temperature})
 
 
-class LibreTranslate:
+class LibreTranslate(HttpTranslator):
     """A server that speaks LibreTranslate's API: its own list of languages says which pairs there are."""
 
     placeholder = "({})"
-    whole_lines = False
 
     def __init__(self, url: str, config: HttpConfig, session: Session) -> None:
-        check(url, config)
-        self._url, self._session = checked_url(url), session
+        super().__init__(url, config, session)
+        self._url = checked_url(url)
         self._remote: Remote = session.remote(_post(self._url, config, session.config), config.account)
         self._pairs = _pairs(self._url, session.config)
 
@@ -137,10 +168,17 @@ class LibreTranslate:
         return None
 
 
+_SERVERS: Final[dict[str, type[HttpTranslator]]] = {
+    "libretranslate": LibreTranslate,
+    "cohere": Chat,
+    "openai": Chat,
+}
+
+
 def check(url: str, config: HttpConfig) -> None:
     """ConfigError for what no server can be asked."""
     checked_url(url)
-    if config.kind != "libretranslate" and not config.model:
+    if _SERVERS[config.kind].needs_model and not config.model:
         raise ConfigError(f"http.kind = {config.kind} needs a model: --set http.model=NAME")
 
 

@@ -9,7 +9,6 @@ like, `flores-test.en` and `flores-test.SYSTEM.es`, line by line.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import functools
 import itertools
@@ -23,7 +22,8 @@ import xxhash
 from collection.languages import Language, find
 from collection.reject import Reason
 from core.errors import SourceError, explain_os_error
-from pipelines.augment.translators.base import Outcome, Translated, Untranslated
+from core.remote import RemoteJob
+from pipelines.augment.translators.base import Outcome, Translated, Translator, Untranslated
 from pipelines.augment.translators.config import EngineConfig
 
 
@@ -34,18 +34,15 @@ class _Recording(NamedTuple):
     system: str
 
 
-@contextlib.contextmanager
-def opened(place: str, engines: EngineConfig, job: object) -> Iterator[Replay]:
-    """The engine, as the table of engines has it opened."""
-    path = Path(place.partition("?")[0]).expanduser()
-    yield _loaded(place, path.stat().st_mtime_ns if path.exists() else 0)
-
-
-class Replay:
+class Replay(Translator):
     """See the module. SourceError where nothing is recorded."""
 
     placeholder = "{{{}}}"
-    whole_lines = False
+
+    @classmethod
+    def opened(cls, argument: str, engines: EngineConfig, job: RemoteJob | None) -> Iterator[Translator]:
+        path = Path(argument.partition("?")[0]).expanduser()
+        yield _loaded(argument, path.stat().st_mtime_ns if path.exists() else 0)
 
     def __init__(self, spec: str) -> None:
         place, _, query = spec.partition("?")

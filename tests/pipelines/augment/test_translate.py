@@ -17,7 +17,7 @@ from collection.translation_quality import TranslationQualityConfig
 from collection.validate import problems
 from core.errors import ConfigError, OutputError, UnknownNameError, UserError
 from pipelines.augment.translate import TranslateConfig, TranslationMaker, translate
-from pipelines.augment.translators import Translated, Untranslated
+from pipelines.augment.translators.base import Translated, Untranslated
 from pipelines.build.job import BuildConfig, build
 from pipelines.ingest.config import IngestConfig, IngestSource
 from pipelines.ingest.job import ingest

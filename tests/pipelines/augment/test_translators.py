@@ -11,8 +11,9 @@ import pytest
 from collection.languages import resolve
 from collection.reject import Reason
 from core.errors import ConfigError, SourceError, UnknownNameError, UserError
-from pipelines.augment.translators import Translated, Untranslated, open_translator, parse
+from pipelines.augment.translators import open_translator, parse
 from pipelines.augment.translators.apertium import Apertium
+from pipelines.augment.translators.base import Translated, Untranslated
 from pipelines.augment.translators.config import CTranslate2Config, EngineConfig
 from pipelines.augment.translators.ctranslate2 import CTranslate2, family_of, names_of
 from pipelines.augment.translators.replay import Replay
