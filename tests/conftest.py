@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -238,3 +241,46 @@ class Outline(HTMLParser):
 def outline() -> type[Outline]:
     """The outline of an HTML page."""
     return Outline
+
+
+@pytest.fixture
+def browse(tmp_path: Path) -> Callable[[str, str], Any]:
+    """Opens a page in Chromium, runs a script in it, and gives its result; an error of the page fails the test."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+
+    def run(page: str, script: str) -> Any:
+        path = tmp_path / "page.html"
+        result = f"<script>document.title = JSON.stringify((() => {{{script}}})())</script>"
+        path.write_text(page.replace("</body>", f"{result}</body>"), "utf-8")
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+        command += ["--enable-logging=stderr", "--v=0", "--dump-dom", path.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert "CONSOLE" not in done.stderr, done.stderr
+        title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
+        assert title is not None, done.stdout
+        return json.loads(html.unescape(title[1]))
+
+    return run
+
+
+@pytest.fixture
+def on_phone(browse: Callable[[str, str], Any]) -> Callable[[str], list[int]]:
+    """The width of a page on a screen of 360 pixels, the width that it has there, and its number of boxes."""
+
+    def measure(page: str) -> list[int]:
+        frame = (
+            f'<html><body><iframe srcdoc="{html.escape(page)}" style="width:360px;height:600px"></iframe></body></html>'
+        )
+        # The frame is complete when it has loaded, and then writes the title again.
+        script = """
+        const frame = document.querySelector("iframe");
+        const measure = () => { const root = frame.contentDocument.documentElement; return [root.scrollWidth,
+          root.clientWidth, frame.contentDocument.querySelectorAll(".box").length]; };
+        frame.addEventListener("load", () => { document.title = JSON.stringify(measure()); });
+        return measure();
+        """
+        return browse(frame, script)  # type: ignore[no-any-return]
+
+    return measure

@@ -56,3 +56,25 @@ def test_a_bar_is_as_long_as_its_share():
 
 def test_an_empty_collection_has_a_page(outline):
     assert "0 rows, 0 turns, 0 languages, 0 of Aya's 101" in outline(render({}, "none")).text
+
+
+def test_a_browser_sorts_and_searches_the_languages(browse):
+    script = """
+    const table = document.querySelector("table.languages");
+    const codes = () => Array.from(table.tBodies[0].rows).filter(row => !row.hidden).map(row => row.cells[0].textContent);
+    const states = [codes()];
+    const press = index => { table.tHead.rows[0].cells[index].querySelector("button").click(); states.push(codes()); };
+    press(3); press(3); press(0);
+    const filter = document.getElementById("filter");
+    filter.value = "swahili low";
+    filter.dispatchEvent(new Event("input"));
+    return [...states, codes()];
+    """
+    given, most, fewest, by_code, searched = browse(render(LANGUAGES, "x"), script)
+    assert given == ["swh_Latn", "arb_Arab", "qqq_Latn"] == most and fewest == most[::-1]
+    assert by_code == sorted(given) and searched == ["swh_Latn"]
+
+
+def test_a_phone_has_no_scrolling_across_the_page(on_phone):
+    width, room, boxes = on_phone(render(LANGUAGES, "x"))
+    assert width <= room <= 360 and boxes == 7

@@ -1,5 +1,6 @@
 """The report: counts, parity, tokenizers of any kind, the page."""
 
+import dataclasses
 import json
 import re
 
@@ -93,3 +94,9 @@ def test_the_page_shows_every_language_and_tokenizer(trained, sentences, outline
     assert all(code in page for code in texts.rows) and "Khmer" in page
     assert outline(page).is_whole and page.count("<script") == 1 and page.count("http") == 0
     assert render([Report("none", 0)], "empty")
+
+
+def test_a_phone_has_no_scrolling_across_the_page(on_phone):
+    reports = [judge(WORDS, TEXTS), judge(dataclasses.replace(WORDS, name="a/long/path/of/a/tokenizer.json"), TEXTS)]
+    width, room, boxes = on_phone(render(reports, "A title"))
+    assert width <= room <= 360 and boxes == 8
