@@ -14,7 +14,7 @@ from glotmill.cli.stage import print_estimate, print_summary, time_text
 from pipelines.augment.translators import forms
 
 if TYPE_CHECKING:
-    from pipelines.plan.augment import TranslationEstimate
+    from pipelines.plan.translate import TranslationEstimate
 
 
 @guarded
@@ -61,7 +61,7 @@ def template(
     if templates:
         resolved = dataclasses.replace(resolved, sets=(*resolved.sets, TaskData(templates, data, language=language)))
     if plan:
-        from pipelines.plan.augment import of_template
+        from pipelines.plan.template import of_template
 
         print_estimate(of_template(resolved), as_json=json)
         return
@@ -116,7 +116,7 @@ def translate(
         resolved = dataclasses.replace(resolved, to=tuple(to.split(",")))
     limits = Budget.parse(budget)
     if plan:
-        from pipelines.plan.augment import of_translate
+        from pipelines.plan.translate import of_translate
 
         tell_translation_plan(of_translate(input, resolved), as_json=json)
         return

@@ -60,7 +60,7 @@ def ingest(
             resolved, language_id=dataclasses.replace(resolved.language_id, detector=detector)
         )
     if plan:
-        from pipelines.plan.estimate import of_ingest
+        from pipelines.plan.ingest import of_ingest
 
         print_estimate(of_ingest(resolved), as_json=json)
         return
@@ -116,7 +116,7 @@ def build(
     held_out = dataclasses.replace(resolved.decontaminate, sets=(*resolved.decontaminate.sets, *sets))
     resolved = dataclasses.replace(resolved, decontaminate=held_out)
     if plan:
-        from pipelines.plan.estimate import of_build
+        from pipelines.plan.build import of_build
 
         print_estimate(of_build(input, resolved, against or ()), as_json=json)
         return

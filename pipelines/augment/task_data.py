@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from collection.languages import Language, find
 from collection.reject import Reason, Reject
 from core.tables import Row, Slice, location, raw_text
+from core.tables.squad import questions
 from pipelines.ingest.sources.base import ParseFault, Pattern, folders_of, split_in_path
 
 
@@ -54,24 +55,20 @@ def rows_of(batch: Sequence[Row | Reject], data: TaskData, part: Slice) -> Itera
 
 def _squad(row: Row) -> Iterator[Row]:
     """The questions of a document in SQuAD's form, as rows of the columns that SQuAD has on the hub."""
-    articles = row.data.get("data")
-    if not isinstance(articles, list):
+    if not isinstance(row.data.get("data"), list):
         raise ParseFault(Reason.MISSING_FIELD, f"no list 'data', as SQuAD has it; the row has: {_names(row.data)}")
     number = 0
     try:
-        for article in articles:
-            for paragraph in article["paragraphs"]:
-                for question in paragraph["qas"]:
-                    number += 1
-                    answers = question.get("answers") or []
-                    values = {
-                        "id": question["id"],
-                        "title": article.get("title", ""),
-                        "context": paragraph["context"],
-                        "question": question["question"],
-                        "answers": {key: [one[key] for one in answers] for key in ("text", "answer_start")},
-                    }
-                    yield Row(values, None, number)
+        for number, (article, paragraph, question) in enumerate(questions(row.data), 1):
+            answers = question.get("answers") or []
+            values = {
+                "id": question["id"],
+                "title": article.get("title", ""),
+                "context": paragraph["context"],
+                "question": question["question"],
+                "answers": {key: [answer[key] for answer in answers] for key in ("text", "answer_start")},
+            }
+            yield Row(values, None, number)
     except (AttributeError, KeyError, TypeError) as error:
         what = f"question {number} is not as SQuAD has it: {type(error).__name__}: {error}"
         raise ParseFault(Reason.MISSING_FIELD, what) from error

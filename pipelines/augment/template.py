@@ -37,7 +37,7 @@ from pipelines.augment.sandbox import Job, Limits, Sandbox, as_json
 from pipelines.augment.task_data import TaskData, language_of, rows_of, subsets_in
 from pipelines.ingest.clean import RefineConfig, Refiner, detector_of, wanted_languages
 from pipelines.ingest.sources.base import Parsed, ParseFault, split_in_path
-from pipelines.rows import read_rows
+from pipelines.rows import read_rows, size_of
 from pipelines.runner import Phase, RunConfig
 from pipelines.shards import Piece, Plan, ShardTask, plan
 
@@ -226,7 +226,7 @@ def run_task(task: ShardTask, *, config: TemplateConfig, place: Workplace) -> Ta
         for piece in task.pieces:
             seen = 0
             for batch in read_rows(piece.slice):
-                seen += sum([len(row.raw) if row.raw else _UNKNOWN_ROW for row in batch])
+                seen += size_of(batch)
                 for outcomes in workshop.made(batch, piece):
                     part.write(outcomes)
                     rows += len(outcomes)
@@ -274,7 +274,6 @@ class Workshop:
 
 
 _ROWS_AT_ONCE: Final = 100
-_UNKNOWN_ROW: Final = 500
 
 
 def _fitting(chosen: Chosen, sets: Sequence[TaskData], number: int, file: str) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from pipelines.ingest import preflight
 from pipelines.ingest.clean import Refiner, detector_of, wanted_languages
 from pipelines.ingest.config import IngestConfig
 from pipelines.ingest.sources.base import Source, SourceKind
-from pipelines.rows import read_rows
+from pipelines.rows import read_rows, size_of
 from pipelines.runner import Phase
 from pipelines.shards import Plan, ShardTask, plan
 
@@ -93,7 +93,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tall
             source, seen = sources[piece.source], 0
             for batch in read_rows(piece.slice):
                 rows += len(batch)
-                seen += sum([len(row.raw) if row.raw else _UNKNOWN_ROW for row in batch])
+                seen += size_of(batch)
                 file_rows[piece.slice.name] += len(batch)
                 part.write(refiner.refine(batch, source, piece.slice))
                 work.beat(rows, weight + min(seen, piece.weight))
@@ -106,10 +106,6 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tall
             file: count for file, count in file_rows.items() if count == caps[file] or file in cut
         }
     return work.tally
-
-
-# About how many bytes a row has that is not read as text: for the bar alone.
-_UNKNOWN_ROW = 500
 
 
 def _name(task: ShardTask) -> str:

@@ -19,7 +19,7 @@ from pipelines.augment.translate import TranslateConfig, translate
 from pipelines.augment.translators.base import Translated
 from pipelines.augment.translators.config import HttpConfig
 from pipelines.augment.translators.http import Chat
-from pipelines.plan.augment import of_translate
+from pipelines.plan.translate import of_translate
 from pipelines.runner import RunConfig
 
 KEEP_ALL = TranslationQualityConfig(min_score=0, detector="none")

@@ -21,7 +21,7 @@ from pipelines.augment.translators.base import Translated, Untranslated
 from pipelines.build.job import BuildConfig, build
 from pipelines.ingest.config import IngestConfig, IngestSource
 from pipelines.ingest.job import ingest
-from pipelines.plan.augment import of_translate
+from pipelines.plan.translate import of_translate
 from pipelines.runner import RunConfig
 
 IN_MEMORY = RunConfig(mode="in_memory")

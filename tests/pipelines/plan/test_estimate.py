@@ -7,7 +7,8 @@ from core.errors import ConfigError, SourceError
 from pipelines.build.job import BuildConfig, build
 from pipelines.ingest.config import IngestConfig, IngestSource
 from pipelines.ingest.job import ingest
-from pipelines.plan import estimate
+from pipelines.plan.build import of_build
+from pipelines.plan.ingest import of_ingest
 from pipelines.runner import RunConfig
 
 
@@ -29,7 +30,7 @@ def config(tmp_path, write_lines):
 
 
 def test_the_rows_and_the_disk_of_an_ingest_are_told(config, tmp_path):
-    told = estimate.of_ingest(config)
+    told = of_ingest(config)
     done = ingest(config, tmp_path / "out")
     assert (told.files, told.shards, told.processes) == (2, done.shards, 1)
     assert told.rows == pytest.approx(done.rows_in, rel=0.05) and not told.rows_are_counted
@@ -42,11 +43,11 @@ def test_the_rows_and_the_disk_of_an_ingest_are_told(config, tmp_path):
 def test_the_rows_of_a_build_are_counted(config, tmp_path):
     ingest(config, tmp_path / "ingested")
     settings = BuildConfig(run=RunConfig(mode="in_memory"))
-    told = estimate.of_build([tmp_path / "ingested"], settings)
+    told = of_build([tmp_path / "ingested"], settings)
     done = build([tmp_path / "ingested"], settings, tmp_path / "out")
     assert told.rows == done.rows_in > 3900 and told.rows_are_counted
     assert told.disk_while_running > told.disk > 0
-    against = estimate.of_build([tmp_path / "ingested"], settings, [tmp_path / "out"])
+    against = of_build([tmp_path / "ingested"], settings, [tmp_path / "out"])
     assert against.files > told.files
 
 
@@ -54,20 +55,20 @@ def test_processes_are_those_that_the_run_would_have(config):
     from dataclasses import replace
 
     spread = replace(config, run=RunConfig(mode="multi_processing", workers=3))
-    assert estimate.of_ingest(spread).processes == 1  # one shard
-    assert estimate.of_ingest(config).processes == 1
+    assert of_ingest(spread).processes == 1  # one shard
+    assert of_ingest(config).processes == 1
 
 
 def test_what_cannot_be_read_is_an_error_here_too(config, tmp_path):
     with pytest.raises(ConfigError, match="KIND=PATH"):
-        estimate.of_ingest(IngestConfig())
+        of_ingest(IngestConfig())
     with pytest.raises(SourceError, match="nowhere"):
-        estimate.of_ingest(IngestConfig(sources=(IngestSource("aya", str(tmp_path / "nowhere")),)))
+        of_ingest(IngestConfig(sources=(IngestSource("aya", str(tmp_path / "nowhere")),)))
     with pytest.raises(SourceError, match="no such folder"):
-        estimate.of_build([tmp_path / "nowhere"], BuildConfig())
+        of_build([tmp_path / "nowhere"], BuildConfig())
 
 
 def test_empty_input_costs_nothing(tmp_path, write_lines):
     write_lines(tmp_path / "in.jsonl", [])
-    told = estimate.of_ingest(IngestConfig(sources=(IngestSource("aya", str(tmp_path / "in.jsonl")),)))
+    told = of_ingest(IngestConfig(sources=(IngestSource("aya", str(tmp_path / "in.jsonl")),)))
     assert (told.rows, told.sampled_rows, told.disk) == (0, 0, 0)

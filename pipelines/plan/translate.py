@@ -1,87 +1,28 @@
-"""What templates and translation would cost, before they are begun.
+"""Estimate what a translation costs.
 
-A local engine translates some of the rows; one that is asked over HTTP is asked nothing: its tokens are counted from
-what it would be sent.
+A local engine translates some of the rows. An HTTP engine is sent nothing: its tokens are counted from the
+requests that it would get.
 """
 
 from __future__ import annotations
 
 import itertools
-import resource
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from collection import store
 from collection.languages import table
 from collection.record import Record
-from collection.reject import Reject
-from collection.store import PartWriter
 from collection.structure import dissect
-from core.tables import Row
-from pipelines import runner
 from pipelines.augment.row_job import Given, given, read
-from pipelines.augment.template import TemplateConfig, Workshop
 from pipelines.augment.translate import TranslateConfig, TranslationMaker, targets_of
 from pipelines.augment.translators import open_translator, parse, translator_class
-from pipelines.plan.estimate import Estimate
-from pipelines.rows import read_rows
-from pipelines.shards import Piece, plan
+from pipelines.plan.estimate import START_SECONDS, cpu_seconds
 
 _SAMPLED_ROWS: Final = 200
 _SAMPLED_SLICES: Final = 16
-# A job, and each process of it, begins with importing Beam.
-_START_SECONDS: Final = 1.5
-
-
-def of_template(config: TemplateConfig) -> Estimate:
-    """What a run of templates would cost: some of its rows are rendered, the rest is multiplied."""
-    planned = plan([(one.data, one.encoding) for one in config.sets])
-    pieces = [piece for task in planned.tasks for piece in task.pieces if piece.weight]
-    weight = sampled = 0
-    with tempfile.TemporaryDirectory(prefix="glotmill-plan-") as temporary:
-        folder = Path(temporary)
-        with Workshop(config) as workshop, PartWriter(folder, 0, 1) as part:
-            begun = _cpu_seconds()
-            for piece in _spread(pieces):
-                rows = list(itertools.islice(_rows(piece), _SAMPLED_ROWS))
-                weight += sum([len(row.raw) if row.raw else 500 for row in rows])
-                for outcomes in workshop.made(rows, piece):
-                    part.write(outcomes)
-            sampled = workshop.tally.rows_in
-        spent = _cpu_seconds() - begun
-        disk = sum(path.stat().st_size for path in store.parts(folder) + store.parts(folder, "rejects"))
-    scale = planned.weight / weight if weight else 0.0
-    processes = runner.process_count(config.run, planned.weight, len(planned.tasks))
-    cpu = spent * scale + _START_SECONDS * processes
-    return Estimate(
-        "template",
-        files=len(planned.inputs),
-        bytes_in=sum(file.bytes for file in planned.inputs),
-        shards=len(planned.tasks),
-        processes=processes,
-        rows=round(sampled * scale),
-        rows_are_counted=False,
-        sampled_rows=sampled,
-        cpu_seconds=round(cpu, 1),
-        seconds=round(cpu / processes + _START_SECONDS, 1),
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 * 2 * processes,
-        disk=round(disk * scale),
-        disk_while_running=0,
-    )
-
-
-def _rows(piece: Piece) -> itertools.chain[Row | Reject]:
-    return itertools.chain.from_iterable(read_rows(piece.slice))
-
-
-def _spread(pieces: Sequence[Piece]) -> list[Piece]:
-    """Some of the pieces, evenly spread over all."""
-    count = min(_SAMPLED_SLICES, len(pieces))
-    return [pieces[len(pieces) * index // count] for index in range(count)]
 
 
 @dataclass(frozen=True)
@@ -140,8 +81,8 @@ def of_translate(inputs: Sequence[Path], config: TranslateConfig) -> Translation
         input_tokens=round(tokens[0] * share) if paid else None,
         output_tokens=round(tokens[1] * share) if paid else None,
         usd=round(prices.cost(round(tokens[0] * share), round(tokens[1] * share)), 2) if paid else None,
-        cpu_seconds=None if paid else round(cpu * share / len(targets) + _START_SECONDS, 1),
-        seconds=None if paid else round(wall * share / len(targets) + _START_SECONDS, 1),
+        cpu_seconds=None if paid else round(cpu * share / len(targets) + START_SECONDS, 1),
+        seconds=None if paid else round(wall * share / len(targets) + START_SECONDS, 1),
     )
 
 
@@ -174,12 +115,6 @@ def _tried(sample: Sequence[Record], config: TranslateConfig) -> tuple[float, fl
     with open_translator(config.translator, config) as translator:
         maker = TranslationMaker(config, translator)
         maker.make(sample[:5])  # loads what must be loaded
-        begun, clock = _cpu_seconds(), time.monotonic()
+        begun, clock = cpu_seconds(), time.monotonic()
         maker.make(sample)
-        return _cpu_seconds() - begun, time.monotonic() - clock
-
-
-def _cpu_seconds() -> float:
-    """Of this process and of those that it has waited for."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+        return cpu_seconds() - begun, time.monotonic() - clock
