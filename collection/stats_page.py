@@ -77,16 +77,9 @@ def _languages(
                 stacked_bar([(stats.by["origin"][name], colour) for name, colour in origins.items()], most),
             )
         )
-    head = (
-        "language",
-        "name",
-        "class",
-        "rows",
-        "characters in a prompt (mean)",
-        "characters in an answer (mean)",
-        "rows by origin",
-    )
-    return PageTable("languages", head, rows, text_columns=3, languages=True)
+    words = ("language", "name", "class")
+    numbers = ("rows", "characters in a prompt (mean)", "characters in an answer (mean)", "rows by origin")
+    return PageTable("languages", (*words, *numbers), rows, text_columns=len(words), languages=True)
 
 
 def _lengths(lengths: Mapping[int, int]) -> Histogram | None:

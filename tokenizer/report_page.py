@@ -44,17 +44,8 @@ def _tokenizers(reports: Sequence[Report]) -> PageTable:
         )
         for index, (report, summary) in enumerate(zip(reports, summaries, strict=True))
     ]
-    head = (
-        "tokenizer",
-        "pieces",
-        "mean parity",
-        "worst parity",
-        "tokens per text",
-        "tokens per byte",
-        "byte tokens",
-        "unknown tokens",
-        "worst parity, drawn",
-    )
+    costs = ("mean parity", "worst parity", "tokens per text", "tokens per byte", "byte tokens", "unknown tokens")
+    head = ("tokenizer", "pieces", *costs, "worst parity, drawn")
     return PageTable("tokenizers", head, rows)
 
 
@@ -107,17 +98,8 @@ def _languages(report: Report) -> PageTable:
         )
         for figures in report.worst
     ]
-    head = (
-        "language",
-        "name",
-        "texts",
-        "tokens per word",
-        "tokens per byte",
-        "byte tokens",
-        "unknown tokens",
-        "parity",
-        "",
-    )
+    costs = ("tokens per word", "tokens per byte", "byte tokens", "unknown tokens", "parity", "")
+    head = ("language", "name", "texts", *costs)
     return PageTable(f"languages of {report.tokenizer}", head, rows, text_columns=2, languages=True)
 
 

@@ -25,10 +25,11 @@ def overview(title: str, units: Sequence[Unit]) -> PageTable:
     return PageTable(title, head, rows, text_columns=2)
 
 
-def means(title: str, kind: str, rolled: Iterable[Rollup]) -> PageTable:
-    """Return a row for each class, script or family."""
+def means(label: str, kind: str, rolled: Iterable[Rollup], kinds: Sequence[str]) -> PageTable:
+    """Return a row for each class, script or family; `kinds` says which roll-ups are taken."""
     head = (kind, "mean", "95 % interval", "languages", "deviation", "worst", "worst in")
-    return PageTable(title, head, [(mean.value, *_mean_cells(mean)) for mean in rolled])
+    rows = [(mean.value, *_mean_cells(mean)) for mean in rolled if mean.by in kinds]
+    return PageTable(f"{label} by {kind}", head, rows)
 
 
 def _mean_cells(mean: Rollup) -> tuple[str, ...]:
@@ -81,10 +82,10 @@ def _group_order(group: str) -> tuple[int, str]:
     return (-size[0], size[1]) if size else (0, group)
 
 
-def missing_scores(missing: Sequence[Missing]) -> PageTable:
-    """Return a row for each reason: a language often lacks a whole suite."""
+def missing_scores(suite: str, missing: Sequence[Missing]) -> PageTable:
+    """Return a row for each reason of a suite's missing scores: a language often lacks a whole suite."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for score in missing:
+    for score in (score for score in missing if score.suite == suite):
         reasons.setdefault((score.task, score.why), []).append(score.language)
     rows = [
         (task, PageCell(why, "wrap"), f"{len(codes):,}", PageCell(", ".join(codes), "wrap"))
