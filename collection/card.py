@@ -15,7 +15,7 @@ from collection.stats import LanguageStats, total
 
 
 def render(name: str, manifest: Manifest, languages: Mapping[str, LanguageStats]) -> str:
-    """The text of `README.md`: YAML for the hub, with a configuration a language, then what a reader wants to know."""
+    """Return the text of `README.md`: YAML for the Hub with one configuration for each language, then text."""
     return "\n".join([*_front_matter(name, languages), *_body(name, manifest, languages)]) + "\n"
 
 
@@ -150,14 +150,14 @@ def _cell(value: Any) -> str:
 
 
 def license_tag(spdx: str) -> str:
-    """The hub's name for a licence: its own are lower case, what it does not know is `other` or `unknown`."""
+    """Return the Hub's name for a licence: lower case, or `other` or `unknown` if the Hub has no name for it."""
     if spdx.startswith("LicenseRef-"):
         return "other"
     return spdx.lower() if spdx else "unknown"
 
 
 def size_category(rows: int) -> str:
-    """The hub's size class."""
+    """Return the Hub's size class."""
     bounds = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
     bounds += [(10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B")]
     return next((label for bound, label in bounds if rows < bound), "n>1B")

@@ -18,7 +18,7 @@ from core.errors import ConfigError
 
 
 def as_aya(record: Record) -> dict[str, Any]:
-    """`inputs` and `targets`, as Aya's own. More than one turn before the answer are told apart by their roles."""
+    """Return `inputs` and `targets`, as in Aya. If several turns precede the answer, each begins with its role."""
     return {
         "id": record.id,
         "inputs": _prompt(record),
@@ -60,7 +60,7 @@ SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
 
 
 def export(records: Iterable[Record], shape: str, path: Path) -> int:
-    """Writes records in one of SHAPES to a file whose suffix is one of SUFFIXES; how many there were."""
+    """Write records in one of SHAPES to a file with one of SUFFIXES, and return their number."""
     count = 0
     with _writer(path) as write:
         for record in records:
@@ -70,7 +70,7 @@ def export(records: Iterable[Record], shape: str, path: Path) -> int:
 
 
 def export_preferences(pairs: Iterable[Preference], path: Path) -> int:
-    """Writes preference pairs to a file whose suffix is one of SUFFIXES; how many there were."""
+    """Write preference pairs to a file with one of SUFFIXES, and return their number."""
     count = 0
     with _writer(path) as write:
         for pair in pairs:

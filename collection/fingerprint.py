@@ -15,7 +15,10 @@ ORIGIN_RANK: Final = {"human": 0, "template": 1, "translated": 2, "synthetic": 3
 
 
 def ranks(batch: pa.RecordBatch, was_there: bool) -> npt.NDArray[np.uint8]:
-    """The rank of each record of a batch, by its origin; rows that were there before the run outrank all others."""
+    """Return the rank of each record of a batch, by its origin.
+
+    Rows of `--against` folders outrank all others.
+    """
     if was_there:
         return np.zeros(batch.num_rows, np.uint8)
     return np.array([ORIGIN_RANK[origin] + 1 for origin in batch.column("origin").to_pylist()], np.uint8)

@@ -18,7 +18,7 @@ from core.errors import SourceError
 
 
 def read(path: Path, limit: int = 0) -> Iterator[tuple[Language, list[str]]]:
-    """The texts of each language, at most `limit` of each (0: all), in the order of the codes.
+    """Yield the texts of each language, at most `limit` of each (0: all), in the order of the codes.
 
     SourceError where nothing is found.
     """
@@ -54,13 +54,13 @@ def _files(folder: Path) -> Iterator[tuple[Language, str]]:
 
 
 def language_of(path: Path) -> Language | None:
-    """The language of a file by its name or its folder's; None for a file that holds no texts."""
+    """Return the language of a file by its name or its folder's, or None for a file without texts."""
     if is_table(path):
         return find(path.parent.name)
     name = Path(tables.uncompressed_name(path))
     if name.name.startswith("tatoeba."):
         pair, _, side = name.name.removeprefix("tatoeba.").rpartition(".")
-        # English stands beside every language: once is enough.
+        # Every language's folder has English, too. One copy is enough.
         return find(side) if side != "eng" or pair == "fra-eng" else None
     if name.suffix.lower() in (".txt", ".dev", ".devtest", ".test"):
         return find(name.stem) or find(name.stem.rpartition(".")[2])

@@ -1,8 +1,8 @@
-"""Language ID: which language a conversation is in, given what was declared and what a detector says.
+"""Identify the language of a conversation, from its declared language and the answer of a detector.
 
-The last turn is what counts. Where it is too short to tell (a label, a number, a name) the whole conversation is looked
-at: it can confirm the declared language, but not overrule it, since prompts are often in another. Where nothing can be
-told the declared language stands, and the record says so by an empty `lid_language`.
+The last turn counts. If it is too short (a label, a number, a name), the whole conversation is checked. The
+conversation can confirm the declared language, but not overrule it, since prompts are often in another language. If
+nothing can be detected, the declared language is kept, and `lid_language` of the record is empty.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collection.scripts import SCRIPTS, dominant_script
 
 @dataclass(frozen=True)
 class LanguageIdConfig:
-    """How languages are told, and what happens to a row that is not in its declared language."""
+    """How languages are detected, and what happens to a row that is not in its declared language."""
 
     detector: str = "vote"  # vote | cld2 | fasttext:PATH | none
     policy: Literal["relabel", "reject", "keep"] = "relabel"  # for a row in another language than declared
@@ -35,8 +35,8 @@ class Verdict(StrEnum):
 
     AGREED = "agreed"  # the text speaks for it
     DETECTED = "detected"  # none was declared; this one was found
-    UNDECIDED = "undecided"  # too short or too mixed to tell: the declared one stands
-    UNSUPPORTED = "unsupported"  # no label of the detector means it: it stands
+    UNDECIDED = "undecided"  # too short or too mixed to detect; the declared language is kept
+    UNSUPPORTED = "unsupported"  # the detector has no label for it; the declared language is kept
     CONTRADICTED = "contradicted"  # the text is in another
 
 
@@ -51,7 +51,10 @@ class Decision(NamedTuple):
 def decide(
     messages: Sequence[Message], declared: Language | None, detector: Detector, config: LanguageIdConfig
 ) -> Decision:
-    """What a detector makes of a conversation. UNDECIDED with nothing declared means: no language could be told."""
+    """Return the verdict of a detector on a conversation.
+
+    UNDECIDED without a declared language means that no language could be detected.
+    """
     last = prose(messages[-1].content)
     length = _length(last, declared)
     telling = length >= config.min_characters
@@ -126,7 +129,7 @@ _FEW_WORDS: Final = 0.97
 
 
 def _without_declaration(detection: Detection, text: str, telling: bool, config: LanguageIdConfig) -> Decision:
-    """What to make of a whole conversation whose language nobody named: the last chance to tell it."""
+    """Return the verdict on a whole conversation without a declared language, the last attempt to detect one."""
     least = config.min_undeclared_score if telling else _FEW_WORDS
     if detection.language is not None and detection.score >= least:
         return Decision(Verdict.DETECTED, detection.language, detection.score)

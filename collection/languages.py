@@ -91,7 +91,7 @@ def table() -> dict[str, Language]:
 
 
 def resolve(spelling: str) -> Language:
-    """The language that a code, tag, name or folder name means; UnknownNameError with the nearest names if none.
+    """Return the language that a code, tag, name or folder name means; raise UnknownNameError with the nearest names.
 
     Case, accents, hyphens, underscores and a region (`pt-BR`) make no difference.
     """
@@ -128,7 +128,7 @@ def aya_languages() -> dict[str, tuple[Language, ...]]:
 
 
 def varieties(macrolanguage: str) -> tuple[Language, ...]:
-    """The rows that belong to a macrolanguage, by its ISO 639-3 code; none for a code that is no macrolanguage.
+    """Return the rows of a macrolanguage by its ISO 639-3 code, or nothing for another code.
 
     >>> sorted(language.iso639_3 for language in varieties("nor"))
     ['nno', 'nob']
@@ -138,7 +138,7 @@ def varieties(macrolanguage: str) -> tuple[Language, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def in_script(language: Language, script: str) -> Language | None:
-    """The row for the same language, or its nearest relative in the same group, written in another script."""
+    """Return the row for the same language, or its nearest relative in the same group, written in another script."""
     if language.code[4:] == script:
         return language
     same = table().get(f"{language.iso639_3}_{script}")
@@ -156,8 +156,10 @@ def _fold(spelling: str) -> str:
 
 @functools.cache
 def _spellings() -> dict[str, str]:
-    """Folded spelling to code. Codes and tags win over names (`ga` is Irish, not the language Ga), and all that
-    stands in the table wins over what is made up here."""
+    """Return the code of each folded spelling.
+
+    Codes and tags win over names (`ga` is Irish, not the language Ga), and spellings of the table over derived ones.
+    """
     codes: dict[str, str] = {}
     names: dict[str, str] = {}
     made: dict[str, str] = {}

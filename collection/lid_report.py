@@ -14,7 +14,7 @@ from collection.languages import Language, find
 
 @dataclass
 class LanguageScore:
-    """Of the texts of one variety: how many there were, how many were told right, what the others were taken for."""
+    """The accuracy on the texts of one variety, and the languages that the other texts were mistaken for."""
 
     language: Language
     texts: int = 0

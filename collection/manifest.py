@@ -1,6 +1,6 @@
 """The manifest of a stage: what went in, what came out, what was turned away and why, to the row.
 
-`Tally` counts while rows pass; `Manifest` is what stands in `manifest.json`. Rows are counted under the language that
+`Tally` counts while rows pass; `Manifest` is the content of `manifest.json`. Rows are counted under the language that
 they end up with, so that in = out + rejected holds for every language, source and the whole.
 """
 
@@ -94,7 +94,7 @@ class Balance:
 
 @dataclass(kw_only=True)
 class Manifest:
-    """What stands in `manifest.json`; docs/record.md describes every field."""
+    """The content of `manifest.json`; docs/record.md describes every field."""
 
     command: str
     glotmill: str = ""
@@ -122,7 +122,7 @@ class Manifest:
 
     @classmethod
     def of(cls, command: str, tally: Tally, shards: int, **more: Any) -> Manifest:
-        """The manifest of a stage whose rows came out as tallied, with all sums made from that, and whatever `more`."""
+        """Return the manifest of a stage with these counts. All sums are made from them; `more` sets other fields."""
         return cls(
             command=command,
             shards=shards,
@@ -142,7 +142,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """The manifest of a folder that a command wrote; SourceError where there is none, or an unfinished one."""
+        """Return the manifest of a folder that a command wrote. Raise SourceError if it is missing or unfinished."""
         path = folder / "manifest.json"
         try:
             values = json.loads(path.read_text("utf-8"))
@@ -165,7 +165,7 @@ class Manifest:
 
 
 def balances(tally: Tally, by: int) -> dict[str, Balance]:
-    """The balance of each source (`by` 0) or language (`by` 1), in the order of their names."""
+    """Return the balance of each source (`by` 0) or language (`by` 1), in the order of their names."""
     kept: Counter[str] = Counter()
     rejected: dict[str, dict[str, int]] = {}
     for key, count in tally.outcomes.items():
@@ -195,7 +195,7 @@ _LEAST_ROWS, _LEAST_SHARE, _TIMES_OTHERS = 50, 0.05, 3.0
 
 
 def unfair_reasons(languages: Mapping[str, Balance]) -> list[str]:
-    """A sentence for each reason that takes far more of one language than of the others.
+    """Return a sentence for each reason that takes far more of one language than of the others.
 
     Far more: the lower end of the 99% Wilson interval of the share taken is over 5%, and over three times the share
     that the reason takes of all other languages together.

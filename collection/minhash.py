@@ -25,12 +25,12 @@ Signatures = npt.NDArray[np.uint32]
 
 
 def signatures(shingles: Shingles) -> Signatures:
-    """A row of BANDS * ROWS numbers for each set; every set must have a member."""
+    """Return a row of BANDS * ROWS numbers for each set. Every set must have a member."""
     return _minima(shingles, 0, BANDS * ROWS)
 
 
 def one_a_band(shingles: Shingles) -> Signatures:
-    """A number a band for each set, none of which is in its signature: alike sets share each as often as shingles."""
+    """Return one number a band for each set, outside its signature. Similar sets share them as often as shingles."""
     return _minima(shingles, BANDS * ROWS, BANDS)
 
 
@@ -50,7 +50,7 @@ def _minima(shingles: Shingles, start: int, count: int) -> Signatures:
 
 
 def band_keys(found: Signatures, salts: Hashes) -> Hashes:
-    """A key for each band of each signature, of shape (sets, BANDS). Sets with different salts never meet.
+    """Return a key for each band of each signature, of shape (sets, BANDS). Sets with different salts never meet.
 
     Two that meet in one band share all ROWS numbers there, but for one chance in 2^64.
     """

@@ -29,7 +29,7 @@ class Preference:
     rejected_by: str
 
     def to_json(self) -> dict[str, Any]:
-        """The pair as trainers read it: `prompt`, `chosen` and `rejected`, each a list of turns."""
+        """Return the pair in the form that trainers read: `prompt`, `chosen` and `rejected`, each a list of turns."""
 
         def turns(*messages: Message) -> list[dict[str, str]]:
             return [message._asdict() for message in messages]

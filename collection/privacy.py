@@ -26,7 +26,7 @@ _EMAIL: Final = re.compile(
 
 _ZERO: Final = "".join(c for c in map(chr, range(0x20000)) if c.isdecimal() and unicodedata.decimal(c) == 0)
 # +44 20 7946 0958 · 00 49 30 123456 · (555) 123-4567 · 555-123-4567 · 0712 345 678 · ٠٥٥٥ ١٢٣ ٤٥٦
-# Here and below, the first character comes before the look at what stands in front of it: so the search goes from
+# Here and below, the first character comes before the lookbehind: so the search goes from
 # digit to digit, not from character to character, at a quarter of the time.
 _GAP: Final = r"[ .\-\u00a0\u2010-\u2012]"
 _PHONE: Final = re.compile(

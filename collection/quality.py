@@ -1,6 +1,6 @@
 """Filters: is this a row that somebody would want to train on? Pure functions of text, right for every script.
 
-Lengths are in characters of English: a limit is multiplied by the density of the script (scripts.py), so that 10 stands
+Lengths are in characters of English: a limit is multiplied by the density of the script (scripts.py), so that 10 means
 for 10 letters of English, 3 Han characters, 12 Khmer ones.
 """
 
@@ -39,9 +39,9 @@ class Fault(NamedTuple):
 
 
 def find_fault(messages: Sequence[Message], language: Language | None, config: FilterConfig) -> Fault | None:
-    """The first fault of a conversation in what can be told without knowing its language; None where it is sound.
+    """Return the first fault of a conversation that does not depend on its language, or None if it is sound.
 
-    `language` is the declared one, None where none was declared: it only says how dense the writing is.
+    `language` is the declared one, or None if none was declared: it only says how dense the writing is.
     """
     if empty := find_empty(messages):
         return empty
@@ -120,9 +120,9 @@ def copies(prompt: str, target: str) -> bool:
 
 
 def repetition(text: str, language: Language | None = None) -> float:
-    """The share, in sixteenths, of a text that is one piece over and over; 0 for a text too short to tell.
+    """Return the share of a text, in sixteenths, that repeats itself; 0 for a text that is too short.
 
-    Of 16 short windows spread evenly over the text, the share that stands in it at least three times without overlap.
+    Of 16 short windows spread evenly over the text, the share that occurs in it at least three times without overlap.
     """
     length = max(3, round(_PROBE_LENGTH * _density(text, language)))
     if len(text) < 8 * length:
@@ -133,21 +133,21 @@ def repetition(text: str, language: Language | None = None) -> float:
 
 
 def url_share(text: str) -> float:
-    """The share of characters that stand inside links."""
+    """Return the share of characters inside links."""
     if "://" not in text and "www." not in text.lower():
         return 0.0
     return sum(map(len, _URL.findall(text))) / len(text)
 
 
 def markup_share(text: str) -> float:
-    """The share of characters that stand inside tags. Tags in code are no markup but what the text is about."""
+    """Return the share of characters inside tags. Tags in code are not markup."""
     if "<" not in text or ">" not in text:
         return 0.0
     return sum(map(len, _TAG.findall(prose(text)))) / len(text)
 
 
 def script_share(text: str, language: Language) -> float:
-    """The share of letters that belong to a script of the language; 1 for a text without letters."""
+    """Return the share of letters that belong to a script of the language; 1 for a text without letters."""
     fitting = language.script.count(text)
     if 2 * fitting >= len(text):
         return 1.0  # at least half of all characters fit, so of the letters too: near enough for any sane limit

@@ -59,7 +59,7 @@ class Record:
     def of(
         cls, *, messages: Sequence[Message], language: str, source: str, source_id: str = "", **columns: str
     ) -> Record:
-        """A record with its id worked out. `source_id` is the source's own id for the row, "" where it has none."""
+        """Return a record with its computed id. `source_id` is the source's own id for the row, or ""."""
         messages = tuple(messages)
         return cls(record_id(source, source_id, language, messages), language, messages, source, **columns)  # type: ignore[arg-type]
 
@@ -108,7 +108,7 @@ _COLUMNS: Final = operator.attrgetter(*SCHEMA.names)
 
 
 def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
-    """The records as one Arrow batch of SCHEMA, in their order."""
+    """Return the records as one Arrow batch of SCHEMA, in their order."""
     columns = (
         dict(zip(SCHEMA.names, zip(*map(_COLUMNS, records), strict=True), strict=True))
         if records
@@ -138,7 +138,7 @@ def conversations(batch: pa.RecordBatch) -> list[list[tuple[str, str]]]:
 
 
 def ids(batch: pa.RecordBatch) -> npt.NDArray[Any]:
-    """The ids of a batch, 16 bytes each."""
+    """Return the ids of a batch, 16 bytes each."""
     return np.frombuffer(bytes.fromhex("".join(batch.column("id").to_pylist())), "V16")
 
 
@@ -153,7 +153,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def from_batch(batch: pa.RecordBatch | pa.Table) -> list[Record]:
-    """The records of an Arrow batch or table of SCHEMA, in their order."""
+    """Return the records of an Arrow batch or table of SCHEMA, in their order."""
     columns = [batch.column(name).to_pylist() for name in SCHEMA.names if name != "messages"]
     messages = (
         tuple(Message(turn["role"], turn["content"]) for turn in turns)

@@ -1,8 +1,8 @@
-"""Refusals: answers that say no, or speak of themselves as a machine, told by how they begin.
+"""Find refusals: answers that decline, or speak of themselves as a machine, by their beginnings.
 
-`refusals.tsv` holds such beginnings in some eighty languages, as models write them. They are looked for in every answer
-whatever its language, since a model often refuses in English. A refusal in other words, or in the middle of an answer,
-is not told; an answer that begins with the words of a refusal and goes on to help is taken for one.
+`refusals.tsv` holds such beginnings in some eighty languages, as models write them. Every answer is compared with all
+of them, whatever its language, since a model often refuses in English. A refusal in other words, or in the middle of
+an answer, is not found. An answer that begins like a refusal and then helps counts as one.
 
     >>> find_refusal("Lo siento, pero no puedo ayudarte con eso."), find_refusal("Seven.")
     ('lo siento, pero no', None)
@@ -23,7 +23,7 @@ _QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "，": ",", "�
 
 
 def find_refusal(text: str) -> str | None:
-    """The beginning of a refusal that stands where a sentence begins, early in a text; None where there is none."""
+    """Return the beginning of a refusal at the start of a sentence, early in a text, or None."""
     found = _pattern().search(_folded(text[:_BEGINNING]))
     return found[1] if found else None
 

@@ -81,7 +81,7 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.MISSING_FIELD: ("parse", "a field that every row of this source has is absent, empty or of another type"),
     Reason.NO_TURNS: ("parse", "a conversation without turns"),
     Reason.NO_ANSWER: ("parse", "a conversation in which no question is followed by an answer"),
-    Reason.UNKNOWN_ROLE: ("parse", "a turn whose speaker is none of the known roles"),
+    Reason.UNKNOWN_ROLE: ("parse", "a turn whose speaker has an unknown role"),
     Reason.UNKNOWN_LANGUAGE: ("parse", "a language code or name that is in no table"),
     Reason.HELD_OUT: ("parse", "a row of an evaluation set, kept out of training"),
     Reason.NO_TEMPLATE: ("template", "a row of task data that none of the templates is for"),
@@ -107,7 +107,7 @@ REASONS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.MOSTLY_URLS: ("filter", "links rather than text"),
     Reason.MOSTLY_MARKUP: ("filter", "tags rather than text"),
     Reason.WRONG_LANGUAGE: ("filter", "written in another language than it is said to be"),
-    Reason.UNDETECTED_LANGUAGE: ("filter", "no language was declared and none could be told"),
+    Reason.UNDETECTED_LANGUAGE: ("filter", "no language was declared, and none could be detected"),
     Reason.UNWANTED_LANGUAGE: ("filter", "a language outside those that were asked for"),
     Reason.WRONG_SCRIPT: ("filter", "written in a script that the language does not use"),
     Reason.SAME_LANGUAGE: ("translate", "a row that is written in the language asked for already"),
@@ -160,7 +160,7 @@ def check_raw_limit(limit: int) -> None:
 
 
 def to_batch(rejects: Sequence[Reject]) -> pa.RecordBatch:
-    """The rejects as one Arrow batch of SCHEMA, in their order."""
+    """Return the rejects as one Arrow batch of SCHEMA, in their order."""
     columns = [pa.array([_storable(getattr(reject, name)) for reject in rejects], pa.string()) for name in SCHEMA.names]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 

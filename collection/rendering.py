@@ -22,7 +22,7 @@ from collection.templates import SEPARATOR, Template
 
 # Longer text is no instruction, but a template that runs away.
 _LONGEST: Final = 1 << 22
-# Stands for `|||` inside the data while a row is rendered.
+# Replaces `|||` inside the data while a row is rendered.
 _GUARD: Final = "3ed2dface8203c4c9dfb1a5dc58e41e0"
 _CHANGES_ITS_DATA: Final = re.compile(
     r"\.\s*(?:append|extend|insert|pop|remove|update|clear|sort|reverse|setdefault)\b"
@@ -43,7 +43,7 @@ class Renderer:
         self._compiled: dict[str, Any] = {}
 
     def render(self, index: int, row: Mapping[str, Any], seed: str) -> list[str]:
-        """The parts between `|||`, stripped: the prompt, then the answers. RenderingError where it cannot be."""
+        """Return the stripped parts between `|||`: the prompt, then the answers. Raise RenderingError on failure."""
         template = self._templates[index]
         self._chance.seed(f"{seed}:{template.id}")
         if "answer_choices" in row:
@@ -93,7 +93,7 @@ class Renderer:
 
 
 def most_frequent(items: Sequence[Any]) -> list[Any]:
-    """The items that stand there most often, in the order in which they come: PromptSource's filter.
+    """Return the most frequent items, in their order. This is PromptSource's filter.
 
     >>> most_frequent(["b", "a", "b", "c", "a"])
     ['b', 'a']
@@ -142,7 +142,7 @@ def _printed(value: Any) -> Any:
 
 
 def _guarded(value: Any) -> Any:
-    """Data in which `|||` cannot be taken for the template's own."""
+    """Return data in which `|||` cannot be mistaken for the template's own."""
     if isinstance(value, str):
         return value.replace(SEPARATOR, _GUARD) if SEPARATOR in value else value
     if isinstance(value, list | tuple):

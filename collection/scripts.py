@@ -102,7 +102,7 @@ SCRIPTS: dict[str, Script] = {
     )
 }
 
-# What one character alone can tell: Han characters are told apart into Hans, Hant and Jpan by their neighbours.
+# The scripts that one character decides. Han characters belong to Hans, Hant or Jpan depending on their neighbours.
 _ALONE = {
     code: SCRIPTS[code].characters
     for code in SCRIPTS
@@ -117,10 +117,10 @@ def _runs(characters: str) -> re.Pattern[str]:
 
 
 def dominant_script(text: str) -> str | None:
-    """The ISO 15924 code of the script that most characters of `text` belong to; None where none belongs to any.
+    """Return the ISO 15924 code of the script that most characters of `text` belong to, or None.
 
     Any kana make Han characters Japanese. Han characters alone give `Hani`, since the simplified and the traditional
-    form cannot be told from single characters.
+    form does not follow from single characters.
     """
     starts, codes = _script_starts()
     counts = Counter(codes[bisect.bisect_right(starts, ord(c)) - 1] for c in text)

@@ -17,9 +17,9 @@ _CUTS: Final = tuple(map(re.compile, (r"[;:；：؛;܃፤፥]\s*", r"[,，、،�
 
 
 def sentences(text: str, language: Language | None, most: int = 0) -> list[str]:
-    """The sentences of a text with the blanks behind them: joined, they are the text.
+    """Return the sentences of a text with the blanks behind them. Joined, they are the text.
 
-    With `most`, none is longer than so many characters of English, be it cut at a comma or a blank.
+    With `most`, no sentence is longer than this many characters of English: it is cut at a comma or blank.
 
     >>> from collection.languages import resolve
     >>> sentences("今天很好。我们走吧！", resolve("zho_Hans"))
@@ -38,7 +38,7 @@ def sentences(text: str, language: Language | None, most: int = 0) -> list[str]:
 
 
 def _short(text: str, limit: int) -> Iterator[str]:
-    """A text in pieces of at most so many characters, cut where it hurts least."""
+    """Yield a text in parts of at most `most` characters, cut at the best place."""
     while len(text) > limit > 0:
         end = next(filter(None, (_last_cut(cut, text, limit) for cut in _CUTS)), limit)
         yield text[:end]
@@ -47,6 +47,6 @@ def _short(text: str, limit: int) -> Iterator[str]:
 
 
 def _last_cut(cut: re.Pattern[str], text: str, limit: int) -> int:
-    """Behind the last cut before the limit, 0 where there is none in the second half: no crumbs."""
+    """Return the position behind the last cut before the limit, or 0 if the second half has no cut."""
     ends = [found.end() for found in cut.finditer(text, limit // 2, limit)]
     return ends[-1] if ends else 0

@@ -1,10 +1,10 @@
-"""Shingles: the overlapping pieces of a text by which two texts are compared, as 64-bit hashes.
+"""Hash the shingles of texts, the overlapping n-grams by which two texts are compared, to 64 bits.
 
-Five words where a text has enough of them; so many characters as stand for ten of English where it has fewer, or where
-its script sets no spaces between words. Near the limit a text has both, since its twin may stand on the other side.
+A shingle is five words if a text has enough words. Otherwise, or if its script has no spaces, it is the number of
+characters that correspond to ten of English. Near the limit a text has both kinds, since its near copy may be shorter.
 
-All texts of a batch are hashed at once: a piece from character i to j has the hash (S[j] - S[i]) / B^i, where S sums up
-c * B^i over the characters c, modulo 2^64. Equal pieces have equal hashes wherever they stand.
+All texts of a batch are hashed together. An n-gram from character i to j has the hash (S[j] - S[i]) / B^i, where S sums
+c * B^i over the characters c, modulo 2^64. Equal n-grams have equal hashes at every position.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def shape_of(language: Language) -> Shape:
 
 
 def comparable(text: str) -> str:
-    """What two texts are compared by: no difference of case, every run of blanks one blank."""
+    """Return the form in which texts are compared: without case, with each run of blanks as one blank."""
     return " ".join(text.casefold().split())
 
 
@@ -72,7 +72,7 @@ def cut(texts: Sequence[str], shapes: Sequence[Shape]) -> Cut:
 
 
 def n_grams(texts: Sequence[str], shape: Shape, words: int) -> Shingles:
-    """Pieces of so many words, or, for a shape without spaces, of its characters. A shorter text has none."""
+    """Return n-grams of words, or of characters for a shape without spaces. A shorter text has no n-grams."""
     hashed, all_of_them = _Hashed(texts), np.ones(len(texts), bool)
     if shape.spaced:
         return hashed.word_shingles(words, all_of_them)
@@ -132,7 +132,7 @@ class _Hashed:
         return self._shingles(self._word_starts[first], self._word_ends[first + size - 1], counts)
 
     def character_shingles(self, sizes: Counts, wanted: npt.NDArray[np.bool_]) -> Shingles:
-        """Pieces of so many characters of the wanted texts."""
+        """Return n-grams of characters of the wanted texts."""
         counts = np.where(wanted, np.maximum(self._ends - self._starts - sizes + 1, 0), 0)
         first = ranges(self._starts, counts)
         return self._shingles(first, first + np.repeat(sizes, counts), counts)
@@ -143,7 +143,7 @@ class _Hashed:
 
 
 def ranges(starts: Counts, counts: Counts) -> Counts:
-    """For each start so many numbers from it on, one range behind the other."""
+    """Return for each start a range of numbers from it on, concatenated."""
     ends = np.cumsum(counts)
     return np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1] if len(ends) else 0)
 

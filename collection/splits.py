@@ -30,7 +30,7 @@ class SplitConfig:
 
 
 def split_of(record_id: str, parent_id: str | None, config: SplitConfig) -> str:
-    """The split of a record, from its parent's id, or its own where it has no parent."""
+    """Return the split of a record, by its parent's id, or by its own if it has no parent."""
     share = xxhash.xxh3_64_intdigest((parent_id or record_id).encode()) / 2**64
     if share < config.test:
         return "test"

@@ -71,7 +71,7 @@ class LanguageStats:
 
 
 def measure(table: pa.Table | pa.RecordBatch, split: str | None = None) -> LanguageStats:
-    """Statistics of records of one language. `split` stands in for the records' own column, which is the source's."""
+    """Statistics of records of one language. `split` replaces the column of the records, which is the source's."""
     stats = LanguageStats(rows=table.num_rows)
     if not table.num_rows:
         return stats
@@ -134,7 +134,7 @@ def total(stats: Iterable[LanguageStats]) -> LanguageStats:
 
 
 def to_json(languages: Mapping[str, LanguageStats]) -> dict[str, Any]:
-    """What stands in `stats.json`: totals, and each language with its name, script, family and resource class."""
+    """Return the content of `stats.json`: totals, and each language with name, script, family and resource class."""
     described = {}
     for code, stats in sorted(languages.items()):
         language = find(code)

@@ -61,7 +61,7 @@ class PartWriter:
         return self._stack.__exit__(kind, error, trace)
 
     def write(self, outcomes: Sequence[Record | Reject]) -> None:
-        """Records to `data/`, rejects to `rejects/`, each in their order."""
+        """Write records to `data/` and rejects to `rejects/`, each in their order."""
         kept = [outcome for outcome in outcomes if isinstance(outcome, Record)]
         if kept:
             self._data.add(record.to_batch(kept))
@@ -94,7 +94,7 @@ class _RowGroups:
             self.close()
 
     def close(self) -> None:
-        """Writes what was gathered as one row group."""
+        """Write the gathered batches as one row group."""
         if self._batches:
             self._writer.write_table(pa.Table.from_batches(self._batches), row_group_size=self._rows)
         self._batches, self._rows, self._bytes = [], 0, 0
@@ -102,7 +102,7 @@ class _RowGroups:
 
 @contextlib.contextmanager
 def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A Parquet file (zstd, with checksums) that appears at `path` when the block ends without an error."""
+    """Open a Parquet file (zstd, with checksums) that appears at `path` when the block ends without an error."""
     # Only columns with few values gain from a dictionary; for the others it costs time and room.
     few = [
         name
@@ -117,14 +117,14 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
 
 
 def parts(folder: Path, kind: str = "data") -> list[Path]:
-    """The Parquet files of `data/` or `rejects/` in a folder that a command wrote, in their order."""
+    """Return the Parquet files of `data/` or `rejects/` in a folder that a command wrote, in their order."""
     return [path for path in files_below(folder / kind) if path.suffix == ".parquet"]
 
 
 def batches(
     path: Path, columns: list[str] | None = None, rows: int = 5_000, size: int = BATCH_BYTES
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of one part, of so many rows or about so many bytes; SourceError where it is damaged, be it by a bit."""
+    """Yield batches of one part, of `rows` rows or about `size` bytes. Raise SourceError if a single bit is damaged."""
     try:
         with readable(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
             most = max(1, min(rows, size // _row_bytes(file.metadata)))
@@ -140,7 +140,7 @@ def row_count(path: Path) -> int:
 
 
 def _row_bytes(metadata: pq.FileMetaData) -> int:
-    """The size of a row, in the row group where they are largest."""
+    """Return the bytes of a row, in the row group with the largest rows."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     return max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0) or 1
 

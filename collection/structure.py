@@ -44,11 +44,11 @@ class Segment:
         return sorted(MARK.findall(translation)) == sorted(self.marks)
 
     def fragments(self) -> list[str]:
-        """The text between the marks, and the marks themselves, for a translator that loses them."""
+        """Return the text between the marks, and the marks themselves, for a translator that loses them."""
         return [piece for piece in re.split("([\ue000-\uf8ff])", self.text) if piece]
 
     def filled(self, translation: str) -> str:
-        """A translation with what its marks stand for."""
+        """Return a translation with its marks replaced by their content."""
         spans = dict(zip(self.marks, self.spans, strict=True))
         return MARK.sub(lambda mark: spans.get(mark[0], ""), translation)
 
@@ -63,9 +63,9 @@ class Text:
     def joined(
         self, translations: Sequence[str], source: Language | None = None, target: Language | None = None
     ) -> str:
-        """The text with a translation, marks and all, in the place of each segment.
+        """Return the text with a translation, marks and all, in the place of each segment.
 
-        Where the source and the target are told, sentences stand apart as they do in the target.
+        If source and target are given, sentences are separated as in the target.
         """
         parts = self.parts if source is None or target is None else self._spaced(source.script, target.script)
         return "".join(
@@ -73,7 +73,7 @@ class Text:
         )
 
     def _spaced(self, source: Script, target: Script) -> Sequence[str | int]:
-        """The parts, with blanks between segments as the target sets them."""
+        """Return the parts, with the blanks between segments that the target language uses."""
         runs_on = target.code in _RUN_ON
         if not source.spaced and not runs_on:
             pairs = zip(self.parts, (*self.parts[1:], ""), strict=True)
@@ -97,7 +97,7 @@ def _apart(part: str | int, after: str | int) -> tuple[str | int, ...]:
 
 
 def dissect(text: str, language: Language | None, most: int = 0, *, sentencewise: bool = True) -> Text:
-    """A text taken apart into sentences, or into whole lines.
+    """Return a text split into sentences, or into whole lines.
 
     Sentences are no longer than `most` characters of English, 0 for any length.
     """
@@ -211,7 +211,7 @@ _HEAD: Final = re.compile("(?:[\\s\ue000-\uf8ff]|(?<=[\ue000-\uf8ff])[^\\w\\s\"'
 
 
 def _edges(sentence: str) -> tuple[str, str, str]:
-    """A sentence between the marks and blanks before it and those behind it, these with what ends it."""
+    """Return a sentence without the marks and blanks around it, then both of these."""
     found = _HEAD.match(sentence)
     head = found[0] if found else ""
     body = sentence[len(head) :].rstrip()
@@ -224,7 +224,7 @@ def _edges(sentence: str) -> tuple[str, str, str]:
 
 
 def _line(line: str, split: Splitter) -> Iterator[str | Segment]:
-    """The literal pieces and segments of one line."""
+    """Yield the literal pieces and segments of one line."""
     if not any(map(str.isalpha, line)):
         yield line
         return

@@ -40,7 +40,7 @@ class Template:
 
 
 def read_templates(file: Path) -> list[Template]:
-    """The templates of one file, in its order; SourceError where it is none of PromptSource's."""
+    """Return the templates of one file, in its order. Raise SourceError if it is not a file of PromptSource."""
     try:
         import yaml
     except ImportError as error:
@@ -52,8 +52,8 @@ def read_templates(file: Path) -> list[Template]:
     except OSError as error:
         raise SourceError(explain_os_error(error, f"cannot read {file}")) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise SourceError(f"{file} cannot be read as PromptSource's YAML: {told}") from error
+        message = " ".join(str(error).split())[:300]
+        raise SourceError(f"{file} cannot be read as PromptSource's YAML: {message}") from error
     if not isinstance(values, Mapping) or not isinstance(values.get("templates"), Mapping):
         raise SourceError(f"{file}: expected `dataset:` and `templates:`, as PromptSource has them")
     dataset, subset = str(values.get("dataset") or ""), str(values.get("subset") or "")
@@ -61,7 +61,7 @@ def read_templates(file: Path) -> list[Template]:
 
 
 def find_files(path: Path) -> list[Path]:
-    """The template files that a path means: itself, or every `*.yaml` below it, sorted. SourceError where none is."""
+    """Return the template files of a path: itself, or every `*.yaml` below it, sorted. Raise SourceError if none."""
     if path.is_file():
         return [path]
     found = sorted(one for suffix in ("*.yaml", "*.yml") for one in path.rglob(suffix))
@@ -92,7 +92,7 @@ def _template(file: Path, key: str, values: Any, dataset: str, subset: str) -> T
 
 @functools.cache
 def _loader() -> Any:
-    """A YAML loader that makes plain values alone, and takes the two tags of PromptSource for mappings."""
+    """Return a YAML loader for plain values, which reads the two tags of PromptSource as mappings."""
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -106,7 +106,7 @@ def _loader() -> Any:
 def similar(templates: Sequence[Template], least: float) -> Iterator[tuple[int, int, float]]:
     """Each template that is nearly identical to an earlier one of its data set: its place, the other's, how alike.
 
-    Alike are the words of both, prompt and answer, as the share that stands in both in the same order. Aya's reviewers
+    Alike are the words of both, prompt and answer, as the share that both have in the same order. Aya's reviewers
     dropped such templates.
     """
     kept: dict[tuple[str, str], list[tuple[int, list[str]]]] = {}

@@ -1,4 +1,4 @@
-"""Checks of a folder that a command wrote: what its manifest says against what stands in its files, to the row.
+"""Check a folder that a command wrote: compare its manifest with its files, to the row.
 
 Everything is counted anew, batch by batch. Memory grows with nothing but the number of files, languages and sources.
 """
@@ -28,13 +28,13 @@ from collection.store import batches, parts
 from core import files
 from core.errors import SourceError
 
-# Ids are compared so many at a time: 16 bytes each, twice while they are sorted.
+# The number of ids that are compared at a time: 16 bytes each, twice while they are sorted.
 _IDS_AT_ONCE: Final = 1 << 24
 
 
 @dataclass
 class _Found:
-    """What stands in the files of a folder."""
+    """The content of the files of a folder."""
 
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     languages: dict[str, LanguageStats] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class _Found:
 
 
 def problems(folder: Path) -> Iterator[str]:
-    """A sentence for everything that is wrong with a finished folder; none for a sound one.
+    """Yield a sentence for each problem of a finished folder.
 
     SourceError where there is no finished folder at all.
     """
@@ -96,7 +96,7 @@ def _balance_problems(manifest: Manifest) -> Iterator[str]:
 
 
 def _data_problems(path: Path, folder: Path, is_collection: bool, found: _Found) -> Iterator[str]:
-    """The problems of one file, which is added to what was found; to the sound ones, where it has none."""
+    """Yield the problems of one file, and add its rows to the totals; a file without problems counts as sound."""
     name = path.relative_to(folder).as_posix()
     language, split = (path.parent.name, path.name.split("-")[0]) if is_collection else (None, None)
     told: set[str] = set()  # once a file, however many batches have it
@@ -126,7 +126,7 @@ def _data_problems(path: Path, folder: Path, is_collection: bool, found: _Found)
 
 
 def _count(batch: pa.RecordBatch, found: _Found, outcome: str | None = None) -> None:
-    """Counts the rows of a batch by source, language and outcome: a given one, or the reason that stands in it."""
+    """Count the rows of a batch by source, language and outcome: a given outcome, or the reason in the row."""
     names = ["source", "language"] if outcome else ["source", "language", "reason"]
     counts = pa.Table.from_batches([batch]).select(names).group_by(names).aggregate([([], "count_all")])
     for row in counts.to_pylist():
@@ -222,9 +222,9 @@ def _count_problems(manifest: Manifest, counted: _Found) -> Iterator[str]:
             {(name, reason): count for name, balance in balances.items() for reason, count in balance.rejected.items()}
         )
         for name, outcome in sorted(found.keys() | expected.keys()):
-            here, told = found[name, outcome], expected[name, outcome]
-            if here != told:
-                yield f"{what} {name}: {here} rows {outcome} in the files, {told} in the manifest"
+            counted_rows, stated_rows = found[name, outcome], expected[name, outcome]
+            if counted_rows != stated_rows:
+                yield f"{what} {name}: {counted_rows} rows {outcome} in the files, {stated_rows} in the manifest"
 
 
 def _id_problems(found: _Found) -> Iterator[str]:

@@ -18,7 +18,7 @@ __all__ = ["UNKNOWN", "Detection", "Detector", "make_detector"]
 
 @functools.cache
 def make_detector(name: str) -> Detector:
-    """The detector called `vote`, `cld2` or `fasttext:PATH`, one a process; UnknownNameError for another name."""
+    """Return the detector `vote`, `cld2` or `fasttext:PATH`, one a process. Raise UnknownNameError for other names."""
     kind, _, argument = name.partition(":")
     if kind == "fasttext":
         from collection.detectors.fasttext import FastText, model_path

@@ -32,7 +32,7 @@ class Detector(Protocol):
     signature: str
 
     def detect(self, text: str, declared: Language | None = None) -> Detection:
-        """The language of `text`. `declared` may only save work: it never makes an answer more likely."""
+        """Return the language of `text`. `declared` may save work, but never makes an answer more likely."""
 
     def knows(self, language: Language) -> bool:
         """Whether the detector could have named this language in this script, so that its silence says something."""
@@ -51,7 +51,7 @@ ENOUGH: Final = 1000
 
 
 def library(module: str, package: str) -> Any:
-    """The module of a package that is not always installed; MissingDependencyError where it is not."""
+    """Return the module of an optional package. Raise MissingDependencyError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -59,5 +59,5 @@ def library(module: str, package: str) -> Any:
 
 
 def version(package: str) -> str:
-    """The version of an installed package."""
+    """Return the version of an installed package."""
     return importlib.metadata.version(package)

