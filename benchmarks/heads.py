@@ -13,7 +13,6 @@ for the embedder; for the reranker XQuAD-R's languages but for XQUAD_LANGUAGES, 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 import unicodedata
@@ -28,6 +27,7 @@ from command import glotmill
 
 from collection.languages import find
 from collection.scripts import SCRIPTS, dominant_script
+from core import tables
 from finetune.data.shuffle import key_of
 from finetune.heads.embedder import Embedder
 from finetune.model.quantize import calibrate_each, dequantize, quantize
@@ -68,8 +68,8 @@ def sib(shared: Path) -> Iterator[Row]:
     texts: dict[str, dict[str, str]] = {}
     for folder in sorted((shared / "sib200/annotated").iterdir()):
         if code(folder.name) not in HELD_OUT:
-            with open(folder / "train.tsv", encoding="utf-8", newline="") as file:
-                texts[folder.name] = {row["index_id"]: row["text"] for row in csv.DictReader(file, delimiter="\t")}
+            rows = tables.rows(folder / "train.tsv", "tsv")
+            texts[folder.name] = {row.data["index_id"]: row.data["text"] for row in rows}
     languages = [name for name in texts if name != "eng_Latn"]
     for place, language in enumerate(languages):
         for number, (index, text) in enumerate(texts[language].items()):
@@ -82,8 +82,7 @@ def sib(shared: Path) -> Iterator[Row]:
 def afriqa(shared: Path, split: str) -> Iterator[Row]:
     for path in sorted((shared / "afriqa/gold_passages").glob(f"*/*.{split}.json")):
         _, _, language, pivot, *_ = path.name.split(".")
-        for line in path.read_text("utf-8").splitlines():
-            row = json.loads(line)
+        for row in (row.data for row in tables.rows(path, "jsonl")):
             own = PIVOTS[pivot]
             for question, asked in ((row.get("question_lang"), code(language)), (row["question_translated"], own)):
                 if isinstance(question, str) and isinstance(row["context"], str):  # a few are null or NaN
@@ -132,8 +131,7 @@ def instructions(shared: Path) -> Iterator[Row]:
     for path in sorted((shared / "derived_xp3x").glob("*/*.jsonl")):
         if "xquad" in path.name or ("flores" in path.name and any(name in path.name for name in HELD_OUT)):
             continue
-        for line in path.read_text("utf-8").splitlines():
-            row = json.loads(line)
+        for row in (row.data for row in tables.rows(path, "jsonl")):
             if len(row["targets"]) > 8:
                 yield {"query": row["inputs"], "document": row["targets"], "language": code(row["language"])}
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from command import glotmill
 
+from core import tables
+
 SEPARATE = "{context}\n\n{question}"
 
 
@@ -25,8 +27,7 @@ def afriqa(folder: Path) -> Iterator[dict[str, str]]:
     pivots = {"en": "eng_Latn", "fr": "fra_Latn"}
     for path in sorted(folder.glob("gold_passages/*/*.train.json")):
         pivot = path.name.split(".")[-3]
-        for line in path.read_text("utf-8").splitlines():
-            row = json.loads(line)
+        for row in (row.data for row in tables.rows(path, "jsonl")):
             question = row.get("question_lang") or row["question_translated"]
             answer = next(iter(row["answer_pivot"]["text"]), "")
             prompt = SEPARATE.format(context=row["context"], question=question)

@@ -5,13 +5,13 @@ python benchmarks/lengths.py PATH/TO/sib200
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
 import sys
 from pathlib import Path
 
 from collection.languages import find
+from core import tables
 from core.files import write_text
 
 TARGET = Path(__file__).resolve().parent.parent / "collection" / "lengths.tsv"
@@ -39,9 +39,8 @@ def sentences(root: Path, folder: str) -> dict[str, str]:
     found = {}
     for path in sorted(root.rglob("*.tsv")):
         if path.parent.name == folder:
-            with open(path, encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file, delimiter="\t"):
-                    found[f"{path.name} {row['index_id']}"] = row["text"]
+            for row in tables.rows(path, "tsv"):
+                found[f"{path.name} {row.data['index_id']}"] = row.data["text"]
     return found
 
 

@@ -23,6 +23,7 @@ from command import glotmill
 from heads import schedule, write_lines
 from measure import cpu_seconds
 
+from core import tables
 from finetune.data.shuffle import key_of
 from finetune.decoding.likelihood import Scorer
 from finetune.heads.reranker import Reranker
@@ -44,7 +45,7 @@ def prompt(query: str, document: str) -> str:
 
 def questions(heads: Path, count: int) -> tuple[list[Row], list[Row]]:
     """Return training and held-out questions: query, document, five wrong documents. No sentence is in both sets."""
-    rows = [json.loads(line) for line in (heads / "pairs/stretches.jsonl").read_text("utf-8").splitlines()]
+    rows = [row.data for row in tables.rows(heads / "pairs/stretches.jsonl", "jsonl")]
     rows.sort(key=lambda row: key_of("order", row["document"]))
     made: list[list[Row]] = []
     for among, most in ((rows[HELD_OUT:], count), (rows[:HELD_OUT], HELD_OUT)):

@@ -31,6 +31,8 @@ from pathlib import Path
 
 import measure
 
+from core import tables
+
 ROOT = Path(__file__).resolve().parents[1]
 GLOTMILL = [str(Path(sys.executable).with_name("glotmill"))]
 ENGLISH = "eng_Latn"
@@ -104,11 +106,9 @@ def main() -> None:
 
 def sentences(sib: Path) -> dict[str, dict[str, str]]:
     """Return the training sentences of every variety, by id."""
-    csv.field_size_limit(1 << 20)
     found: dict[str, dict[str, str]] = {}
     for path in sorted(sib.glob("*/train.tsv")):
-        with open(path, encoding="utf-8-sig", newline="") as rows:
-            found[path.parent.name] = {row["index_id"]: row["text"] for row in csv.DictReader(rows, delimiter="\t")}
+        found[path.parent.name] = {row.data["index_id"]: row.data["text"] for row in tables.rows(path, "tsv")}
     return found
 
 

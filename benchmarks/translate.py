@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import csv
 import json
 import os
 import statistics
@@ -33,6 +32,7 @@ from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Message, Record
 from collection.store import PartWriter
 from collection.translation_quality import TranslationQualityConfig, estimate
+from core import tables
 from pipelines.augment.translate import TranslateConfig, translate
 from pipelines.augment.translators.config import CTranslate2Config
 from pipelines.augment.translators.ctranslate2 import CTranslate2
@@ -208,9 +208,8 @@ def sentences(shared: Path, code: str) -> list[str]:
     found = {}
     for path in sorted((shared / "data/sib200").rglob("*.tsv")):
         if path.parent.name == code:
-            with open(path, encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file, delimiter="\t"):
-                    found[path.name, int(row["index_id"])] = row["text"]
+            for row in tables.rows(path, "tsv"):
+                found[path.name, int(row.data["index_id"])] = row.data["text"]
     return [found[key] for key in sorted(found)]
 
 
