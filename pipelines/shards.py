@@ -30,7 +30,7 @@ _COMPRESSED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class SourceSlice:
     """A slice and the number of the source that it belongs to; `weight` is about its size in bytes of JSON lines."""
 
     source: int
@@ -45,7 +45,7 @@ class ShardTask:
 
     index: int
     count: int
-    pieces: tuple[Piece, ...]
+    slices: tuple[SourceSlice, ...]
     key: str
 
 
@@ -65,7 +65,7 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
     ignored: list[str] = []
     found = [[] if hub.is_address(path) else _files(path, ignored) for path, _ in paths]
     target = min(_MOST, max(_LEAST, sum(_weight(file) for listed in found for file, _ in listed) // _WANTED_SHARDS))
-    pieces: list[Piece] = []
+    pieces: list[SourceSlice] = []
     inputs: list[Input] = []
     for source, ((path, encoding), listed) in enumerate(zip(paths, found, strict=True)):
         if hub.is_address(path):
@@ -78,7 +78,7 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
             except OSError as error:
                 size, digest, cut = 0, str(error.strerror), [(Slice(absolute(file), name, "unreadable"), 0)]
             inputs.append(Input(_printable(file), size, digest))
-            pieces += [Piece(source, part, weight, digest) for part, weight in cut]
+            pieces += [SourceSlice(source, part, weight, digest) for part, weight in cut]
     return Plan(_tasks(pieces, target), tuple(inputs), sum(piece.weight for piece in pieces), tuple(ignored))
 
 
@@ -194,19 +194,21 @@ def _cut(file: Path, name: str, encoding: str, target: int) -> list[tuple[Slice,
     return list(zip(slices, weights, strict=True))
 
 
-def _hub_pieces(source: int, path: str) -> list[Piece]:
+def _hub_pieces(source: int, path: str) -> list[SourceSlice]:
     address, content = hub.pinned(hub.parse_address(path))
     pieces = []
     for split, count in hub.splits_of(address):
         one = str(hub.HubAddress(address.name, address.config, split, address.revision))
         name = "/".join(filter(None, (address.name.rsplit("/", 1)[-1], address.config, f"{split}")))
-        pieces += [Piece(source, Slice(one, name, "hub", index, count), _LEAST, content) for index in range(count)]
+        pieces += [
+            SourceSlice(source, Slice(one, name, "hub", index, count), _LEAST, content) for index in range(count)
+        ]
     return pieces
 
 
-def _tasks(pieces: Sequence[Piece], target: int) -> tuple[ShardTask, ...]:
+def _tasks(pieces: Sequence[SourceSlice], target: int) -> tuple[ShardTask, ...]:
     """Neighbouring pieces together, up to about the target."""
-    groups: list[list[Piece]] = []
+    groups: list[list[SourceSlice]] = []
     weight = target
     for piece in pieces:
         if weight >= target or (weight + piece.weight > 1.5 * target):
@@ -217,7 +219,7 @@ def _tasks(pieces: Sequence[Piece], target: int) -> tuple[ShardTask, ...]:
     return tuple(ShardTask(index, len(groups), tuple(group), _key(group)) for index, group in enumerate(groups))
 
 
-def _key(pieces: Sequence[Piece]) -> str:
+def _key(pieces: Sequence[SourceSlice]) -> str:
     named: list[Any] = [
         [p.source, p.slice.name, p.slice.format, p.slice.start, p.slice.end, p.slice.encoding, p.hash] for p in pieces
     ]

@@ -35,11 +35,11 @@ from core.tables import Row, Slice, location, raw_text
 from pipelines import runner
 from pipelines.augment.sandbox import Job, Limits, Sandbox, as_json
 from pipelines.augment.task_data import TaskData, language_of, rows_of, subsets_in
-from pipelines.ingest.clean import RefineConfig, Refiner, detector_of, wanted_languages
+from pipelines.ingest.clean import RowCleaner, RowConfig, detector_of, wanted_languages
 from pipelines.ingest.sources.base import Parsed, ParseFault, split_in_path
 from pipelines.rows import read_rows, size_of
 from pipelines.runner import Phase, RunConfig
-from pipelines.shards import Piece, Plan, ShardTask, plan
+from pipelines.shards import Plan, ShardTask, SourceSlice, plan
 
 CODE: Final = ("core", "collection", "pipelines")
 
@@ -59,7 +59,7 @@ class SelectConfig:
 
 
 @dataclass(frozen=True)
-class TemplateConfig(RefineConfig):
+class TemplateConfig(RowConfig):
     """The configuration of `glotmill template`."""
 
     sets: tuple[TaskData, ...] = ()  # [[sets]] with templates, data and options; --templates and --data add one
@@ -110,7 +110,7 @@ def template(
             progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
         phase = Phase("template", partial(run_task, config=config, place=place), tasks)
         with progress.watch(place.beats, planned.weight):
-            weight = sum(piece.weight for task in tasks for piece in task.pieces) * _WORK_A_BYTE
+            weight = sum(piece.weight for task in tasks for piece in task.slices) * _WORK_A_BYTE
             runner.run([phase], config.run, weight, beam_args, place)
         manifest = _manifest(planned, chosen, identity, [place.read(_name(task)) for task in planned.tasks])
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
@@ -223,7 +223,7 @@ def run_task(task: ShardTask, *, config: TemplateConfig, place: Workplace) -> Ta
         Workshop(config) as workshop,
     ):
         rows = weight = 0
-        for piece in task.pieces:
+        for piece in task.slices:
             seen = 0
             for batch in read_rows(piece.slice):
                 seen += size_of(batch)
@@ -232,13 +232,13 @@ def run_task(task: ShardTask, *, config: TemplateConfig, place: Workplace) -> Ta
                     rows += len(outcomes)
                 work.beat(rows, weight + min(seen, piece.weight))
             weight += piece.weight
-            work.beat(rows, weight, last=piece is task.pieces[-1])
+            work.beat(rows, weight, last=piece is task.slices[-1])
         work.tally.add(workshop.tally)
     return work.tally
 
 
 class Workshop:
-    """All that a worker needs to make records of task data: templates, their sandbox, the refiner."""
+    """All that a worker needs to make records of task data: templates, their sandbox, the cleaner."""
 
     def __init__(self, config: TemplateConfig) -> None:
         self._config = config
@@ -247,7 +247,7 @@ class Workshop:
             TaskSource(data, found, config.select.min_target_words)
             for data, found in zip(config.sets, self._chosen.by_set, strict=True)
         ]
-        self._refiner = Refiner(config)
+        self._cleaner = RowCleaner(config)
         self._sandbox = Sandbox(self._chosen.all, config.limits)
 
     def __enter__(self) -> Workshop:
@@ -259,9 +259,9 @@ class Workshop:
     @property
     def tally(self) -> Tally:
         """What became of the rows so far."""
-        return self._refiner.tally
+        return self._cleaner.tally
 
-    def made(self, batch: Sequence[Row | Reject], piece: Piece) -> Iterator[list[Record | Reject]]:
+    def made(self, batch: Sequence[Row | Reject], piece: SourceSlice) -> Iterator[list[Record | Reject]]:
         """What becomes of the rows of a batch, some hundred rows of data at once."""
         data, part = self._config.sets[piece.source], piece.slice
         fitting = _fitting(self._chosen, self._config.sets, piece.source, part.name)
@@ -269,7 +269,7 @@ class Workshop:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             chunk = rows[start : start + _ROWS_AT_ONCE]
             drafts, parents = _rendered(chunk, fitting, self._chosen, self._sandbox, part)
-            outcomes = self._refiner.refine(drafts, self._sources[piece.source], part)
+            outcomes = self._cleaner.clean(drafts, self._sources[piece.source], part)
             yield [_with_parent(one, parent) for one, parent in zip(outcomes, parents, strict=True)]
 
 

@@ -88,7 +88,7 @@ def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[Item], list[Input]]:
     for one in sets:
         planned = plan([(one.path, one.encoding)])
         inputs += planned.inputs
-        found = list(_items(one, [piece.slice for task in planned.tasks for piece in task.pieces]))
+        found = list(_items(one, [piece.slice for task in planned.tasks for piece in task.slices]))
         if not found:
             fields = f" under {', '.join(one.fields)}" if one.fields else ""
             raise SourceError(f"evaluation set {one.name}: no text in {one.path}{fields}")

@@ -35,7 +35,7 @@ class CleanConfig:
 
 
 @dataclass(frozen=True)
-class RefineConfig:
+class RowConfig:
     """All that decides what becomes of a row."""
 
     clean: CleanConfig = field(default_factory=CleanConfig)
@@ -64,17 +64,17 @@ class _Draft:
     decision: Decision = _UNASKED
 
 
-class Refiner:
+class RowCleaner:
     """Refines rows under one configuration, and counts in `tally` what became of them."""
 
-    def __init__(self, config: RefineConfig) -> None:
+    def __init__(self, config: RowConfig) -> None:
         self._config = config
-        self._clean = partial(normalize, mojibake=config.clean.mojibake)
+        self._normalize = partial(normalize, mojibake=config.clean.mojibake)
         self._detector = detector_of(config)
         self._wanted = wanted_languages(config.languages)
         self.tally = Tally()
 
-    def refine(self, rows: Sequence[Row | Reject], source: Source, part: Slice) -> list[Record | Reject]:
+    def clean(self, rows: Sequence[Row | Reject], source: Source, part: Slice) -> list[Record | Reject]:
         """What becomes of each row, in their order: a record, or the reject that says why not.
 
         Step by step over all rows, not row by row: a detector's model and the code around it do not fit into the
@@ -110,7 +110,7 @@ class Refiner:
         parsed = source.parse(row.data, part.name)
         declared = parsed.declared
         row_id = record_id(source.name, parsed.source_id, declared.code if declared else "", parsed.messages)
-        clean = self._clean
+        clean = self._normalize
         messages: Sequence[Message] = [
             message if (content := clean(message.content)) is message.content else Message(message.role, content)
             for message in parsed.messages
@@ -200,7 +200,7 @@ class Refiner:
         return Reject(reject.reason, detail, reject.id, language, source.name, where, raw[:limit])
 
 
-def detector_of(config: RefineConfig) -> Detector | None:
+def detector_of(config: RowConfig) -> Detector | None:
     """The detector that a configuration names; None for `none`."""
     name = config.language_id.detector
     return None if name == "none" else make_detector(name)

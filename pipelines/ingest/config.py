@@ -8,7 +8,7 @@ from typing import Any
 
 from core.config import build
 from core.errors import ConfigError
-from pipelines.ingest.clean import RefineConfig
+from pipelines.ingest.clean import RowConfig
 from pipelines.ingest.sources import SOURCES, make_source, source_class
 from pipelines.ingest.sources.base import SourceKind, SourceOptions
 from pipelines.runner import RunConfig
@@ -28,7 +28,7 @@ def _default_options() -> dict[str, SourceOptions]:
 
 
 @dataclass(frozen=True)
-class IngestConfig(RefineConfig):
+class IngestConfig(RowConfig):
     """The configuration of `glotmill ingest`: what is read, what is done to it, where it runs.
 
     In a file, a section named as a kind of source holds the options for all sources of that kind.

@@ -25,7 +25,7 @@ from core.paths import as_path
 from core.progress import Progress
 from pipelines import runner
 from pipelines.ingest import preflight
-from pipelines.ingest.clean import Refiner, detector_of, wanted_languages
+from pipelines.ingest.clean import RowCleaner, detector_of, wanted_languages
 from pipelines.ingest.config import IngestConfig
 from pipelines.ingest.sources.base import Source, SourceKind
 from pipelines.rows import read_rows, size_of
@@ -54,7 +54,7 @@ def ingest(
     progress.note("looking at the sources")
     planned = plan(config.paths())
     for index, (given, source) in enumerate(zip(config.sources, sources, strict=True)):
-        slices = [piece.slice for task in planned.tasks for piece in task.pieces if piece.source == index]
+        slices = [piece.slice for task in planned.tasks for piece in task.slices if piece.source == index]
         preflight.check(given.path, given.kind, source, slices)
     signature = detector.signature if detector else "none"
     identity = _identity(config, planned, signature)
@@ -69,7 +69,7 @@ def ingest(
             progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
         phase = Phase("ingest", partial(run_task, config=config, place=place), tasks)
         with progress.watch(place.beats, planned.weight):
-            weight = sum(piece.weight for task in tasks for piece in task.pieces)
+            weight = sum(piece.weight for task in tasks for piece in task.slices)
             runner.run([phase], config.run, weight, beam_args, place)
         manifest = _manifest(planned, sources, identity, place)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
@@ -84,22 +84,22 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tall
     if place.is_done(name):
         return None
     sources = config.make_sources()
-    refiner = Refiner(config)
+    cleaner = RowCleaner(config)
     file_rows: Counter[str] = Counter()
-    cut = {piece.slice.name for piece in task.pieces if piece.slice.start or piece.slice.end}
+    cut = {piece.slice.name for piece in task.slices if piece.slice.start or piece.slice.end}
     with place.piece(name) as work, PartWriter(as_path(place.out), task.index, task.count) as part:
         rows = weight = 0
-        for piece in task.pieces:
+        for piece in task.slices:
             source, seen = sources[piece.source], 0
             for batch in read_rows(piece.slice):
                 rows += len(batch)
                 seen += size_of(batch)
                 file_rows[piece.slice.name] += len(batch)
-                part.write(refiner.refine(batch, source, piece.slice))
+                part.write(cleaner.clean(batch, source, piece.slice))
                 work.beat(rows, weight + min(seen, piece.weight))
             weight += piece.weight
-            work.beat(rows, weight, last=piece is task.pieces[-1])
-        work.tally.add(refiner.tally)
+            work.beat(rows, weight, last=piece is task.slices[-1])
+        work.tally.add(cleaner.tally)
         # Only the row count of a whole file shows whether the publisher cut it. A shard may hold a part of one.
         caps = _published_caps([task], sources)
         work.extra["file_rows"] = {
@@ -172,7 +172,7 @@ def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, 
 
 def _published_caps(tasks: Sequence[ShardTask], sources: Sequence[SourceKind]) -> dict[str, int]:
     """Return the number of rows at which each file's publisher cut it; 0 for a publisher that cut none."""
-    return {piece.slice.name: sources[piece.source].published_cap for task in tasks for piece in task.pieces}
+    return {piece.slice.name: sources[piece.source].published_cap for task in tasks for piece in task.slices}
 
 
 def _notes(planned: Plan, sources: Sequence[SourceKind], markers: Sequence[Any]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipelines.shards import Piece
+from pipelines.shards import SourceSlice
 
 _SLICES: Final = 16
 # A job, and each of its processes, begins with importing Beam.
@@ -38,7 +38,7 @@ class Estimate:
     disk_while_running: int  # besides it
 
 
-def spread(pieces: Sequence[Piece]) -> list[Piece]:
+def spread(pieces: Sequence[SourceSlice]) -> list[SourceSlice]:
     """Return up to 16 of the pieces, evenly spread over all."""
     count = min(_SLICES, len(pieces))
     return [pieces[len(pieces) * index // count] for index in range(count)]

@@ -14,11 +14,11 @@ from collection.reject import Reject
 from collection.store import PartWriter
 from core.tables import Row
 from pipelines import runner
-from pipelines.ingest.clean import Refiner
+from pipelines.ingest.clean import RowCleaner
 from pipelines.ingest.config import IngestConfig
 from pipelines.plan.estimate import Estimate, costs, spread
 from pipelines.rows import read_rows, size_of
-from pipelines.shards import Piece, plan
+from pipelines.shards import SourceSlice, plan
 
 _ROWS_A_SLICE: Final = 500
 
@@ -27,8 +27,8 @@ def of_ingest(config: IngestConfig) -> Estimate:
     """What an ingest would cost. SourceError for a source that cannot be read."""
     sources = config.make_sources()
     planned = plan(config.paths())
-    pieces = [piece for task in planned.tasks for piece in task.pieces if piece.weight]
-    refiner = Refiner(config)
+    pieces = [piece for task in planned.tasks for piece in task.slices if piece.weight]
+    cleaner = RowCleaner(config)
     rows = weight = 0
     spent, started = 0.0, time.process_time()
     with tempfile.TemporaryDirectory(prefix="glotmill-plan-") as temporary:
@@ -37,15 +37,15 @@ def of_ingest(config: IngestConfig) -> Estimate:
             for number, piece in enumerate(spread(pieces)):
                 for batch in _first_rows(piece):
                     begun = time.process_time()
-                    part.write(refiner.refine(batch, sources[piece.source], piece.slice))
+                    part.write(cleaner.clean(batch, sources[piece.source], piece.slice))
                     if number:  # the first one loads the models
                         spent += time.process_time() - begun
                         rows += len(batch)
                         weight += size_of(batch)
         disk = sum(path.stat().st_size for path in store.parts(folder) + store.parts(folder, "rejects"))
-    refined = refiner.tally.rows_in
+    cleaned = cleaner.tally.rows_in
     if not rows:  # one small slice: its models were loaded by the clock, which small input can bear
-        rows, weight, spent = refined, planned.weight, time.process_time() - started
+        rows, weight, spent = cleaned, planned.weight, time.process_time() - started
     expected = round(planned.weight * rows / weight) if weight else 0
     processes = runner.process_count(config.run, planned.weight, len(planned.tasks))
     return Estimate(
@@ -55,14 +55,14 @@ def of_ingest(config: IngestConfig) -> Estimate:
         shards=len(planned.tasks),
         rows=expected,
         rows_are_counted=False,
-        sampled_rows=refined,
-        disk=disk * expected // max(refined, 1),
+        sampled_rows=cleaned,
+        disk=disk * expected // max(cleaned, 1),
         disk_while_running=0,
         **costs(spent / max(rows, 1) * expected, processes),
     )
 
 
-def _first_rows(piece: Piece) -> Iterator[list[Row | Reject]]:
+def _first_rows(piece: SourceSlice) -> Iterator[list[Row | Reject]]:
     rows = itertools.islice(itertools.chain.from_iterable(read_rows(piece.slice)), _ROWS_A_SLICE)
     while batch := list(itertools.islice(rows, 100)):
         yield batch

@@ -16,7 +16,7 @@ from pipelines import runner
 from pipelines.augment.template import TemplateConfig, Workshop
 from pipelines.plan.estimate import START_SECONDS, Estimate, cpu_seconds, spread
 from pipelines.rows import read_rows, size_of
-from pipelines.shards import Piece, plan
+from pipelines.shards import SourceSlice, plan
 
 _SAMPLED_ROWS: Final = 200
 
@@ -24,7 +24,7 @@ _SAMPLED_ROWS: Final = 200
 def of_template(config: TemplateConfig) -> Estimate:
     """What a run of templates would cost: some of its rows are rendered, the rest is multiplied."""
     planned = plan([(one.data, one.encoding) for one in config.sets])
-    pieces = [piece for task in planned.tasks for piece in task.pieces if piece.weight]
+    pieces = [piece for task in planned.tasks for piece in task.slices if piece.weight]
     weight = sampled = 0
     with tempfile.TemporaryDirectory(prefix="glotmill-plan-") as temporary:
         folder = Path(temporary)
@@ -58,5 +58,5 @@ def of_template(config: TemplateConfig) -> Estimate:
     )
 
 
-def _rows(piece: Piece) -> itertools.chain[Row | Reject]:
+def _rows(piece: SourceSlice) -> itertools.chain[Row | Reject]:
     return itertools.chain.from_iterable(read_rows(piece.slice))

@@ -35,7 +35,7 @@ def slices(found):
     return [
         (piece.source, piece.slice.name, piece.slice.start, piece.slice.end)
         for task in found.tasks
-        for piece in task.pieces
+        for piece in task.slices
     ]
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_looked_at_is_in_the_plan_so_that_its_reject_can_say_so(t
     os.symlink("circle", tmp_path / "circle")
     found = planned(tmp_path)
     assert names(found) == ["a.jsonl", "circle", "dangling.jsonl"]
-    for piece in [piece for task in found.tasks for piece in task.pieces][1:]:
+    for piece in [piece for task in found.tasks for piece in task.slices][1:]:
         (row,) = itertools.chain.from_iterable(tables.read(piece.slice))
         assert isinstance(row, tables.BadRow) and row.fault == "unreadable_file"
 
@@ -185,7 +185,7 @@ def test_a_pipe_named_like_a_data_file_is_one_reject_and_not_waited_for(tmp_path
     os.mkfifo(tmp_path / "b.jsonl")
     found = planned(tmp_path)
     assert names(found) == ["a.jsonl", "b.jsonl"]
-    (row,) = itertools.chain.from_iterable(tables.read(found.tasks[-1].pieces[-1].slice))
+    (row,) = itertools.chain.from_iterable(tables.read(found.tasks[-1].slices[-1].slice))
     assert row.fault == "unreadable_file" and "not a regular file" in row.detail
     with pytest.raises(SourceError, match=r"b\.jsonl.*not a regular file"):
         planned(tmp_path / "b.jsonl")
@@ -196,7 +196,7 @@ def test_a_name_that_is_not_utf_8_can_be_planned(tmp_path):
     with open(path, "wb") as file:
         file.write(LINE.encode())
     found = planned(tmp_path)
-    (piece,) = found.tasks[0].pieces
+    (piece,) = found.tasks[0].slices
     assert len(list(itertools.chain.from_iterable(tables.read(piece.slice)))) == 1
     # All names go into manifests and markers, which are UTF-8.
     json.dumps([found.inputs[0].path, piece.slice.name], ensure_ascii=False).encode()
@@ -237,7 +237,7 @@ def test_a_big_file_of_lines_is_cut_and_its_rows_are_read_once(tmp_path, small_s
     rows = [
         row.data
         for task in found.tasks
-        for piece in task.pieces
+        for piece in task.slices
         for row in itertools.chain.from_iterable(tables.read(piece.slice))
     ]
     assert rows == values
@@ -262,7 +262,7 @@ def test_a_byte_order_mark_is_believed_before_the_encoding_that_was_named(tmp_pa
     data = ("\ufeff" * (encoding == "utf-16-be") + LINE * 2).encode(encoding)
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     (task,) = planned(tmp_path, encoding=named).tasks
-    assert [row.data["targets"] for row in itertools.chain.from_iterable(tables.read(task.pieces[0].slice))] == [
+    assert [row.data["targets"] for row in itertools.chain.from_iterable(tables.read(task.slices[0].slice))] == [
         "ดีมาก",
         "ดีมาก",
     ]
@@ -282,7 +282,7 @@ def test_small_files_share_a_shard_and_a_big_one_is_cut(tmp_path, small_shards):
         make(tmp_path, f"small/{number:02}.jsonl", text="x" * 100)
     make(tmp_path, "tall.jsonl", text="x" * 5000)
     found = planned(tmp_path)
-    sizes = [sum(piece.weight for piece in task.pieces) for task in found.tasks]
+    sizes = [sum(piece.weight for piece in task.slices) for task in found.tasks]
     assert sum(sizes) == 8000 and all(500 <= size <= 1500 for size in sizes)
     assert names(found)[:30] == [f"small/{number:02}.jsonl" for number in range(30)]
 

@@ -133,7 +133,7 @@ def test_a_configuration_of_the_card_can_be_chosen(by_language):
 
 def test_the_plan_names_data_set_configuration_and_split(by_language):
     found = plan([(f"hf://{by_language}?config=swahili", "utf-8")])
-    assert [piece.slice.name for task in found.tasks for piece in task.pieces] == [
+    assert [piece.slice.name for task in found.tasks for piece in task.slices] == [
         "collection_by_language/swahili/train",
         "collection_by_language/swahili/validation",
     ]
@@ -168,7 +168,7 @@ def test_a_damaged_file_of_a_split_is_one_reject_and_the_other_is_read(aya):
     path = aya / "data" / "train-00001-of-00002.parquet"
     found = plan([(f"hf://{aya}?split=train", "utf-8")])
     path.write_bytes(b"PAR1" + b"\x00" * 100 + b"PAR1")
-    rows = [row for task in found.tasks for piece in task.pieces for batch in tables.read(piece.slice) for row in batch]
+    rows = [row for task in found.tasks for piece in task.slices for batch in tables.read(piece.slice) for row in batch]
     refused = [row for row in rows if isinstance(row, BadRow)]
     assert [row.fault for row in refused] == ["unreadable_file"]
     assert [row.data for row in rows if not isinstance(row, BadRow)] == rows_of("por", "Pergunta", 0, 20)

@@ -210,7 +210,7 @@ def test_the_rows_of_the_real_layout_all_become_records(shared):
 
     found, codes = Counter(), {}
     for task in plan([(str(root), "utf-8")]).tasks:
-        for piece in task.pieces:
+        for piece in task.slices:
             for row in itertools.chain.from_iterable(tables.read(piece.slice)):
                 assert not isinstance(row, tables.BadRow)
                 parsed = parse("aya_collection", row.data, piece.slice.name)

@@ -19,7 +19,7 @@ from collection.reject import Reject
 from core.errors import UnknownNameError
 from core.tables import Row, Slice
 from pipelines.ingest import clean
-from pipelines.ingest.clean import CleanConfig, RefineConfig, Refiner
+from pipelines.ingest.clean import CleanConfig, RowCleaner, RowConfig
 from pipelines.ingest.sources import SOURCES, make_source
 from pipelines.ingest.sources.base import SourceOptions
 
@@ -38,10 +38,10 @@ def row(texts, code="", number=1, **more):
     return Row(data, json.dumps(data, ensure_ascii=False), number)
 
 
-def refined(rows, kind="aya", options=None, **config):
+def cleaned(rows, kind="aya", options=None, **config):
     """What became of the rows, and the tally."""
-    refiner = Refiner(RefineConfig(**{"language_id": NO_DETECTOR, **config}))
-    return refiner.refine(rows, make_source(kind, options), PART), refiner.tally
+    cleaner = RowCleaner(RowConfig(**{"language_id": NO_DETECTOR, **config}))
+    return cleaner.clean(rows, make_source(kind, options), PART), cleaner.tally
 
 
 def reasons(outcomes):
@@ -60,7 +60,7 @@ def test_outcomes_stand_in_the_order_of_the_rows_and_every_one_is_counted():
         row(HAUSA, "", 7),
         row(HAUSA, "hau", 8, split="test"),
     ]
-    outcomes, tally = refined(rows)
+    outcomes, tally = cleaned(rows)
     assert reasons(outcomes) == [
         KEPT,
         "empty_prompt",
@@ -91,7 +91,7 @@ def test_outcomes_stand_in_the_order_of_the_rows_and_every_one_is_counted():
 
 def test_a_record_holds_all_that_its_source_says_of_it():
     options = SourceOptions(name="mine", license="CC-BY-4.0")
-    (found,), _ = refined([row(HAUSA, "hau", annotation_type="re-annotations", split="dev")], options=options)
+    (found,), _ = cleaned([row(HAUSA, "hau", annotation_type="re-annotations", split="dev")], options=options)
     assert found == Record.of(
         messages=[record.Message("user", HAUSA[0]), record.Message("assistant", HAUSA[1])],
         language="hau_Latn",
@@ -105,8 +105,8 @@ def test_a_record_holds_all_that_its_source_says_of_it():
 
 
 def test_a_reject_holds_its_row_its_place_its_source_its_language_and_the_id_that_its_record_would_have():
-    kept, _ = refined([row(HAUSA, "hau")])
-    (found,), _ = refined([row(HAUSA, "hau", 17)], filters=FilterConfig(min_characters=10_000))
+    kept, _ = cleaned([row(HAUSA, "hau")])
+    (found,), _ = cleaned([row(HAUSA, "hau", 17)], filters=FilterConfig(min_characters=10_000))
     assert (found.reason, found.source, found.language) == ("too_short", "aya_dataset", "hau_Latn")
     assert (found.location, json.loads(found.raw)["targets"]) == ("rows.jsonl:17", HAUSA[1])
     assert found.id == kept[0].id
@@ -118,7 +118,7 @@ def test_a_reject_holds_its_row_its_place_its_source_its_language_and_the_id_tha
 )
 def test_a_row_in_another_language_than_declared_is_relabelled_kept_or_rejected_as_asked(policy, reason, language):
     rows = [row(ENGLISH, "hau"), row(HAUSA, "hau"), row(THAI, "tha")]
-    outcomes, tally = refined(rows, language_id=LanguageIdConfig(detector="vote", policy=policy))
+    outcomes, tally = cleaned(rows, language_id=LanguageIdConfig(detector="vote", policy=policy))
     assert reasons(outcomes) == [reason, KEPT, KEPT]
     assert [outcome.language for outcome in outcomes] == [language, "hau_Latn", "tha_Thai"]
     assert tally.relabelled == (Counter({("hau_Latn", "eng_Latn"): 1}) if policy == "relabel" else Counter())
@@ -131,14 +131,14 @@ def test_a_row_in_another_language_than_declared_is_relabelled_kept_or_rejected_
 
 
 def test_a_row_that_names_no_language_gets_the_one_that_is_found():
-    outcomes, tally = refined([row(THAI), row(("?", "123 456 789 0"))], language_id=LanguageIdConfig(detector="vote"))
+    outcomes, tally = cleaned([row(THAI), row(("?", "123 456 789 0"))], language_id=LanguageIdConfig(detector="vote"))
     assert reasons(outcomes) == [KEPT, "undetected_language"]
     assert outcomes[0].language == outcomes[0].lid_language == "tha_Thai"
     assert tally.verdicts == Counter({("tha_Thai", "detected"): 1})
 
 
 def test_without_a_detector_the_declared_language_stands_and_nothing_is_said_of_it():
-    (found,), tally = refined([row(ENGLISH, "hau")])
+    (found,), tally = cleaned([row(ENGLISH, "hau")])
     assert (found.language, found.lid_language, found.lid_score) == ("hau_Latn", None, None)
     assert tally.verdicts == Counter({("hau_Latn", "unsupported"): 1})
 
@@ -155,7 +155,7 @@ def test_without_a_detector_the_declared_language_stands_and_nothing_is_said_of_
     ],
 )
 def test_only_the_languages_that_were_asked_for_are_kept(languages, kept):
-    outcomes, tally = refined(
+    outcomes, tally = cleaned(
         [row(HAUSA, code) for code in ("hau", "tha", "lij", "eng")],
         languages=languages,
         filters=FilterConfig(enabled=False),
@@ -167,7 +167,7 @@ def test_only_the_languages_that_were_asked_for_are_kept(languages, kept):
 
 
 def test_a_relabelled_row_goes_by_its_new_language_when_languages_are_chosen():
-    outcomes, _ = refined([row(ENGLISH, "hau")], language_id=LanguageIdConfig(detector="vote"), languages=("hau",))
+    outcomes, _ = cleaned([row(ENGLISH, "hau")], language_id=LanguageIdConfig(detector="vote"), languages=("hau",))
     assert reasons(outcomes) == ["unwanted_language"] and outcomes[0].language == "eng_Latn"
 
 
@@ -177,13 +177,13 @@ def test_the_language_filter_means_all_rows_of_the_table_that_belong_to_aya():
 
 def test_a_language_that_nobody_knows_is_an_error_before_anything_is_read():
     with pytest.raises(UnknownNameError, match="Swahili"):
-        Refiner(RefineConfig(languages=("Swahilli",)))
+        RowCleaner(RowConfig(languages=("Swahilli",)))
 
 
 @pytest.mark.parametrize("mask", [True, False])
 def test_personal_data_is_masked_and_counted_by_kind_where_asked(mask):
     texts = ("Imel ɗina a.b@example.org da c@example.org ne", "Kira ni a +234 803 123 4567 ko a 8.8.8.8 yau da safe")
-    (found,), tally = refined([row(texts, "hau")], clean=CleanConfig(mask_private=mask))
+    (found,), tally = cleaned([row(texts, "hau")], clean=CleanConfig(mask_private=mask))
     assert (found.prompt, found.target) == (
         ("Imel ɗina [EMAIL] da [EMAIL] ne", "Kira ni a [PHONE] ko a [IP] yau da safe") if mask else texts
     )
@@ -193,8 +193,8 @@ def test_personal_data_is_masked_and_counted_by_kind_where_asked(mask):
 def test_text_is_cleaned_and_mojibake_decoded_only_where_asked():
     broken = "Slovenščina".encode().decode("latin-1")
     texts = (f"Kako se kaže {broken}?\r\n", "Slovenski\x00 je cafe\u0301, prijatelj moj dragi.\n\n")
-    (mended,), _ = refined([row(texts, "slv")])
-    (plain,), _ = refined([row(texts, "slv")], clean=CleanConfig(mojibake=False))
+    (mended,), _ = cleaned([row(texts, "slv")])
+    (plain,), _ = cleaned([row(texts, "slv")], clean=CleanConfig(mojibake=False))
     assert mended.prompt == "Kako se kaže Slovenščina?"
     assert plain.prompt == f"Kako se kaže {broken}?".replace("\x8d", "")
     assert all("\x00" not in found.target and "café" in found.target for found in (mended, plain))
@@ -213,8 +213,8 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_an_id_is_the_same_whatever_is_done_to_the_row(change):
     texts = (HAUSA[0] + " a.b@example.org", HAUSA[1] + " kafin\u0303 \x00")
-    (before,), _ = refined([row(texts, "hau")])
-    (after,), _ = refined([row(texts, "hau")], **CHANGES[change])
+    (before,), _ = cleaned([row(texts, "hau")])
+    (after,), _ = cleaned([row(texts, "hau")], **CHANGES[change])
     assert before.id == after.id
 
 
@@ -226,8 +226,8 @@ def test_an_id_tells_rows_apart_by_source_language_id_and_text():
     }
     chats = [chat, {**chat, "id": "b"}, {**chat, "lang": "ibo"}, {**chat, "conversations": chat["conversations"] * 2}]
     rows = [Row(data, None, number) for number, data in enumerate(chats, 1)]
-    first, _ = refined(rows, "sharegpt")
-    second, _ = refined(rows, "sharegpt", SourceOptions(name="other"))
+    first, _ = cleaned(rows, "sharegpt")
+    second, _ = cleaned(rows, "sharegpt", SourceOptions(name="other"))
     ids = [outcome.id for outcome in (*first, *second)]
     assert len(set(ids)) == 8 and all(len(found) == 32 for found in ids)
 
@@ -235,7 +235,7 @@ def test_an_id_tells_rows_apart_by_source_language_id_and_text():
 @pytest.mark.parametrize("limit", [0, 10, 100_000])
 def test_the_raw_row_of_a_reject_is_cut_at_the_limit_and_the_detail_tells_its_full_size(limit):
     rows = [row(("", "ខ្មែរ" * 1000), "khm"), Reject(reject.Reason.NOT_A_ROW, "JSON of type array", raw="[" * 6000)]
-    outcomes, _ = refined(rows, raw_limit=limit)
+    outcomes, _ = cleaned(rows, raw_limit=limit)
     for outcome, size in zip(outcomes, (len(rows[0].raw), 6000), strict=True):
         assert len(outcome.raw) == min(limit, size)
         assert (f"the first {limit} of {size} characters" in outcome.detail) == (limit < size)
@@ -245,14 +245,14 @@ def test_repairs_are_counted_by_kind_for_the_rows_that_are_kept():
     turns = [{"from": "gpt", "value": "…"}, {"from": "human", "value": HAUSA[0]}, {"from": "gpt", "value": HAUSA[1]}]
     rows = [Row({"conversations": turns[first:], "lang": "hau"}, None, 1) for first in (0, 0, 1)]
     rows.append(Row({"conversations": [turns[0], turns[1], {"from": "gpt", "value": "!"}], "lang": "hau"}, None, 4))
-    outcomes, tally = refined(rows, "sharegpt")
+    outcomes, tally = cleaned(rows, "sharegpt")
     assert reasons(outcomes) == [KEPT, KEPT, KEPT, "trivial_target"]
     assert tally.repaired == Counter({"leading_answer_dropped": 2})
 
 
 def test_code_is_neither_filtered_nor_asked_for_its_language():
     code = "<a><b></b></a>" * 50
-    outcomes, _ = refined(
+    outcomes, _ = cleaned(
         [row(("x", code), "python"), row(("x", code), "hau")], language_id=LanguageIdConfig(detector="vote")
     )
     assert reasons(outcomes)[0] == KEPT != reasons(outcomes)[1]
@@ -261,7 +261,7 @@ def test_code_is_neither_filtered_nor_asked_for_its_language():
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_filters_can_be_turned_off(enabled):
-    outcomes, _ = refined(
+    outcomes, _ = cleaned(
         [row(HAUSA, "tha"), row(("a", "a"), "hau"), row(("a", "!!!"), "hau")], filters=FilterConfig(enabled=enabled)
     )
     assert reasons(outcomes) == (["wrong_script", "target_copies_prompt", "trivial_target"] if enabled else [KEPT] * 3)
@@ -279,8 +279,8 @@ class Broken:
 
 
 def test_a_bug_on_one_row_neither_loses_it_nor_stops_the_others():
-    refiner = Refiner(RefineConfig(language_id=NO_DETECTOR))
-    outcomes = refiner.refine([row(HAUSA, "hau"), row(THAI, "tha", 2, bug=1), row(THAI, "tha", 3)], Broken(), PART)
+    cleaner = RowCleaner(RowConfig(language_id=NO_DETECTOR))
+    outcomes = cleaner.clean([row(HAUSA, "hau"), row(THAI, "tha", 2, bug=1), row(THAI, "tha", 3)], Broken(), PART)
     assert reasons(outcomes) == [KEPT, "internal_error", KEPT]
     assert "ZeroDivisionError: division by zero" in outcomes[1].detail and THAI[1] in outcomes[1].raw
 
@@ -298,7 +298,7 @@ def test_a_detector_that_fails_on_one_row_neither_loses_it_nor_stops_the_others(
             return clean.make_detector("cld2").detect(text, declared)
 
     monkeypatch.setattr(clean, "detector_of", lambda config: Failing())
-    outcomes, tally = refined([row(HAUSA, "hau"), row(THAI, "tha"), row(ENGLISH, "eng")])
+    outcomes, tally = cleaned([row(HAUSA, "hau"), row(THAI, "tha"), row(ENGLISH, "eng")])
     assert reasons(outcomes) == [KEPT, "internal_error", KEPT] and tally.rows_in == 3
 
 
@@ -335,7 +335,7 @@ EMPTY_TURNS = {
 @pytest.mark.parametrize("case", EMPTY_TURNS)
 def test_no_record_has_an_empty_turn(case):
     kind, data, filters = EMPTY_TURNS[case]
-    (outcome,), _ = refined([Row(data, None, 1)], kind, filters=FilterConfig(**filters))
+    (outcome,), _ = cleaned([Row(data, None, 1)], kind, filters=FilterConfig(**filters))
     if isinstance(outcome, Record):
         assert all(message.content for message in outcome.messages)
         assert len(outcome.messages) >= 2 and outcome.messages[-1].role == "assistant"
@@ -389,10 +389,10 @@ rows = st.one_of(
 @example(data=[{**one, "split": "\ud800", "dataset": "a\udc80b"} for one in SOUND], enabled=True)
 @settings(max_examples=100, deadline=None)
 def test_no_json_object_is_a_row_that_glotmill_fails_on(kind, enabled, data):
-    config = RefineConfig(filters=FilterConfig(enabled=enabled), language_id=LanguageIdConfig(detector="cld2"))
-    refiner = Refiner(config)
-    found = refiner.refine([Row(one, None, n) for n, one in enumerate(data, 1)], make_source(kind), PART)
-    assert len(found) == len(data) == refiner.tally.rows_in
+    config = RowConfig(filters=FilterConfig(enabled=enabled), language_id=LanguageIdConfig(detector="cld2"))
+    cleaner = RowCleaner(config)
+    found = cleaner.clean([Row(one, None, n) for n, one in enumerate(data, 1)], make_source(kind), PART)
+    assert len(found) == len(data) == cleaner.tally.rows_in
     assert "internal_error" not in reasons(found), [outcome.detail for outcome in found if isinstance(outcome, Reject)]
     # All of it can be written.
     record.to_batch([outcome for outcome in found if isinstance(outcome, Record)]).validate(full=True)
@@ -404,7 +404,7 @@ def test_tools_nested_however_deep_are_no_row_that_glotmill_fails_on():
     for _ in range(220):
         deep = [deep]
     data = {**said(("human", HAUSA[0]), ("gpt", HAUSA[1])), "tools": deep}
-    outcomes, _ = refined(
+    outcomes, _ = cleaned(
         [Row(data, "as it stood", 1), Row(said(("human", HAUSA[0]), ("gpt", HAUSA[1])), None, 2)], "sharegpt"
     )
     assert "internal_error" not in reasons(outcomes) and reasons(outcomes)[1] == KEPT

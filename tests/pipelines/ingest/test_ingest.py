@@ -392,14 +392,14 @@ def test_a_file_of_exactly_the_publishers_cap_is_noted_however_it_is_spread_over
 
 
 def test_rows_that_glotmill_itself_failed_on_are_a_warning(tmp_path, sources, monkeypatch):
-    real = ingesting.Refiner._draft
+    real = ingesting.RowCleaner._draft
 
     def buggy(self, row, source, part):
         if "99" in row.data.get("inputs", ""):
             raise ZeroDivisionError
         return real(self, row, source, part)
 
-    monkeypatch.setattr(ingesting.Refiner, "_draft", buggy)
+    monkeypatch.setattr(ingesting.RowCleaner, "_draft", buggy)
     manifest = ingest(config(sources), tmp_path / "out")
     assert manifest.rejected["internal_error"] == 1
     assert "internal_error" in manifest.warnings[0] and "1 row" in manifest.warnings[0]

@@ -19,7 +19,7 @@ CHAT = {"id": "a", "conversations": [{"from": "human", "value": "Sannu"}, {"from
 def check(path, kind, **options):
     source = make_source(kind, source_class(kind).Options(**options))
     tasks = plan([(str(path), "utf-8")]).tasks
-    preflight.check(str(path), kind, source, [piece.slice for task in tasks for piece in task.pieces])
+    preflight.check(str(path), kind, source, [piece.slice for task in tasks for piece in task.slices])
 
 
 def message(path, kind, **options):

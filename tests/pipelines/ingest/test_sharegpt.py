@@ -347,7 +347,7 @@ def test_what_comes_out_is_a_conversation_in_the_order_of_the_turns(said):
 def through(path):
     """(parsed, raw row) of every row of a file, by plan, reader and parser."""
     for task in plan([(str(path), "utf-8")]).tasks:
-        for piece in task.pieces:
+        for piece in task.slices:
             for row in itertools.chain.from_iterable(tables.read(piece.slice)):
                 assert not isinstance(row, tables.BadRow)
                 yield parse(row.data, piece.slice.name), row.data

@@ -119,7 +119,7 @@ def test_the_rows_of_the_real_layout_all_become_records_of_the_language_in_their
 
     found = Counter()
     for task in plan([(str(root), "utf-8")]).tasks:
-        for piece in task.pieces:
+        for piece in task.slices:
             for row in itertools.chain.from_iterable(tables.read(piece.slice)):
                 assert not isinstance(row, tables.BadRow)
                 parsed = parse(row.data, piece.slice.name)
