@@ -64,14 +64,14 @@ def step(shape: Shape) -> Job:
         optimizer=OptimizerConfig(name=shape.optimizer),
         data=DataConfig(inputs=shape.inputs, targets=shape.targets, rows=shape.rows),
     )
-    trainer = Trainer.of(config, _architecture(shape))
+    trainer = Trainer.of(config.trainer, _architecture(shape))
     ids = (one.astype(np.int32) for one in shape.ids())
     # Each row is two examples, packed, as data are.
     rows = [
         [Pair(*half) for half in zip(np.split(inputs, 2), np.split(targets, 2), strict=True)]
         for inputs, targets in zip(*ids, strict=True)
     ]
-    with trainer.at_work():
+    with trainer.on_mesh():
         batch = trainer.put(features(rows, shape.inputs, shape.targets), shape.rows)
         states = [trainer.new_state()]
         compiled = trainer.step.lower(states[0], batch).compile()  # type: ignore[attr-defined]
@@ -112,8 +112,8 @@ def greedy(shape: Shape) -> Job:
     from finetune.model.architecture import Execution
     from finetune.training.trainer import Trainer
 
-    trainer = Trainer.of(FinetuneConfig(), _architecture(shape))
-    with trainer.at_work():
+    trainer = Trainer.of(FinetuneConfig().trainer, _architecture(shape))
+    with trainer.on_mesh():
         params = jax.device_get(trainer.new_state().trained)
     run = Execution(dtype=shape.dtype)
     ready = decoder.ready(params, run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from eval.models.base import (
     cannot,
     file_hash,
 )
+
+if TYPE_CHECKING:
+    from finetune.model.head import EncoderHead
 
 _SPARE = 33  # bits of a hash beyond the 31 that number a prompt
 
@@ -65,12 +68,10 @@ class Chat:
 
 
 class Embeddings:
-    """A model with a head for embeddings."""
+    """A model whose head makes vectors."""
 
-    def __init__(self, folder: Path, options: Options) -> None:
-        from finetune.heads.embedder import Embedder
-
-        self._embedder = Embedder.load(folder, dtype=options.dtype)
+    def __init__(self, folder: Path, head: Any, options: Options) -> None:
+        self._embedder = head.load(folder, dtype=options.dtype)
         self.dimensions = tuple(self._embedder.dimensions)
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
@@ -81,33 +82,32 @@ class Embeddings:
 
 
 class Reranking:
-    """A model with a head for reranking."""
+    """A model whose head scores a query and a document."""
 
-    def __init__(self, folder: Path, options: Options) -> None:
-        from finetune.heads.reranker import Reranker
-
-        self._reranker = Reranker.load(folder, dtype=options.dtype)
+    def __init__(self, folder: Path, head: Any, options: Options) -> None:
+        self._reranker = head.load(folder, dtype=options.dtype)
 
     def scores(self, query: str, documents: Sequence[str]) -> npt.NDArray[np.float64]:
         return np.asarray(self._reranker.scores(query, list(documents)), np.float64)
 
 
+_ADAPTERS: Final = {"vectors": Embeddings, "scores": Reranking}  # by the output of a head
+
+
 def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
-    """`checkpoint:DIR`. A model with a head for embeddings can be judged by rerank, too: by its cosines."""
+    """Load `checkpoint:DIR`. The rerank suite also takes a model that makes vectors, and compares by cosine."""
     folder = Path(argument)
-    head = _head(folder)
+    head: Any = _head(folder)
     identity = identify(spec, folder, options)
     if suite == "chat":
         if head:
-            raise cannot(spec, suite, f"its head makes {'embeddings' if head == 'embed' else 'scores'}, and no text")
+            raise cannot(spec, suite, f"it is {head.name}, which generates no text")
         return Loaded(identity, Chat(folder, options), "text")
     if head is None:
         raise cannot(spec, suite, "it has no head for that; `glotmill finetune` with [head] trains one (docs/heads.md)")
-    if head == "embed":
-        return Loaded(identity, Embeddings(folder, options), "vectors")
-    if suite == "embed":
-        raise cannot(spec, suite, "its head scores pairs, and makes no embeddings")
-    return Loaded(identity, Reranking(folder, options), "scores")
+    if suite == "embed" and head.output != "vectors":
+        raise cannot(spec, suite, f"it is {head.name}, which makes no embeddings")
+    return Loaded(identity, _ADAPTERS[head.output](folder, head, options), head.output)
 
 
 def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
@@ -130,9 +130,8 @@ def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
     return Identity(spec, folder.name, file_hash(params, folder / model_folder.ABOUT), sha256, told)
 
 
-def _head(folder: Path) -> str | None:
-    """embed, rerank, or None for a model that writes text; SourceError where there is no model."""
+def _head(folder: Path) -> EncoderHead | None:
+    """Return the head of a model, None if it generates text; raise SourceError if there is no model."""
     from finetune.checkpoints import model_folder
 
-    head = model_folder.describe(folder).head
-    return head.kind if head else None
+    return model_folder.describe(folder).head

@@ -30,7 +30,7 @@ from finetune.checkpoints.orbax_arrays import Arrays, is_finished
 from finetune.checkpoints.tokenizer_copy import TokenizerId, check_tokenizer, copy_tokenizer, find_model, identify
 from finetune.model import lora, parameters
 from finetune.model.architecture import Architecture, LoraConfig
-from finetune.model.head import WORDS, Head
+from finetune.model.head import EncoderHead, head_class
 
 ABOUT: Final = "glotmill_model.json"
 PARAMS: Final = "params"
@@ -55,7 +55,7 @@ class About:
     tokenizer: TokenizerId | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     lora: LoraConfig = NO_LORA  # of a run that trains additions: they lie beside the kernels
-    head: Head | None = None  # of an encoder without a decoder
+    head: EncoderHead | None = None  # of an encoder without a decoder
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -88,7 +88,7 @@ def save(
     tokenizer: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
     extras: Mapping[str, bytes] | None = None,
-    head: Head | None = None,
+    head: EncoderHead | None = None,
     fresh: bool = False,
 ) -> None:
     """Writes a model folder in one piece, from one process.
@@ -122,7 +122,7 @@ def write_about(
     tokenizer: Path | None,
     provenance: Mapping[str, Any] | None = None,
     additions: LoraConfig = NO_LORA,
-    head: Head | None = None,
+    head: EncoderHead | None = None,
 ) -> About:
     """Writes glotmill_model.json and tokenizer/ of a model folder, or of a run; SourceError where they do not fit."""
     identity = None
@@ -135,7 +135,7 @@ def write_about(
     return about
 
 
-def write_head(folder: Path, head: Head) -> None:
+def write_head(folder: Path, head: EncoderHead) -> None:
     """Says anew what the head of a model folder is; all else that is said of the model stays."""
     about = read_about(folder)
     assert about is not None
@@ -177,7 +177,7 @@ def load(
         return hugging_face.load(path, shardings=shardings)
     if about.head and not with_head:
         raise SourceError(
-            f"{path} is {named(about.head)}: an encoder with a head, which has no decoder. Expected a whole model"
+            f"{path} is {about.head.name}: an encoder with a head, which has no decoder. Expected a whole model"
         )
     folder, chosen = find_params(path, step)
     tokenizer = path / TOKENIZER if (path / TOKENIZER).is_dir() else None
@@ -213,7 +213,8 @@ def read_about(path: Path) -> About | None:
         identity = values.get("tokenizer")
         additions = config.build(LoraConfig, values.get("lora") or {})
         known = TokenizerId(**identity) if identity else None
-        head = config.build(Head, values["head"]) if values.get("head") else None
+        described = values.get("head")
+        head = config.build(head_class(described["kind"]), described) if described else None
         return About(architecture, known, values.get("provenance") or {}, additions, head)
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise SourceError(f"{path / ABOUT} cannot be read: {' '.join(str(error).split())}") from error
@@ -225,7 +226,7 @@ class Described:
 
     architecture: Architecture
     tokenizer: Path | None
-    head: Head | None = None
+    head: EncoderHead | None = None
 
 
 def describe(path: Path) -> Described:
@@ -237,11 +238,6 @@ def describe(path: Path) -> Described:
     from finetune.checkpoints import hugging_face
 
     return Described(hugging_face.architecture_of(path), find_model(path))
-
-
-def named(head: Head) -> str:
-    """What a model with such a head is called: an embedding model."""
-    return f"{'an' if head.kind == 'embed' else 'a'} {WORDS[head.kind]}"
 
 
 def _hint(path: Path) -> str:

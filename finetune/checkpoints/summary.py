@@ -15,7 +15,7 @@ from finetune.checkpoints.model_folder import ABOUT, CHECKPOINTS, Step
 from finetune.checkpoints.tokenizer_copy import TokenizerId, identify
 from finetune.model import parameters
 from finetune.model.architecture import SIZES, Architecture
-from finetune.model.head import Head
+from finetune.model.head import EncoderHead
 
 Kind = Literal["model", "run", "hugging face", "t5x"]
 _NAMES: Final = {"F32": "float32", "BF16": "bfloat16", "F16": "float16", "F64": "float64"}
@@ -34,7 +34,7 @@ class Summary:
     step: int | None = None
     steps: tuple[int, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    head: Head | None = None
+    head: EncoderHead | None = None
 
     @property
     def size(self) -> str:

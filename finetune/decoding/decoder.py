@@ -112,7 +112,7 @@ class Decoder:
             )
         self._architecture, self._run, self._decoding = architecture, run, decoding
         self._model = EncoderDecoder(architecture, run)
-        self._begin = jax.jit(self._begun)
+        self._begin = jax.jit(self._begun, static_argnames="length")
         self._advance = jax.jit(self._advanced, donate_argnames="state")
         self._grow = jax.jit(_grown, static_argnames="length")
 
@@ -147,7 +147,9 @@ class Decoder:
         """The states after each loop: of `pace` steps, or as long as the cache reaches."""
         most = min(limit or self._decoding.max_tokens, self._decoding.max_tokens)
         length = min(_FIRST, self._decoding.max_tokens)
-        inputs, state = self._begin(params, jnp.asarray(input_BxL, jnp.int32), mask_BxL, rows_B, jnp.int32(most))
+        inputs, state = self._begin(
+            params, jnp.asarray(input_BxL, jnp.int32), mask_BxL, rows_B, jnp.int32(most), length=length
+        )
         place = 0
         while True:
             if place == length:
@@ -159,11 +161,24 @@ class Decoder:
             if place >= most or bool(done):
                 return
 
+    def ids(self, params: Any, input_BxL: Array) -> Array:
+        """Return the ids of answers, int32 [B, max_tokens], as one computation that never waits for the host.
+
+        Training compiles it with shardings: weights and rows lie on a mesh, and all processes compute it together.
+        The cache has its full length from the start, since only the host could let it grow.
+        """
+        most, mask_BxL = self._decoding.max_tokens, input_BxL > 0
+        rows_B = jnp.arange(input_BxL.shape[0])
+        inputs, state = self._begun(params, input_BxL, mask_BxL, rows_B, jnp.int32(most), most)
+        state, _ = self._advanced(params, inputs, state, jnp.int32(most))
+        search = state.search
+        return search.ids_BxKxT[:, 0] if isinstance(search, Beams) else search.ids_BxT
+
     def _apply(self, params: Any, method: str, *arguments: Any) -> Any:
         return self._model.apply({"params": params}, *arguments, method=method)
 
     def _begun(
-        self, params: Any, input_BxL: Array, mask_BxL: Array, rows_B: Array, limit: Array
+        self, params: Any, input_BxL: Array, mask_BxL: Array, rows_B: Array, limit: Array, length: int
     ) -> tuple[Inputs, State]:
         decoding, rows = self._decoding, input_BxL.shape[0]
         filled_B = mask_BxL.any(-1)
@@ -171,7 +186,6 @@ class Decoder:
         fixed = self._apply(params, "step_inputs", encoded_BxLxD, decoding.max_tokens)
         cross_bias = jnp.where(mask_BxL, 0.0, HIDDEN)[:, None, None, :]
         keys_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(decoding.seed), rows_B)
-        length = min(_FIRST, decoding.max_tokens)
         cache = empty_cache(self._architecture, rows * decoding.beams, length, jnp.dtype(self._run.dtype))
         search: Rows | Beams
         if decoding.beams > 1:

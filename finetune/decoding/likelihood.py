@@ -17,9 +17,9 @@ from finetune.data.examples import Pair
 from finetune.data.features import features
 from finetune.decoding.decoder import ready
 from finetune.decoding.generator import encoded
+from finetune.decoding.row_losses import row_losses
 from finetune.model.architecture import Execution
 from finetune.model.encoder_decoder import EncoderDecoder
-from finetune.training.step import evaluate
 from tokenizer.vocabulary import Tokenizer
 
 _SHORTEST: Final = 8  # lengths are this, or twice, and so on: few shapes are compiled
@@ -56,7 +56,7 @@ class Scorer:
         self.tokenizer = Tokenizer.load(model.tokenizer)
         self._params = ready(model.params, run)
         self._rows, self._max_input, self._max_target = rows, max_input, max_target
-        self._run = jax.jit(functools.partial(evaluate, EncoderDecoder(model.architecture, run)))
+        self._run = jax.jit(functools.partial(row_losses, EncoderDecoder(model.architecture, run)))
 
     @classmethod
     def load(cls, path: Path, run: Execution = Execution(), *, step: Step = None, **options: Any) -> Scorer:

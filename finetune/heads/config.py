@@ -17,16 +17,15 @@ without = ["kat_Geor"]
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from core.errors import ConfigError
-from finetune.model.head import Head, HeadKind
+from finetune.model.head import HEADS, head_class
 
 Form = Literal["jsonl", "tsv", "tatoeba", "collection"]
 MINE_NGRAMS: Final = "ngrams"
-_EMBED_ONLY: Final = ("dimensions", "temperature", "symmetric", "int8", "binary", "cache_rows", "calibrate_on")
-_RERANK_ONLY: Final = ("query_tokens", "overlap", "calibration")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class PairSource:
 class HeadConfig:
     """What the encoder is trained to do, and on which pairs."""
 
-    kind: Literal["", "embed", "rerank"] = ""  # "": no head, the whole model is trained to answer
+    kind: str = ""  # embed or rerank; "": no head: the whole model is trained to answer
     dimensions: tuple[int, ...] = (256, 512, 1024, 1536)  # embed: lengths that a vector may be cut to
     query_prefix: str = "query:"
     document_prefix: str = "document:"
@@ -93,24 +92,25 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         if not self.kind:
-            self._refuse([one.name for one in dataclasses.fields(self) if one.name != "kind"], "without head.kind")
+            self._refuse((name for name in self.__dataclass_fields__ if name != "kind"), "without head.kind")
             return
-        self._refuse(_RERANK_ONLY if self.kind == "embed" else _EMBED_ONLY, f"with head.kind {self.kind}")
+        own = head_options(self.kind)
+        others = (name for kind in HEADS for name in head_options(kind) if name not in own)
+        self._refuse(others, f"with head.kind {self.kind}")
         self._check_numbers()
         if not self.pairs:
             raise ConfigError("head.pairs is empty: expected at least one [[head.pairs]] with a path")
         labels = [source.label for source in self.pairs]
         for label in labels:
             if labels.count(label) > 1:
-                raise ConfigError(f"head.pairs: {label!r} stands there twice: give each source a name of its own")
-        if self.kind == "rerank" and not self.negatives:
-            raise ConfigError("head.negatives is 0: a reranker learns from documents that are wrong; 7 is a start")
+                raise ConfigError(f"head.pairs: two sources have the name {label!r}: give each its own name")
         if self.miner and not self.negatives:
             raise ConfigError(f"head.miner is {self.miner!r}, and head.negatives 0: nothing would be mined")
-        assert self.head.projection  # what makes no head is told at once
+        kind_class: Any = head_class(self.kind)
+        kind_class.of(self)  # raises ConfigError for options that do not fit
 
-    def _refuse(self, names: Any, when: str) -> None:
-        defaults = {one.name: one.default for one in dataclasses.fields(self)}
+    def _refuse(self, names: Iterable[str], when: str) -> None:
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
         for name in names:
             if getattr(self, name) != defaults[name]:
                 raise ConfigError(f"head.{name} does nothing {when}: leave it out")
@@ -126,15 +126,18 @@ class HeadConfig:
                 raise ConfigError(f"head.{name} is {getattr(self, name)}: expected {least} or more")
 
     @property
-    def head(self) -> Head:
-        """What is told of the model that comes out of it."""
-        assert self.kind
-        kind: HeadKind = self.kind
-        shared = {
-            "query_prefix": self.query_prefix,
-            "document_prefix": self.document_prefix,
-            "max_tokens": self.max_tokens,
-        }
-        if kind == "embed":
-            return Head(kind, self.dimensions, temperature=self.temperature, **shared)  # type: ignore[arg-type]
-        return Head(kind, query_tokens=self.query_tokens, overlap=self.overlap, **shared)  # type: ignore[arg-type]
+    def miner_folder(self) -> str:
+        """The folder of the embedding model that mines negatives; "" if none does."""
+        return "" if self.miner == MINE_NGRAMS else self.miner
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The values that every head keeps in glotmill_model.json."""
+        return {name: getattr(self, name) for name in ("query_prefix", "document_prefix", "max_tokens")}
+
+
+def head_options(kind: str) -> tuple[str, ...]:
+    """Return the keys of [head] that a kind reads and not every other kind does."""
+    kind_class: Any = head_class(kind)
+    options: tuple[str, ...] = kind_class.options
+    return options

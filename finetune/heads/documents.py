@@ -1,14 +1,14 @@
-"""Documents that are more than a string, as the text that a reranker reads.
+"""Render structured documents as the text that a reranker reads.
 
-    a string                    itself, to the character
-    a JSON object or a row      a line `key: value` a field, in the fields' own order; nested ones indented by two
-    a list                      a line `- value` an item; of a list of objects the first key stands behind the dash
-    a table                     a list of objects: each row with the names of its columns
-    an e-mail                   an object of its headers and body: `from: ...`, `subject: ...`, `body: ...`
+    a string                    unchanged
+    a JSON object or a row      a line `key: value` for each field, in order; nested objects indented by two
+    a list                      a line `- value` for each item; an object's first key follows the dash
+    a table                     a list of objects: each row with its column names
+    an e-mail                   an object of headers and body: `from: ...`, `subject: ...`, `body: ...`
 
-It looks like YAML, and reads the same whatever library wrote the object: no quotes, no wrapping, no reordering. Text of
-several lines is indented under `key: |`. True, false and null are written so; numbers as JSON has them. With
-`rank_fields` only these top-level fields count, in their order.
+The text looks like YAML, and does not depend on a YAML library: no quotes, no wrapping, no reordering. Text of several
+lines is indented under `key: |`. True, false, null and numbers are written as in JSON. `rank_fields` selects top-level
+fields, in its order.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ Document = str | Mapping[str, Any]
 
 
 def render(document: Document, rank_fields: Sequence[str] | None = None) -> str:
-    """The text of a document.
+    """Return the text of a document.
 
-    ConfigError for a field of `rank_fields` that the document has not, or a value that JSON does not know.
+    Raises:
+        ConfigError: the document lacks a field of `rank_fields`, or has a value that JSON cannot hold.
     """
     if isinstance(document, str):
         return document

@@ -1,4 +1,4 @@
-"""An encoder with a head in memory: rows of ids to vectors or scores, in batches of few shapes."""
+"""Run an encoder with a head: rows of ids to vectors or scores, in batches of few shapes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from finetune.checkpoints.model_folder import Step
 from finetune.heads.inputs import HeadInputs, Ids, batches
 from finetune.model.architecture import Architecture, Execution
 from finetune.model.encoder import EncoderModel
-from finetune.model.head import WORDS, Head, HeadKind
+from finetune.model.head import EncoderHead, head_class
 from tokenizer.vocabulary import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
 class HeadModel:
-    """What `Embedder` and `Reranker` are made of."""
+    """An encoder with a head in memory; `Embedder` and `Reranker` use it."""
 
-    head: Head
+    head: EncoderHead
     architecture: Architecture
     params: Any
     inputs: HeadInputs
@@ -34,15 +34,15 @@ class HeadModel:
     run: Execution
 
     @classmethod
-    def load(cls, folder: Path, kind: HeadKind, batch_tokens: int, dtype: str, step: Step) -> HeadModel:
-        """ConfigError where the folder's model has no such head; SourceError where there is no whole model."""
+    def load(cls, folder: Path, kind: str, batch_tokens: int, dtype: str, step: Step) -> HeadModel:
+        """Load a model; raise ConfigError if its head is of another kind, SourceError if the model is not complete."""
         if batch_tokens < 1:
             raise ConfigError(f"batch_tokens is {batch_tokens}: expected 1 or more")
         described = model_folder.describe(folder)
         if described.head is None or described.head.kind != kind:
-            what = model_folder.named(described.head) if described.head else "a whole model without a head"
+            given = described.head.name if described.head else "a whole model without a head"
             raise ConfigError(
-                f"{folder} is {what}: expected {'an' if kind == 'embed' else 'a'} {WORDS[kind]}, "
+                f"{folder} is {given}: expected {head_class(kind).name}, "
                 f'which `glotmill finetune` makes with head.kind = "{kind}"'
             )
         if described.tokenizer is None:
@@ -59,8 +59,8 @@ class HeadModel:
         return jax.jit(lambda params, ids: model.apply({"params": params}, ids))
 
     def outputs(self, rows: Sequence[Ids]) -> np.ndarray:
-        """Float32 [rows, features], in the order of the rows."""
-        found = np.zeros((len(rows), self.head.projection.features), np.float32)
+        """Return the outputs of rows, float32 [rows, features]."""
+        outputs = np.zeros((len(rows), self.head.projection.features), np.float32)
         for numbers, ids_BxL in batches(rows, self.batch_tokens, self.head.max_tokens):
-            found[numbers] = np.asarray(self._compiled(self.params, ids_BxL))[: len(numbers)]
-        return found
+            outputs[numbers] = np.asarray(self._compiled(self.params, ids_BxL))[: len(numbers)]
+        return outputs

@@ -1,10 +1,10 @@
-"""Texts as the ids that an encoder with a head reads: prefix, text, end.
+"""Turn texts into the ids that an encoder with a head reads: prefix, text, end token.
 
 embed     query:  ids of the text </s>                      document:  ids of the text </s>
 rerank    query:  ids of the query  document:  ids of the document </s>
 
-Prefix and text are segmented apart, so that a text's ids are the same in either place. A text that is too long loses
-its end; prefixes and </s> stay. A long document for the reranker is several such rows.
+Prefix and text are tokenized separately, so that a text has the same ids as a query and as a document. A text that is
+too long loses its end; prefixes and </s> stay. The reranker reads a long document in several rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import ConfigError, UnknownNameError
-from finetune.model.head import Head
+from finetune.model.head import EncoderHead
 from tokenizer.vocabulary import EOS, Tokenizer
 
 Ids = npt.NDArray[np.int32]
@@ -28,20 +28,21 @@ _SHORTEST: Final = 16
 
 @dataclass(frozen=True)
 class HeadInputs:
-    """Of one model; ConfigError where its prefixes leave no room for text."""
+    """The inputs of one model."""
 
     tokenizer: Tokenizer
-    head: Head
+    head: EncoderHead
     query_prefix: Ids
     document_prefix: Ids
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, head: Head) -> HeadInputs:
+    def of(cls, tokenizer: Tokenizer, head: EncoderHead) -> HeadInputs:
+        """Tokenize the prefixes; raise ConfigError if they leave no room for text."""
         query, document = (
             np.asarray(ids, np.int32) for ids in tokenizer.encode_text([head.query_prefix, head.document_prefix])
         )
         taken = len(query) + len(document) + 1
-        if head.max_tokens < 2 * taken or (head.kind == "rerank" and head.max_tokens - head.query_tokens < 2 * taken):
+        if head.max_tokens - head.query_room < 2 * taken:
             raise ConfigError(
                 f"head.max_tokens is {head.max_tokens}, and the prefixes take {taken} of them: expected shorter "
                 "prefixes, or more room"
@@ -49,7 +50,7 @@ class HeadInputs:
         return cls(tokenizer, head, query, document)
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
-        """Of the texts alone, uncut."""
+        """Return the ids of texts, without prefixes and uncut."""
         return [np.asarray(ids, np.int32) for ids in self.tokenizer.encode_text(texts)]
 
     def prefix(self, kind: TextKind) -> Ids:
@@ -58,18 +59,18 @@ class HeadInputs:
         return self.query_prefix if kind == "query" else self.document_prefix
 
     def single(self, ids: Ids, kind: TextKind, *, cut: Literal["start", "end"] = "end") -> Ids:
-        """One text for an embedding; what is too long is cut at its end, or at its start."""
+        """Return the row of one text; a text that is too long is cut at its end, or at its start."""
         prefix = self.prefix(kind)
         room = self.head.max_tokens - len(prefix) - 1
         kept = ids[:room] if cut == "end" else ids[max(0, len(ids) - room) :]
         return np.concatenate([prefix, kept, [EOS]], dtype=np.int32)
 
     def pair(self, query: Ids, document: Ids) -> Ids:
-        """A query and a document, or as much of it as there is room for."""
+        """Return the row of a query and a document; a document that is too long is cut at its end."""
         return next(self.chunks(query, document))
 
     def chunks(self, query: Ids, document: Ids) -> Iterator[Ids]:
-        """A query with all of a document, in as many rows as it needs. Neighbours share `head.overlap` ids."""
+        """Yield a query with all of a document, in as many rows as needed. Neighbours share `head.overlap` ids."""
         before = np.concatenate(
             [self.query_prefix, query[: self.head.query_tokens], self.document_prefix], dtype=np.int32
         )
@@ -84,9 +85,9 @@ class HeadInputs:
 
 
 def batches(rows: Sequence[Ids], batch_tokens: int, longest: int) -> Iterator[tuple[list[int], Ids]]:
-    """The numbers of some rows, and they themselves, padded with 0 to one of a few shapes of `batch_tokens` at most.
+    """Yield batches: the numbers of their rows, and their ids, padded with 0 to one of a few shapes.
 
-    Rows of like lengths go together. A shape's rows that no number stands for are empty.
+    A batch has at most `batch_tokens` positions and rows of similar lengths. It may end with empty rows.
     """
     order = sorted(range(len(rows)), key=lambda number: -len(rows[number]))
     start = 0
@@ -100,7 +101,7 @@ def batches(rows: Sequence[Ids], batch_tokens: int, longest: int) -> Iterator[tu
 
 
 def padded(rows: Sequence[Ids], count: int, length: int) -> Ids:
-    """[count, length], 0 where there is nothing."""
+    """Return the rows as one array, [count, length], padded with 0."""
     ids = np.zeros((count, length), np.int32)
     for row, values in enumerate(rows):
         ids[row, : len(values)] = values
@@ -108,7 +109,7 @@ def padded(rows: Sequence[Ids], count: int, length: int) -> Ids:
 
 
 def shape_of(length: int, longest: int) -> int:
-    """The least of 16, 24, 32, 48, 64, ... that holds so many ids; `longest` at most, unless they are more."""
+    """Return the least of 16, 24, 32, 48, 64, ... from `length` up; at most `longest`, unless `length` is more."""
     size = _SHORTEST
     while size < length:
         half = size + size // 2

@@ -1,12 +1,12 @@
-"""Losses of heads: of vectors against all others of a batch, and of one query's documents among themselves.
+"""Compute the losses of heads: of vectors against all others of a batch, and of each query's list of documents.
 
-The letters beside those of architecture.py:
+The letters of shapes, in addition to those of architecture.py:
 
     R queries of a batch   M documents of a query, the right one first   E width of a vector
 
-A document is no negative of a query where it counts as the right one (equal keys), is the query itself, or is right
-for a query that is the same text, or that is the right document: translations of one text are all right for each
-other. Key -1 is no document at all.
+A document is not a negative of a query if it counts as the right one (equal keys) or is the query itself. Nor is it a
+negative if it is right for a query that is the same text or is the right document: translations of one text are all
+right for each other. Key -1 marks a missing document.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _LEAST = 1e-12
 
 
 class HeadLoss(NamedTuple):
-    """Of a batch, float32."""
+    """The loss of a batch, float32."""
 
     total: Array  # what is minimised
-    accuracy: Array  # share of queries whose own document comes first
+    accuracy: Array  # share of queries that rank their own document first
 
 
 class Keys(NamedTuple):
-    """Which texts count as the same one, int32; equal texts have equal keys, on either side."""
+    """The keys of texts, int32: texts with equal keys count as the same, as queries or as documents."""
 
     query_R: Any
-    document_RxM: Any  # the right one first; -1: none
+    document_RxM: Any  # the right one first; -1: missing
 
 
 def contrastive(queries_RxE: Array, documents_RxMxE: Array, keys: Keys, config: HeadConfig) -> HeadLoss:
-    """InfoNCE over the whole batch, summed over Matryoshka's dimensions and, by weight, over precisions."""
+    """Return InfoNCE over the whole batch, summed over Matryoshka dimensions and, weighted, over precisions."""
     masks = _masks(keys)
     total, accuracy = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
     for dimension in config.dimensions:
@@ -55,7 +55,7 @@ def contrastive(queries_RxE: Array, documents_RxMxE: Array, keys: Keys, config: 
 
 
 class _Masks(NamedTuple):
-    """Who competes with the right one, which is always among them."""
+    """Which texts compete with the right one, which is included."""
 
     documents_RxRM: Array  # [query, document]
     queries_RxR: Array  # [document, query]
@@ -81,31 +81,31 @@ def _info_nce(queries_RxD: Array, documents_RxMxD: Array, masks: _Masks, config:
     rows, each, width = documents_RxMxD.shape
     flat_NxD = documents_RxMxD.reshape(rows * each, width)
     right_R = jnp.arange(rows) * each
-    scores_RxN = _product(queries_RxD, flat_NxD) / config.temperature
+    scores_RxN = _similarities(queries_RxD, flat_NxD) / config.temperature
     scores_RxN = jnp.where(masks.documents_RxRM, scores_RxN, _NEVER)
     loss = _cross_entropy(scores_RxN, right_R)
     if config.symmetric:
-        back_RxR = _product(documents_RxMxD[:, 0], queries_RxD) / config.temperature
+        back_RxR = _similarities(documents_RxMxD[:, 0], queries_RxD) / config.temperature
         loss = (loss + _cross_entropy(jnp.where(masks.queries_RxR, back_RxR, _NEVER), jnp.arange(rows))) / 2
     return HeadLoss(loss, (scores_RxN.argmax(1) == right_R).mean())
 
 
-def _product(one: Array, other: Array) -> Array:
-    return jnp.matmul(one, other.T, precision=jax.lax.Precision.HIGHEST)
+def _similarities(queries: Array, documents: Array) -> Array:
+    return jnp.matmul(queries, documents.T, precision=jax.lax.Precision.HIGHEST)
 
 
 def _cross_entropy(scores_RxN: Array, right_R: Array) -> Array:
-    chances = jax.nn.log_softmax(scores_RxN)
-    return -jnp.take_along_axis(chances, right_R[:, None], axis=1).mean()
+    log_shares = jax.nn.log_softmax(scores_RxN)
+    return -jnp.take_along_axis(log_shares, right_R[:, None], axis=1).mean()
 
 
 def unit(vectors: Array) -> Array:
-    """Vectors at length 1; the gradient of one of nothing is finite."""
+    """Scale vectors to length 1; the gradient of a zero vector is finite."""
     return vectors * jax.lax.rsqrt(jnp.square(vectors).sum(-1, keepdims=True) + _LEAST)
 
 
 def through_int8(queries: Array, documents: Array) -> tuple[Array, Array]:
-    """Vectors as int8 with one limit for all would have them; gradients pass as if nothing was rounded."""
+    """Round vectors to int8 steps with one limit for all; gradients pass as if nothing were rounded."""
     limit = jax.lax.stop_gradient(jnp.maximum(jnp.abs(queries).max(), jnp.abs(documents).max()))
     step = jnp.maximum(limit, _LEAST) / 127
     return _straight(queries, jnp.round(queries / step) * step), _straight(
@@ -114,19 +114,19 @@ def through_int8(queries: Array, documents: Array) -> tuple[Array, Array]:
 
 
 def through_binary(vectors: Array) -> Array:
-    """The signs of vectors, at length 1; gradients pass as if there was no sign taken."""
+    """Return the signs of vectors, scaled to length 1; gradients pass straight through."""
     return _straight(vectors, jnp.where(vectors > 0, 1.0, -1.0) * vectors.shape[-1] ** -0.5)
 
 
-def _straight(value: Array, seen: Array) -> Array:
-    return value + jax.lax.stop_gradient(seen - value)
+def _straight(value: Array, rounded: Array) -> Array:
+    return value + jax.lax.stop_gradient(rounded - value)
 
 
 def listwise(scores_RxM: Array, document_keys_RxM: Array, calibration: float) -> HeadLoss:
-    """Softmax cross entropy of each query's documents, the right one first, and a share of binary cross entropy.
+    """Return the softmax cross entropy of each query's documents, the right one first, and some binary cross entropy.
 
-    The first orders documents; it would leave the scores' level open, which the second sets, so that one bound serves
-    all queries.
+    The first orders documents, but leaves the level of scores open. The second sets the level, so that one threshold
+    works for all queries.
     """
     counts = jnp.concatenate(
         [

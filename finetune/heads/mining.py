@@ -1,8 +1,8 @@
-"""Documents that look like the right one and are not: hard negatives.
+"""Mine hard negatives: documents that look like the right one and are wrong.
 
-Two miners: `ngrams` ranks documents by BM25 over their character trigrams, which needs no words and no spaces; an
-embedding model ranks them by cosine. Of what they find, these are passed over: documents that count as the right one,
-or as right for the same query, and near-copies of the right one, by the share of trigrams in common.
+There are two miners. `ngrams` ranks documents by BM25 over character trigrams, which needs no words and no spaces. An
+embedding model ranks them by cosine. These documents are skipped: those that count as the right one, those that are
+right for the same query, and near-copies of the right one, by the share of common trigrams.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from finetune.heads.pair_store import Indexed, PairStore
 Ints = npt.NDArray[np.int64]
 _BUCKETS: Final = 1 << 20
 _K1, _B = 1.2, 0.75
-_NEAR: Final = 0.8  # share of trigrams in common from which two texts say the same
-_SPARE: Final = 16  # candidates beyond those asked for, since some are passed over
-_AT_ONCE: Final = 512
+_NEAR: Final = 0.8  # share of common trigrams from which two texts are near-copies
+_SPARE: Final = 16  # candidates beyond those asked for, since some are skipped
+_QUERIES: Final = 512  # embedded together
 
 
 class Miner(Protocol):
-    """Ranks documents by their likeness to queries."""
+    """Ranks documents by their similarity to queries."""
 
     def best(self, queries: Sequence[str], documents: Sequence[str], count: int) -> list[Ints]:
-        """For each query the numbers of the most alike documents, most alike first."""
+        """Return for each query the numbers of the most similar documents, most similar first."""
 
 
 def miner(name: str) -> Miner:
-    """By its name in head.miner; ConfigError or SourceError where a folder holds no embedding model."""
+    """Return the miner that head.miner names; raise ConfigError or SourceError if its model cannot be used."""
     return NgramMiner() if name == MINE_NGRAMS else ModelMiner(as_path(name))
 
 
 def mine(store: PairStore, pairs: Sequence[Indexed], count: int, by: Miner) -> list[tuple[int, ...]]:
-    """For each pair up to `count` texts of the store, in the language of its document, from the training documents."""
+    """Return for each pair up to `count` training documents, in the language of its document, as text numbers."""
     pools: dict[str, list[int]] = defaultdict(list)
     for text in dict.fromkeys(text for pair in store.train for text in (pair.document, *pair.negatives)):
         pools[store.languages_T[text]].append(text)
@@ -73,7 +73,7 @@ def mine(store: PairStore, pairs: Sequence[Indexed], count: int, by: Miner) -> l
 
 
 def trigrams(text: str) -> Ints:
-    """The distinct trigrams of a text's characters as sorted numbers; case and form of characters are no difference."""
+    """Return the distinct character trigrams of a text as sorted numbers, after NFKC and case folding."""
     return np.unique(_all_trigrams(text))
 
 
@@ -87,13 +87,13 @@ def _all_trigrams(text: str) -> Ints:
 
 
 def in_common(one: Ints, other: Ints) -> float:
-    """Of the trigrams of the shorter text, the share that the other has, too."""
+    """Return the share of the shorter text's trigrams that the other text has, too."""
     least = min(len(one), len(other))
     return len(np.intersect1d(one, other, assume_unique=True)) / least if least else float(len(one) == len(other))
 
 
 class NgramMiner:
-    """BM25 over character trigrams."""
+    """A miner by BM25 over character trigrams."""
 
     def best(self, queries: Sequence[str], documents: Sequence[str], count: int) -> list[Ints]:
         index = _Index(documents)
@@ -102,7 +102,7 @@ class NgramMiner:
 
 @dataclass(frozen=True, eq=False)
 class _Index:
-    """Which documents hold a trigram, and how much it weighs there."""
+    """An inverted index: which documents hold a trigram, and its weight there."""
 
     documents: Sequence[str]
 
@@ -135,7 +135,7 @@ class _Index:
 
 
 class ModelMiner:
-    """The cosine of an embedding model."""
+    """A miner by the cosine of an embedding model."""
 
     def __init__(self, folder: Path) -> None:
         self._embedder = Embedder.load(folder)
@@ -143,14 +143,14 @@ class ModelMiner:
     def best(self, queries: Sequence[str], documents: Sequence[str], count: int) -> list[Ints]:
         vectors = self._embedder.embed(documents, "document")
         found: list[Ints] = []
-        for start in range(0, len(queries), _AT_ONCE):
-            scores = self._embedder.embed(queries[start : start + _AT_ONCE], "query") @ vectors.T
+        for start in range(0, len(queries), _QUERIES):
+            scores = self._embedder.embed(queries[start : start + _QUERIES], "query") @ vectors.T
             found.extend(_highest(row, count) for row in scores)
         return found
 
 
 def _highest(scores: npt.NDArray[np.float32], count: int) -> Ints:
-    """The places of the highest values, highest first; of equal ones the first."""
+    """Return the positions of the highest values, highest first; of equal values the first."""
     if count < len(scores):
         bound = np.partition(scores, -count)[-count]
         places = np.flatnonzero(scores >= bound)

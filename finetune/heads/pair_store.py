@@ -1,7 +1,8 @@
-"""All pairs of a run in memory: each text once, which texts count as one, and which pairs validate.
+"""Keep all pairs of a run in memory: each text once, which texts count as the same, and which pairs are held out.
 
-A pair validates where its split says so, or where the hash of its document falls in `data.validation.hold_out`: by the
-document, so that none is on both sides. Training pairs that share a text with a validation pair are left out.
+A pair is for validation if its split says so, or if the hash of its document falls in `data.validation.hold_out`. The
+hash is of the document, so that no document is on both sides. Training pairs that share a text with a validation pair
+are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TWICE, SHARED = "there twice", "share a text with a validation pair"
 
 
 class Indexed(NamedTuple):
-    """A pair by the numbers of its texts."""
+    """A pair, as the numbers of its texts."""
 
     query: int
     document: int
@@ -36,12 +37,12 @@ class Indexed(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PairStore:
-    """Texts are known by their number, and so are pairs."""
+    """The pairs of a run. Texts and pairs are identified by their numbers."""
 
     texts: Sequence[str]
-    keys_T: Numbers  # texts of one key count as the same
+    keys_T: Numbers  # texts with equal keys count as the same
     languages_T: Sequence[str]
-    groups: Sequence[GroupName]  # language is that of the query; pairs of one group are drawn alike
+    groups: Sequence[GroupName]  # language is the query's; pairs of one group have the same probability
     train: Sequence[Indexed]
     validation: Mapping[str, Sequence[Indexed]]  # by the query's language
     left_out: Mapping[str, Mapping[str, int]]  # by source and reason
@@ -49,7 +50,7 @@ class PairStore:
 
     @classmethod
     def read(cls, sources: Sequence[PairSource], config: DataConfig) -> PairStore:
-        """Of all sources; SourceError where one cannot be read, ConfigError where no pair is left to train on."""
+        """Read all sources; raise SourceError if one cannot be read, ConfigError if no pair is left to train on."""
         builder = _Builder()
         left_out: dict[str, Counter[str]] = {}
         for source in sources:
@@ -63,7 +64,7 @@ class PairStore:
         return builder.build(config, left_out)
 
     def notes(self) -> list[str]:
-        """Sentences on what is not trained on."""
+        """Return sentences on the pairs that are left out."""
         return [
             f"{label}: {count:,} pairs {reason} are left out"
             for label, counts in self.left_out.items()
@@ -73,7 +74,7 @@ class PairStore:
 
 
 class _Builder:
-    """Numbers texts and pairs as they come."""
+    """A builder that numbers texts and pairs in the order of reading."""
 
     def __init__(self) -> None:
         self._texts: dict[str, int] = {}
@@ -83,7 +84,7 @@ class _Builder:
         self._pairs: dict[tuple[int, int], tuple[Indexed, str]] = {}
 
     def add(self, source: PairSource, pair: TextPair) -> bool:
-        """False for a pair that is there."""
+        """Add a pair; return False for a duplicate."""
         label = source.label
         query = self._text(pair.query, pair.query_language)
         document = self._text(pair.document, pair.document_language)
@@ -92,7 +93,7 @@ class _Builder:
         if pair.document_id:
             for text in (document, query) if source.swaps else (document,):
                 self._ids.setdefault(text, f"{label}\x1f{pair.document_id}")
-        negatives = tuple(self._text(one, pair.document_language) for one in pair.negatives)
+        negatives = tuple(self._text(text, pair.document_language) for text in pair.negatives)
         name = GroupName(label, pair.document_language, pair.query_language, "answers")
         group = self._groups.setdefault(name, len(self._groups))
         self._pairs[query, document] = (Indexed(query, document, group, negatives), pair.split)
@@ -113,21 +114,21 @@ class _Builder:
         held = [self._is_held(pair, split, names, config) for pair, split in self._pairs.values()]
         pairs = [pair for pair, _ in self._pairs.values()]
         validation = _by_language(pairs, held, groups, names, config.validation.examples)
-        # Also those that are held out and not measured: another run may measure them.
-        seen = {int(keys[text]) for pair, one in zip(pairs, held, strict=True) if one for text in pair[:2]}
+        # Includes pairs that are held out but not measured: another run may measure them.
+        seen = {int(keys[text]) for pair, is_held in zip(pairs, held, strict=True) if is_held for text in pair[:2]}
         train = []
-        for pair, one in zip(pairs, held, strict=True):
-            if one:
+        for pair, is_held in zip(pairs, held, strict=True):
+            if is_held:
                 continue
             if int(keys[pair.query]) in seen or int(keys[pair.document]) in seen:
                 left_out[groups[pair.group].source][SHARED] += 1
             else:
                 train.append(pair)
         if not train:
-            raise ConfigError("head.pairs: no pair is left to train on; what was left out: " + _told(left_out))
+            raise ConfigError("head.pairs: no pair is left to train on; what was left out: " + _counts(left_out))
         print_of = key_of(*(f"{pair.query} {pair.document} {pair.negatives}" for pair in train), *texts)
-        told = {label: dict(counts) for label, counts in left_out.items()}  # plain, as a manifest can hold them
-        return PairStore(texts, keys, self._languages, groups, train, validation, told, f"{print_of:016x}")
+        plain = {label: dict(counts) for label, counts in left_out.items()}  # for the manifest
+        return PairStore(texts, keys, self._languages, groups, train, validation, plain, f"{print_of:016x}")
 
     @staticmethod
     def _is_held(pair: Indexed, split: str, names: Sequence[str], config: DataConfig) -> bool:
@@ -140,17 +141,17 @@ class _Builder:
 def _by_language(
     pairs: Sequence[Indexed], held: Iterable[bool], groups: Sequence[GroupName], names: Sequence[str], most: int
 ) -> dict[str, list[Indexed]]:
-    """The held-out pairs of each language with the smallest hashes, up to a number; a document once in each."""
-    found: dict[str, dict[str, tuple[int, Indexed]]] = {}
-    for pair, one in zip(pairs, held, strict=True):
-        if one and most:
+    """Return the held-out pairs of each language with the smallest hashes, up to `most`, each document once."""
+    by_name: dict[str, dict[str, tuple[int, Indexed]]] = {}
+    for pair, is_held in zip(pairs, held, strict=True):
+        if is_held and most:
             name = names[pair.document]
-            of_language = found.setdefault(groups[pair.group].language, {})
+            of_language = by_name.setdefault(groups[pair.group].language, {})
             of_language.setdefault(name, (key_of("validation", name), pair))
-    chosen = {code: sorted(entries.values(), key=lambda entry: entry[0]) for code, entries in found.items()}
+    chosen = {code: sorted(entries.values(), key=lambda entry: entry[0]) for code, entries in by_name.items()}
     return {code: [pair for _, pair in chosen[code][:most]] for code in sorted(chosen)}
 
 
-def _told(left_out: Mapping[str, Mapping[str, int]]) -> str:
-    told = [f"{count:,} {reason}" for counts in left_out.values() for reason, count in counts.items() if count]
-    return ", ".join(told) or "nothing, the sources are empty"
+def _counts(left_out: Mapping[str, Mapping[str, int]]) -> str:
+    counted = [f"{count:,} {reason}" for counts in left_out.values() for reason, count in counts.items() if count]
+    return ", ".join(counted) or "nothing, the sources are empty"

@@ -1,7 +1,7 @@
-"""How well each of some documents answers a query, with a model that `glotmill finetune` trained for it.
+"""Score how well documents answer a query, with a model that `glotmill finetune` trained.
 
-Query and document go through the encoder together. A document that is longer than a row is read in chunks that
-overlap, and its score is that of its best chunk.
+Query and document go through the encoder together. A document that is longer than a row is read in overlapping chunks,
+and gets the score of its best chunk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from finetune.heads.inference import HeadModel
 
 
 class Reranker:
-    """A model in memory. `max_tokens` is how many ids of a query and a document it reads at once."""
+    """A rerank model in memory. `max_tokens` is the most ids of a query and a document in one row."""
 
     def __init__(self, model: HeadModel) -> None:
         self._model = model
@@ -26,7 +26,7 @@ class Reranker:
 
     @classmethod
     def load(cls, folder: Path, *, batch_tokens: int = 16384, dtype: str = "float32", step: Step = None) -> Reranker:
-        """Of a model folder or a run of training; arguments and errors are those of `Embedder.load`."""
+        """Load a model folder or a run; arguments and errors are those of `Embedder.load`."""
         return cls(HeadModel.load(folder, "rerank", batch_tokens, dtype, step))
 
     def scores(
@@ -37,13 +37,13 @@ class Reranker:
         max_tokens_per_document: int = 4096,
         rank_fields: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """From 0 to 1 for each document, float32 [documents], whatever documents stand beside it.
+        """Return a score from 0 to 1 for each document, float32 [documents]. Scores do not depend on other documents.
 
         Args:
-            query: what is asked; ids past the model's query_tokens are cut.
+            query: the query; ids past the model's query_tokens are cut.
             documents: strings, or objects that `finetune.heads.documents` renders.
-            max_tokens_per_document: ids of a document past so many are not read.
-            rank_fields: of objects, the fields that count.
+            max_tokens_per_document: ids of a document past this number are not read.
+            rank_fields: of objects, the fields to read; None for all.
         """
         if max_tokens_per_document < 1:
             raise ConfigError(f"max_tokens_per_document is {max_tokens_per_document}: expected 1 or more")
@@ -59,8 +59,8 @@ class Reranker:
         return np.asarray(1 / (1 + np.exp(-best.astype(np.float64))), np.float32)
 
     def count_tokens(self, query: str, documents: Sequence[Document]) -> list[int]:
-        """How many ids query and document have together, before anything is cut."""
+        """Return how many ids query and document have together, before anything is cut."""
         question, *texts = self._model.inputs.ids([query, *map(render, documents)])
         inputs = self._model.inputs
-        beside = len(inputs.query_prefix) + len(inputs.document_prefix) + 1 + len(question)
-        return [len(ids) + beside for ids in texts]
+        added = len(inputs.query_prefix) + len(inputs.document_prefix) + 1 + len(question)
+        return [len(ids) + added for ids in texts]

@@ -1,35 +1,34 @@
-"""The loss: cross entropy with T5X's z-loss and label smoothing, over a vocabulary that is never laid out whole.
+"""Compute the loss: cross entropy with T5X's z-loss and label smoothing, without logits of the whole batch.
 
-Logits of 250,000 pieces are 1 MB a position in float32, so the head is taken over some positions at a time. Each
-piece's gradient is worked out beside its loss, while its logits are there, so nothing is computed twice.
+Logits of 250,000 tokens take 1 MB a position in float32, so they are computed for a chunk of positions at a time. Each
+chunk's gradient is computed together with its loss, while the logits are in memory, so nothing is computed twice.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from core.errors import ConfigError
+from finetune.decoding.row_losses import positions_per_chunk
 from finetune.model.matmul import summed
 
 Array = jax.Array
-# Logits of one piece of positions take this much at most, on all devices together.
-_PIECE_BYTES: Final = 256 << 20
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is minimised."""
+    """The section [loss]: what is minimised."""
 
     per: Literal["sequence", "token"] = (
-        "sequence"  # the mean over each target's tokens, then over targets (Aya); or all
+        "sequence"  # mean over each target's tokens, then over targets (as Aya); or over all tokens
     )
-    z: float = 1e-4  # weight of log(sum(exp(logits)))^2, which keeps logits from drifting
-    smoothing: float = 0.0  # share of the target's probability that goes to all other pieces
+    z: float = 1e-4  # weight of log(sum(exp(logits)))^2, which keeps logits small
+    smoothing: float = 0.0  # share of the target's probability that all other tokens get
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing < 1:
@@ -39,18 +38,18 @@ class LossConfig:
 
 
 class LossSums(NamedTuple):
-    """Sums over positions, weighted: divide by the sum of weights, or by tokens for `correct`."""
+    """Weighted sums over positions: divide by the sum of weights, or by tokens for `correct`."""
 
     total: Array  # what is minimised
     cross_entropy: Array
     z: Array
-    correct: Array  # positions with a target, unweighted, where the likeliest piece is the target
+    correct: Array  # positions with a weight where the likeliest token is the target; unweighted
 
 
 def token_weights(weights_BxT: Array, segments_BxT: Array, per: str) -> Array:
-    """The weight of each position, float32 [B, T], such that their sum is the number of sequences or tokens.
+    """Return the weight of each position, float32 [B, T]; their sum is the number of sequences or of tokens.
 
-    Per sequence: 1 / positions of its target that count, so that long and short answers weigh the same.
+    Per sequence, a weight is 1 / weighted positions of the target, so that long and short answers count the same.
     """
     weights_BxT = weights_BxT.astype(jnp.float32)
     if per == "token":
@@ -66,61 +65,29 @@ def cross_entropy(
     targets_BxT: Array,
     weights_BxT: Array,
     config: LossConfig,
-    piece: int | None = None,
+    chunk: int | None = None,
 ) -> LossSums:
-    """Sums over all positions. `piece`: positions of each row whose logits are laid out at a time.
+    """Return sums over all positions. `chunk` is how many positions of each row have their logits in memory.
 
-    Gradients flow from `total` alone, to `hidden` and `kernel`.
+    Gradients flow only from `total`, to `hidden` and `kernel`.
     """
     rows, length = targets_BxT.shape
-    if piece is None:
-        piece = positions_at_once(rows, length, kernel_DxV.shape[1])
-    count = -(-length // piece)
-    pad = count * piece - length
+    if chunk is None:
+        chunk = positions_per_chunk(rows, length, kernel_DxV.shape[1])
+    count = -(-length // chunk)
+    pad = count * chunk - length
 
-    def pieces(array: Array) -> Array:
+    def chunks(array: Array) -> Array:
         array = jnp.pad(array, ((0, 0), (0, pad), *((0, 0),) * (array.ndim - 2)))
-        return jnp.moveaxis(array.reshape(array.shape[0], count, piece, *array.shape[2:]), 1, 0)
+        return jnp.moveaxis(array.reshape(array.shape[0], count, chunk, *array.shape[2:]), 1, 0)
 
-    return _sums(config, pieces(hidden_BxTxD), kernel_DxV, pieces(targets_BxT), pieces(weights_BxT))
-
-
-class PositionLosses(NamedTuple):
-    """Of every position, float32 [B, T]; padding included."""
-
-    cross_entropy: Array
-    correct: Array  # 1 where the likeliest piece is the target
-
-
-def position_losses(hidden_BxTxD: Array, kernel_DxV: Array, targets_BxT: Array) -> PositionLosses:
-    """The plain cross entropy of each position, without smoothing and z-loss. Not meant for gradients."""
-    rows, length = targets_BxT.shape
-    piece = positions_at_once(rows, length, kernel_DxV.shape[1])
-    starts = range(0, length, piece)
-
-    def one(start: int) -> PositionLosses:
-        here = slice(start, start + piece)
-        logits = jnp.matmul(
-            hidden_BxTxD[:, here], kernel_DxV.astype(hidden_BxTxD.dtype), preferred_element_type=jnp.float32
-        )
-        of_target = jnp.take_along_axis(logits, targets_BxT[:, here, None], axis=-1)[..., 0]
-        correct = (of_target >= logits.max(-1)).astype(jnp.float32)
-        return PositionLosses(jax.nn.logsumexp(logits, axis=-1) - of_target, correct)
-
-    found = [one(start) for start in starts]
-    return PositionLosses(*(jnp.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)))
-
-
-def positions_at_once(rows: int, length: int, vocabulary: int) -> int:
-    """Positions of each row whose logits are laid out at a time."""
-    count = -(-rows * length * vocabulary * 4 // _PIECE_BYTES)
-    return max(1, length // count)
+    return _sums(config, chunks(hidden_BxTxD), kernel_DxV, chunks(targets_BxT), chunks(weights_BxT))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _sums(config: LossConfig, hidden: Array, kernel: Array, targets: Array, weights: Array) -> LossSums:
-    def add(sums: LossSums, one: tuple[Array, Array, Array]) -> tuple[LossSums, None]:
-        new, _ = _piece(config, one[0], kernel, one[1], one[2])
+    def add(sums: LossSums, chunk: tuple[Array, Array, Array]) -> tuple[LossSums, None]:
+        new, _ = _chunk_sums(config, chunk[0], kernel, chunk[1], chunk[2])
         return jax.tree.map(jnp.add, sums, new), None
 
     zero = jnp.zeros((), jnp.float32)
@@ -128,35 +95,35 @@ def _sums(config: LossConfig, hidden: Array, kernel: Array, targets: Array, weig
     return sums
 
 
-def _piece(
-    config: LossConfig, hidden_BxPxD: Array, kernel_DxV: Array, targets_BxP: Array, weights_BxP: Array
+def _chunk_sums(
+    config: LossConfig, hidden_BxCxD: Array, kernel_DxV: Array, targets_BxC: Array, weights_BxC: Array
 ) -> tuple[LossSums, Array]:
-    """The sums of one piece, and the gradient of their total by its logits, float32 [B, P, V]."""
-    logits = jnp.matmul(hidden_BxPxD, kernel_DxV.astype(hidden_BxPxD.dtype), preferred_element_type=jnp.float32)
+    """Return the sums of one chunk, and the gradient of their total by its logits, float32 [B, C, V]."""
+    logits = jnp.matmul(hidden_BxCxD, kernel_DxV.astype(hidden_BxCxD.dtype), preferred_element_type=jnp.float32)
     top = jax.lax.stop_gradient(logits.max(-1, keepdims=True))
     exponents = jnp.exp(logits - top)
     total = exponents.sum(-1, keepdims=True)
     log_z = (jnp.log(total) + top)[..., 0]
-    of_target = jnp.take_along_axis(logits, targets_BxP[..., None], axis=-1)[..., 0]
+    of_target = jnp.take_along_axis(logits, targets_BxC[..., None], axis=-1)[..., 0]
     vocabulary = logits.shape[-1]
     high, low = 1 - config.smoothing, config.smoothing / (vocabulary - 1)
     losses = log_z - (high - low) * of_target
     if config.smoothing:
-        # Less the entropy of the smoothed target, so that a perfect guess costs nothing.
+        # The entropy of the smoothed target is subtracted, so that a perfect prediction has loss 0.
         losses = losses - low * logits.sum(-1) + high * jnp.log(high) + (vocabulary - 1) * low * jnp.log(low + 1e-20)
     z_losses = config.z * log_z**2
-    # Argmax would read all logits once more; a target as large as the largest is one.
-    correct = (of_target >= top[..., 0]) & (weights_BxP > 0)
+    # Argmax would read all logits once more. A target is right if its logit is as large as the largest.
+    correct = (of_target >= top[..., 0]) & (weights_BxC > 0)
     sums = LossSums(
-        jnp.sum((losses + z_losses) * weights_BxP),
-        jnp.sum(losses * weights_BxP),
-        jnp.sum(z_losses * weights_BxP),
+        jnp.sum((losses + z_losses) * weights_BxC),
+        jnp.sum(losses * weights_BxC),
+        jnp.sum(z_losses * weights_BxC),
         jnp.sum(correct, dtype=jnp.float32),
     )
-    slope = (1 + 2 * config.z * log_z) * weights_BxP
-    gradient = exponents * (slope[..., None] / total) - low * weights_BxP[..., None]
-    is_target = jnp.arange(vocabulary) == targets_BxP[..., None]
-    gradient = gradient - jnp.where(is_target, ((high - low) * weights_BxP)[..., None], 0.0)
+    slope = (1 + 2 * config.z * log_z) * weights_BxC
+    gradient = exponents * (slope[..., None] / total) - low * weights_BxC[..., None]
+    is_target = jnp.arange(vocabulary) == targets_BxC[..., None]
+    gradient = gradient - jnp.where(is_target, ((high - low) * weights_BxC)[..., None], 0.0)
     return sums, gradient
 
 
@@ -165,12 +132,12 @@ def _forward(
 ) -> tuple[LossSums, tuple[Array, Array]]:
     dtype = hidden.dtype
 
-    def add(carry: tuple[LossSums, Array], one: tuple[Array, Array, Array]) -> tuple[tuple[LossSums, Array], Array]:
+    def add(carry: tuple[LossSums, Array], chunk: tuple[Array, Array, Array]) -> tuple[tuple[LossSums, Array], Array]:
         sums, kernel_gradient = carry
-        new, gradient = _piece(config, one[0], kernel, one[1], one[2])
+        new, gradient = _chunk_sums(config, chunk[0], kernel, chunk[1], chunk[2])
         gradient = gradient.astype(dtype)
         hidden_gradient = summed("bpv,dv->bpd", gradient, kernel.astype(dtype), dtype)
-        kernel_gradient = kernel_gradient + summed("bpd,bpv->dv", one[0], gradient, jnp.float32)
+        kernel_gradient = kernel_gradient + summed("bpd,bpv->dv", chunk[0], gradient, jnp.float32)
         return (jax.tree.map(jnp.add, sums, new), kernel_gradient), hidden_gradient
 
     zero = jnp.zeros((), jnp.float32)

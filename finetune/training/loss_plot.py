@@ -1,4 +1,4 @@
-"""The losses of a run as a picture: of every step, smoothed, and of the validations by class of resources."""
+"""Plot the losses of a run: of every step, smoothed, and of the validations by class of resources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POINTS: Final = 2_000
 
 
 def plot_losses(run: Path) -> None:
-    """Writes loss.svg of what metrics.csv and validation.csv say; nothing where they say nothing."""
+    """Write loss.svg from metrics.csv and validation.csv; nothing if metrics.csv is empty."""
     lines = read_metrics(run)
     if not lines:
         return
@@ -39,7 +39,7 @@ def plot_losses(run: Path) -> None:
 
 
 def smoothed(values: list[float]) -> list[float]:
-    """The running mean that forgets, begun at the first value."""
+    """Return the exponential moving average, which starts at the first value."""
     out: list[float] = []
     for value in values:
         out.append(value if not out else _SMOOTH * out[-1] + (1 - _SMOOTH) * value)
@@ -47,7 +47,7 @@ def smoothed(values: list[float]) -> list[float]:
 
 
 def _validation(path: Path) -> dict[str, dict[int, float]]:
-    """By class of resources the mean loss of its languages at each step."""
+    """Return the mean loss at each step of the languages of each class of resources."""
     if not path.exists():
         return {}
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))

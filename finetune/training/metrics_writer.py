@@ -1,6 +1,6 @@
-"""What a run writes down as it goes: metrics.csv (a line a step), validation.csv, TensorBoard, lines for people.
+"""Write the metrics of a run: metrics.csv (a line a step), validation.csv, TensorBoard and progress lines.
 
-Numbers of a step are fetched when the next one is under way, so that the device never waits for the log.
+The metrics of a step are fetched while the next step runs, so that the device never waits for the log.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ _SMOOTH: Final = 0.9
 
 
 @dataclass(frozen=True)
-class Speed:
-    """What a step computes, and what the devices could."""
+class StepCost:
+    """What a step computes, and what the devices could compute."""
 
-    flops: float  # of a step
+    flops: float  # floating-point operations of a step
     peak: float | None  # of all devices, FLOP/s
 
 
-class Table:
-    """A CSV file that is added to, a line at a time, each one whole on disk when it is written."""
+class CsvLog:
+    """A CSV file that grows by whole lines."""
 
     def __init__(self, path: Path, columns: Sequence[str], keep_to: int) -> None:
-        """Lines of steps after `keep_to`, which a killed run left, are taken away: they will be made again."""
+        """Open the file, and drop lines of steps after `keep_to`: a killed run left them, and they come again."""
         lines = _lines_up_to(path, columns, keep_to)
         temporary = path.with_suffix(".tmp")
         with open(temporary, "w", encoding="utf-8", newline="") as file:
@@ -82,41 +82,41 @@ def _lines_up_to(path: Path, columns: Sequence[str], step: int) -> list[list[str
     return [line for line in whole if int(line[0]) <= step]
 
 
-class Journal:
-    """Of one run; of several processes only the first one's writes anything."""
+class MetricsWriter:
+    """The writer of one run. Only the first of several processes writes."""
 
     def __init__(
-        self, out: Path, start: int, total: int, every: int, tensorboard: bool, speed: Speed, progress: Progress
+        self, out: Path, start: int, total: int, every: int, tensorboard: bool, cost: StepCost, progress: Progress
     ) -> None:
         self._out, self._writes = out, jax.process_index() == 0
-        self._total, self._every, self._speed, self._progress = total, every, speed, progress
+        self._total, self._every, self._cost, self._progress = total, every, cost, progress
         self._pending: deque[tuple[int, float, StepMetrics]] = deque()
         self._before = time.monotonic()
         self._seconds: float | None = None  # of a step, smoothed
-        self._tables: dict[str, Table] = {}
+        self._tables: dict[str, CsvLog] = {}
         self._board: Any = None
         if self._writes:
-            self._tables[METRICS] = Table(out / METRICS, COLUMNS, start)
+            self._tables[METRICS] = CsvLog(out / METRICS, COLUMNS, start)
             if tensorboard:
                 from tensorboardX import SummaryWriter
 
                 self._board = SummaryWriter(str(out / TENSORBOARD), purge_step=start + 1)
 
     def step(self, number: int, metrics: StepMetrics) -> None:
-        """Takes note of a step that was given to the devices, and writes down the one before."""
+        """Queue the metrics of a step that the devices compute, and write those of the step before."""
         self._pending.append((number, time.monotonic(), metrics))
         while len(self._pending) > 1:
             self._write()
 
     def settle(self) -> None:
-        """Waits for all steps, and writes them down. UserError where a loss is not a number."""
+        """Wait for all steps and write them; raise Diverged if a loss or gradient is not finite."""
         while self._pending:
             self._write()
         for table in self._tables.values():
             table.flush()
 
     def pause(self) -> None:
-        """What comes between two steps is not part of the next one's time."""
+        """Exclude the time since the last step from the next step's time."""
         self._before = time.monotonic()
 
     def _write(self) -> None:
@@ -130,11 +130,11 @@ class Journal:
             return
         first = self._seconds is None
         smoothed = seconds if self._seconds is None else _SMOOTH * self._seconds + (1 - _SMOOTH) * seconds
-        # The first step's time is the compiler's.
+        # The first step includes compilation.
         self._seconds = None if first and number == 1 else smoothed
-        mfu = self._speed.flops / seconds / self._speed.peak if self._speed.peak else None
+        mfu = self._cost.flops / seconds / self._cost.peak if self._cost.peak else None
         if mfu is not None and mfu > 1:
-            mfu = None  # the peak of a CPU was measured while others used it: no number is better than a wrong one
+            mfu = None  # a CPU's peak was measured under load; no value is better than a wrong one
         row = (
             number,
             *(repr(value) for value in values[:-2]),
@@ -148,9 +148,9 @@ class Journal:
         self._tables[METRICS].add(row)
         if number % self._every == 0 or number == self._total:
             self._tables[METRICS].flush()
-            self._tell(number, values, smoothed, mfu)
+            self._print(number, values, smoothed, mfu)
 
-    def _tell(self, number: int, values: StepMetrics, seconds: float, mfu: float | None) -> None:
+    def _print(self, number: int, values: StepMetrics, seconds: float, mfu: float | None) -> None:
         parts = [
             f"step {number:,} of {self._total:,}",
             f"loss {values.loss:.4f}",
@@ -166,7 +166,7 @@ class Journal:
                 self._board.add_scalar(f"train/{name}", value, number)
 
     def validation(self, step: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Writes the measurements of a step, a line a language."""
+        """Write the validation metrics of a step, a line a language."""
         if not self._writes:
             return
         table = self._tables.get(VALIDATION)
@@ -180,9 +180,9 @@ class Journal:
         table.flush()
 
     def open_validation(self, out: Path, columns: Sequence[str], start: int) -> None:
-        """Makes validation.csv ready for lines of `columns`; step and language come first."""
+        """Open validation.csv for lines of `columns`; step and language come first."""
         if self._writes:
-            self._tables[VALIDATION] = Table(out / VALIDATION, columns, start)
+            self._tables[VALIDATION] = CsvLog(out / VALIDATION, columns, start)
 
     def close(self) -> None:
         for table in self._tables.values():
@@ -192,27 +192,27 @@ class Journal:
 
 
 class Diverged(UserError):
-    """A loss or gradient that is not a number."""
+    """A loss or gradient that is not finite."""
 
     def __init__(self, step: int, values: StepMetrics, run: Path) -> None:
-        what = "the loss" if not math.isfinite(values.loss) else "the gradient"
+        name = "loss" if not math.isfinite(values.loss) else "gradient"
         super().__init__(
-            f"{what} of step {step} is not a number (rate {values.rate:.2g}): nothing of it was saved. Try a lower "
+            f"the {name} of step {step} is not finite (rate {values.rate:.2g}); that state was not saved. Try a lower "
             "optimizer.schedule.base, linear_warmup in optimizer.schedule.factors, optimizer.clip=1.0, or "
-            f"execution.dtype=float32. {run} cannot go on with these changed: begin another run, from its last "
+            f"execution.dtype=float32. {run} cannot resume with these changed: begin another run, from its last "
             f"checkpoint if it has one (`glotmill checkpoint import {run} --step last --out MODEL`, then "
             "model.init=MODEL)"
         )
 
 
 def memory() -> float:
-    """Bytes of the fullest device of this process, at its highest; of a CPU, of the process."""
+    """Return the peak memory in bytes of the fullest device of this process; on a CPU, of the process."""
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
-    peaks = [one["peak_bytes_in_use"] for one in stats if "peak_bytes_in_use" in one]
+    peaks = [device["peak_bytes_in_use"] for device in stats if "peak_bytes_in_use" in device]
     return float(max(peaks)) if peaks else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def read_metrics(out: Path) -> list[Mapping[str, str]]:
-    """The lines of metrics.csv."""
+    """Read the lines of metrics.csv."""
     with open(out / METRICS, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""The optimizer: Adafactor by T5X's rules, or AdamW, after clipping, at the rate of a schedule."""
+"""Update parameters by Adafactor with T5X's rules, or by AdamW, after clipping, at the rate of a schedule."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _ADAFACTOR: Final = ("parameter_scale", "decay_rate")
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How parameters follow gradients."""
+    """The section [optimizer]."""
 
     name: Literal["adafactor", "adamw"] = "adafactor"
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    clip: float = 0.0  # largest norm of all gradients together; 0: any
-    parameter_scale: bool = True  # Adafactor: steps relative to the size of each parameter
-    decay_rate: float = 0.8  # Adafactor: the mean of squares forgets as step^-decay_rate
+    clip: float = 0.0  # largest norm of all gradients together; 0: no clipping
+    parameter_scale: bool = True  # Adafactor: scale steps by the size of each parameter
+    decay_rate: float = 0.8  # Adafactor: the mean of squares decays by step^-decay_rate
     beta1: float = 0.9  # AdamW
     beta2: float = 0.999
     epsilon: float = 1e-8
-    weight_decay: float = 0.0  # AdamW; of kernels and embeddings, not of norms and position tables
+    weight_decay: float = 0.0  # AdamW; applies to kernels and embeddings, not to norms and position tables
 
     def __post_init__(self) -> None:
         for key, least in (("clip", 0.0), ("weight_decay", 0.0), ("epsilon", 1e-38)):
@@ -48,7 +48,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Directions, to be gone against at the learning rate, from gradients."""
+    """An optimizer with its configuration and the axes of the parameters."""
 
     config: OptimizerConfig
     axes: Any  # the names of the axes of every parameter
@@ -69,7 +69,7 @@ class Optimizer:
         return self.transformation.init(params)
 
     def update(self, gradients: Any, state: Any, params: Any, rate: jax.Array) -> tuple[Any, Any, jax.Array]:
-        """New parameters, new state, and the norm of all gradients before clipping."""
+        """Return new parameters, new state, and the norm of all gradients before clipping."""
         norm = optax.tree.norm(gradients)
         if self.config.clip:
             by = jnp.minimum(1.0, self.config.clip / jnp.maximum(norm, 1e-16))
@@ -79,7 +79,7 @@ class Optimizer:
         return params, state, norm
 
     def state_axes(self, params: Any) -> Any:
-        """The names of the axes of the state, in its form. `params`: shapes are enough."""
+        """Return the names of the axes of the state, in its form. Shapes are enough for `params`."""
         state = jax.eval_shape(self.start, params)
         if isinstance(state, AdafactorState):
             return AdafactorState(PartitionSpec(), slot_axes(params, self.axes))

@@ -11,18 +11,15 @@ from __future__ import annotations
 import contextlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import jax
 
-from core import config as configuration
 from core import files, locks
 from core.errors import OutputError, explain_os_error
 from core.paths import remove
-from finetune.config import FinetuneConfig, difference
-from finetune.heads.config import MINE_NGRAMS
 
 CONFIG, MANIFEST = "run.toml", "manifest.json"
 _OWN: Final = (
@@ -44,9 +41,23 @@ COMMAND: Final = "finetune"
 class RunFolder:
     """Of one run. Of several processes only the first writes; the others look."""
 
-    def __init__(self, path: Path, config: FinetuneConfig) -> None:
-        self.path, self._config = path, config
-        self._values = _plain(configuration.as_dict(config))
+    def __init__(
+        self,
+        path: Path,
+        values: Mapping[str, Any],
+        inputs: Sequence[str],
+        difference: Callable[[Mapping[str, Any], Mapping[str, Any]], str],
+    ) -> None:
+        """Take the folder's path and what its owner is.
+
+        Args:
+            path: the folder.
+            values: the resolved configuration.
+            inputs: paths that the run reads, which --fresh must not clear.
+            difference: names what keeps one configuration from resuming another's run; "" for nothing.
+        """
+        self.path, self._inputs, self._difference = path, inputs, difference
+        self._values = _plain(values)
 
     @contextlib.contextmanager
     def opened(self, fresh: bool) -> Iterator[None]:
@@ -79,12 +90,8 @@ class RunFolder:
 
     def _check_clearing(self) -> None:
         """OutputError where an earlier run is to be thrown away that this one is to read from."""
-        config = self._config
-        read = [config.model.init, config.model.tokenizer]
-        miner = [config.head.miner] if config.head.miner != MINE_NGRAMS else []
-        sources = [source.path for source in config.data.sources] + [pairs.path for pairs in config.head.pairs]
-        for path in (*read, *sources, *miner):
-            if path and self._holds(path):
+        for path in self._inputs:
+            if self._holds(path):
                 raise OutputError(f"--fresh would throw away {path}, which this run is to read: choose another --out")
 
     def _holds(self, path: str) -> bool:
@@ -102,7 +109,7 @@ class RunFolder:
             before = tomllib.loads((self.path / CONFIG).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise OutputError(f"{self.path / CONFIG} cannot be read ({error}): --fresh starts over") from error
-        if told := difference(before, self._values):
+        if told := self._difference(before, self._values):
             raise OutputError(
                 f"{self.path} holds another run: {told}. Use another --out, or --fresh to throw it away and start over"
             )

@@ -1,4 +1,4 @@
-"""Learning rates by step, in T5X's grammar of factors: `constant * linear_warmup * rsqrt_decay`."""
+"""Compute learning rates by step from T5X's factors, such as `constant * linear_warmup * rsqrt_decay`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import jax.numpy as jnp
 from core.errors import ConfigError, UnknownNameError
 
 Schedule = Callable[[jax.Array], jax.Array]
-# A decay that was set too steep must not turn the sign of the update.
+# The rate never falls below this: a decay that is too steep would change the sign of the update.
 _LEAST: Final = 1e-8
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """The product of some factors of the step, counted from 0."""
+    """The section [optimizer.schedule]: a product of factors of the step, which counts from 0."""
 
     factors: str = "constant"
     base: float = 1e-3  # the value of `constant`
     warmup_steps: int = 1_000
-    decay_factor: float = 0.5  # of decay_every; the slope of linear_decay
+    decay_factor: float = 0.5  # factor of decay_every; slope of linear_decay
     steps_per_decay: int = 20_000
     steps_per_cycle: int = 100_000  # of cosine_decay
 
@@ -34,7 +34,7 @@ class ScheduleConfig:
                 raise UnknownNameError("factor in schedule.factors", name, FACTORS)
         if "linear_decay" in names and {"constant", "linear_warmup"} & {*names}:
             raise ConfigError(
-                "schedule.factors: linear_decay holds constant and linear_warmup already; take those away"
+                "schedule.factors: linear_decay already includes constant and linear_warmup; remove those"
             )
         for key, users in USED_BY.items():
             if not {*users} & {*names} and getattr(self, key) != getattr(ScheduleConfig, key):
@@ -54,7 +54,7 @@ class ScheduleConfig:
 
 
 def schedule(config: ScheduleConfig) -> Schedule:
-    """The learning rate at a step, float32; never below 1e-8."""
+    """Return the schedule: the float32 learning rate at a step, at least 1e-8."""
 
     def rate(step: jax.Array) -> jax.Array:
         value = jnp.ones((), jnp.float32)

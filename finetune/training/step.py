@@ -1,4 +1,4 @@
-"""One step of training, and of validation: pure functions of state and batch."""
+"""Take one training step: a pure function of state and batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from finetune.data.features import Batch
 from finetune.model import lora
 from finetune.model.encoder_decoder import EncoderDecoder
-from finetune.training.loss import LossConfig, LossSums, cross_entropy, position_losses, token_weights
+from finetune.training.loss import LossConfig, LossSums, cross_entropy, token_weights
 from finetune.training.optimizer import Optimizer
 from finetune.training.schedule import Schedule
 
@@ -19,21 +19,21 @@ Array = jax.Array
 
 
 class TrainState(NamedTuple):
-    """Everything that a step changes, and the parameters that stay."""
+    """What a step changes, and the parameters that it does not."""
 
-    step: Any  # int32: steps that were made
+    step: Any  # int32: steps taken so far
     trained: Any
     fixed: Any
     optimizer: Any
 
 
 class StepMetrics(NamedTuple):
-    """Of one step, over all devices and microbatches; float32, and floats once they are fetched."""
+    """The metrics of one step, over all devices and microbatches: float32 arrays, or floats once fetched."""
 
-    loss: Any  # cross entropy per target or per token, as the configuration says; z-loss apart
+    loss: Any  # cross entropy per sequence or per token (loss.per), without the z-loss
     z_loss: Any
     accuracy: Any  # of tokens
-    tokens: Any  # targets that count
+    tokens: Any  # target tokens with a weight
     sequences: Any
     gradient_norm: Any  # before clipping
     rate: Any
@@ -41,7 +41,7 @@ class StepMetrics(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TrainStep:
-    """state, batch -> state, metrics."""
+    """The step: state, batch -> state, metrics."""
 
     model: EncoderDecoder
     optimizer: Optimizer
@@ -51,31 +51,31 @@ class TrainStep:
     seed: int
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, StepMetrics]:
-        # One divisor for all microbatches and devices: means of means would weigh examples by their neighbours.
+        # One divisor for all microbatches and devices: a mean of means would weight examples by their neighbours.
         weights = token_weights(batch.decoder_loss_weights, batch.decoder_segment_ids, self.loss.per)
         total = jnp.maximum(weights.sum(), 1e-6)
-        pieces = jax.tree.map(self._pieces, (batch, weights / total))
+        microbatches = jax.tree.map(self._split, (batch, weights / total))
         key = jax.random.fold_in(jax.random.key(self.seed), state.step)
 
-        def loss(trained: Any, one: tuple[Batch, Array], number: Array) -> tuple[Array, LossSums]:
-            sums = self._loss(lora.join(trained, state.fixed), *one, jax.random.fold_in(key, number))
+        def loss(trained: Any, microbatch: tuple[Batch, Array], number: Array) -> tuple[Array, LossSums]:
+            sums = self._loss(lora.join(trained, state.fixed), *microbatch, jax.random.fold_in(key, number))
             return sums.total, sums
 
         gradient = jax.grad(loss, has_aux=True)
         if self.microbatches == 1:
-            gradients, sums = gradient(state.trained, jax.tree.map(lambda array: array[0], pieces), jnp.int32(0))
+            gradients, sums = gradient(state.trained, jax.tree.map(lambda array: array[0], microbatches), jnp.int32(0))
         else:
 
-            def add(carry: Any, one: Any) -> tuple[Any, None]:
-                return jax.tree.map(jnp.add, carry, gradient(state.trained, *one)), None
+            def add(sums: Any, numbered: Any) -> tuple[Any, None]:
+                return jax.tree.map(jnp.add, sums, gradient(state.trained, *numbered)), None
 
             zero = jnp.zeros((), jnp.float32)
             empty = (jax.tree.map(jnp.zeros_like, state.trained), LossSums(zero, zero, zero, zero))
             numbers = jnp.arange(self.microbatches)
-            (gradients, sums), _ = jax.lax.scan(add, empty, (pieces, numbers))
+            (gradients, sums), _ = jax.lax.scan(add, empty, (microbatches, numbers))
 
         rate = self.schedule(state.step)
-        trained, kept, norm = self.optimizer.update(gradients, state.optimizer, state.trained, rate)
+        trained, optimizer_state, norm = self.optimizer.update(gradients, state.optimizer, state.trained, rate)
         tokens = (batch.decoder_loss_weights > 0).sum(dtype=jnp.float32)
         sequences = batch.decoder_segment_ids.max(-1).sum().astype(jnp.float32)
         metrics = StepMetrics(
@@ -87,10 +87,10 @@ class TrainStep:
             gradient_norm=norm,
             rate=rate,
         )
-        return TrainState(state.step + 1, trained, state.fixed, kept), metrics
+        return TrainState(state.step + 1, trained, state.fixed, optimizer_state), metrics
 
-    def _pieces(self, array: Array) -> Array:
-        # Row i goes to microbatch i mod n: each device keeps the rows that it has.
+    def _split(self, array: Array) -> Array:
+        # Row i goes to microbatch i mod n, so that each device keeps its rows.
         rows = array.shape[0] // self.microbatches
         return jnp.moveaxis(array.reshape(rows, self.microbatches, *array.shape[1:]), 1, 0)
 
@@ -101,7 +101,7 @@ class TrainStep:
 def forward(
     model: EncoderDecoder, params: Any, batch: Batch, weights: Array, loss: LossConfig, rngs: Any = None
 ) -> LossSums:
-    """The weighed sums of a batch's loss; with keys for dropout it is training."""
+    """Return the weighted sums of a batch's loss; without keys for dropout (`rngs`) there is no dropout."""
 
     def run(module: EncoderDecoder) -> LossSums:
         deterministic = rngs is None
@@ -119,30 +119,3 @@ def forward(
 
     sums: LossSums = model.apply({"params": params}, rngs=rngs, method=run)
     return sums
-
-
-class RowLosses(NamedTuple):
-    """Of each row of a batch that is not packed, float32 [B]."""
-
-    loss: Array  # sum over its tokens of the cross entropy
-    tokens: Array
-    correct: Array
-
-
-def evaluate(model: EncoderDecoder, params: Any, batch: Batch) -> RowLosses:
-    """The loss of each row, without smoothing and z-loss, so that runs with different losses can be compared."""
-
-    def run(module: EncoderDecoder) -> RowLosses:
-        encoded = module.encode(batch.encoder_input_tokens, segments=batch.encoder_segment_ids)
-        hidden = module.decode(
-            batch.decoder_input_tokens,
-            encoded,
-            input_segments=batch.encoder_segment_ids,
-            target_segments=batch.decoder_segment_ids,
-        )
-        counts = (batch.decoder_loss_weights > 0).astype(jnp.float32)
-        losses = position_losses(hidden, module.head_kernel(), batch.decoder_target_tokens)
-        return RowLosses((losses.cross_entropy * counts).sum(-1), counts.sum(-1), (losses.correct * counts).sum(-1))
-
-    rows: RowLosses = model.apply({"params": params}, method=run)
-    return rows

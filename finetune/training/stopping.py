@@ -1,6 +1,6 @@
-"""A request to stop: SIGTERM (from schedulers, and from machines about to be taken away) or Ctrl-C.
+"""Handle requests to stop: SIGTERM (from schedulers, or before a machine is reclaimed) and Ctrl-C.
 
-The step at work is finished, the run saved, and the command ends with STOPPED, after which the same command goes on.
+The current step is finished, the run is saved, and the command exits with STOPPED. The same command resumes the run.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any, Final
 
 import jax
 
-STOPPED: Final = 75  # EX_TEMPFAIL: to be tried again
-_ASKED: Final = 10
+STOPPED: Final = 75  # EX_TEMPFAIL: try again later
+_SYNC_EVERY: Final = 10  # steps
 
 
 class StopRequests:
-    """Listens while its block runs. A second signal ends the process as it always would."""
+    """A listener for signals while its block runs. A second signal has its usual effect."""
 
     def __init__(self) -> None:
         self._heard = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequests:
-        # Several processes hear of it through JAX's own service, which has its own handler.
+        # Several processes learn of it from JAX's preemption service, which has its own handler.
         if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._hear)
@@ -41,7 +41,7 @@ class StopRequests:
         signal.signal(number, self._before[number])
 
     def heard(self, step: int) -> bool:
-        """Whether to stop after `step`: of several processes all get the same answer, some steps after the signal."""
+        """Return whether to stop after `step`; several processes get the same answer, some steps after the signal."""
         if jax.process_count() == 1:
             return self._heard
         from jax.experimental import multihost_utils
@@ -50,10 +50,10 @@ class StopRequests:
 
 
 def agreed(wish: bool, step: int) -> bool:
-    """What the first process wishes, for all of them. Several are asked at every tenth step only: they must wait."""
+    """Return what the first process wants, on all processes; several synchronise only at every tenth step."""
     if jax.process_count() == 1:
         return wish
-    if step % _ASKED:
+    if step % _SYNC_EVERY:
         return False
     import numpy as np
     from jax.experimental import multihost_utils

@@ -1,7 +1,7 @@
-"""A model, its optimizer and the mesh, put together: new and restored states, and the compiled step.
+"""Combine a model, its optimizer and a mesh: new and restored states, and the compiled step.
 
-In memory the layers may be stacked (execution.scan); on disk every layer has a branch of its own. Arrays go from one
-form to the other on the mesh, and no host ever holds a whole model that is split.
+In memory the layers may be stacked (execution.scan); on disk every layer is a separate subtree. Arrays are converted on
+the mesh, so no host ever holds the whole of a sharded model.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from finetune.config import FinetuneConfig
 from finetune.data.features import Batch
+from finetune.decoding.row_losses import RowLosses, row_losses
 from finetune.model import lora, stacking
 from finetune.model.architecture import Architecture
 from finetune.model.encoder_decoder import EncoderDecoder
@@ -30,33 +30,34 @@ from finetune.model.partitioning import (
     local_batch,
     make_mesh,
     replicated,
-    shardings,
 )
+from finetune.model.partitioning import shardings as shardings_of
+from finetune.training.config import TrainerConfig
 from finetune.training.optimizer import Optimizer
 from finetune.training.schedule import schedule
-from finetune.training.step import RowLosses, StepMetrics, TrainState, TrainStep, evaluate
+from finetune.training.step import StepMetrics, TrainState, TrainStep
 
 
 @dataclass(frozen=True, eq=False)
 class Trainer:
-    """Of one run. Everything that compiles does so within `at_work`."""
+    """The trainer of one run. Everything that compiles does so within `on_mesh`."""
 
-    config: FinetuneConfig
+    config: TrainerConfig
     architecture: Architecture
     mesh: Mesh
 
     @classmethod
-    def of(cls, config: FinetuneConfig, architecture: Architecture) -> Trainer:
-        """ConfigError where model, batch, mesh and devices do not fit."""
+    def of(cls, config: TrainerConfig, architecture: Architecture) -> Trainer:
+        """Make the mesh; raise ConfigError if model, batch, mesh and devices do not fit together."""
         mesh = make_mesh(config.mesh)
-        check_fit(architecture, config.data.rows, config.microbatches, config.mesh, mesh)
-        check_rows("data.validation.rows", config.data.validation.rows or config.data.rows, config.mesh, mesh)
+        check_fit(architecture, config.rows, config.microbatches, config.mesh, mesh)
+        check_rows("data.validation.rows", config.validation_rows, config.mesh, mesh)
         config.lora.check(architecture)
         return cls(config, architecture, mesh)
 
     @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
-        """The mesh and its rules, as the model's constraints look for them."""
+    def on_mesh(self) -> Iterator[None]:
+        """Set the mesh and its rules, where the model's sharding constraints look them up."""
         with jax.set_mesh(self.mesh), nn.logical_axis_rules(self.config.mesh.table()):
             yield
 
@@ -66,7 +67,7 @@ class Trainer:
 
     @cached_property
     def _on_disk(self) -> Trainer:
-        """The same, with a branch for every layer: the form of checkpoints."""
+        """The same trainer with a subtree for every layer: the form of checkpoints."""
         if not self.config.execution.scan:
             return self
         plain = dataclasses.replace(self.config, execution=dataclasses.replace(self.config.execution, scan=False))
@@ -86,7 +87,7 @@ class Trainer:
         return jax.eval_shape(lambda: self._initial(jax.random.key(0)))
 
     def _initial(self, key: jax.Array) -> Any:
-        """Parameters at random, with the names of their axes."""
+        """Return random parameters, with the names of their axes."""
         return self.model.init(key, _ids(), _ids())["params"]
 
     @cached_property
@@ -95,35 +96,35 @@ class Trainer:
         return Optimizer.of(self.config.optimizer, trained)
 
     @cached_property
-    def places(self) -> TrainState:
-        """Where each array of a state lies on the mesh."""
+    def shardings(self) -> TrainState:
+        """The sharding of each array of a state."""
         trained, fixed = lora.split(self._axes, self.config.lora.rank)
         shapes, _ = lora.split(self._shapes, self.config.lora.rank)
         axes = TrainState(PartitionSpec(), trained, fixed, self.optimizer.state_axes(shapes))
-        placed: TrainState = shardings(axes, self.mesh, self.config.mesh)
+        placed: TrainState = shardings_of(axes, self.mesh, self.config.mesh)
         return placed
 
     @cached_property
-    def rows(self) -> NamedSharding:
-        """Where the rows of a batch lie on the mesh."""
+    def row_sharding(self) -> NamedSharding:
+        """The sharding of the rows of a batch."""
         return batch_sharding(self.mesh, self.config.mesh)
 
     def new_state(self) -> TrainState:
-        """At random, the same for every mesh, with and without scan."""
-        made: TrainState = jax.jit(lambda: self._state(self._random()), out_shardings=self.places)()
-        return made
+        """Return a random state, the same for every mesh, with and without scan."""
+        state: TrainState = jax.jit(lambda: self._state(self._random()), out_shardings=self.shardings)()
+        return state
 
     def state_from(self, params: Mapping[str, Any]) -> TrainState:
-        """A new run's, from the weights of a checkpoint; LoRA's additions, which it has not, begin at random."""
+        """Return a new state from the weights of a checkpoint; LoRA's matrices, which it lacks, begin at random."""
 
         def make(params: Mapping[str, Any]) -> TrainState:
             rank = self.config.lora.rank
             return self._state(lora.join(lora.split(self._random(), rank)[0], params) if rank else params)
 
-        # Arrays of single layers cannot become those of stacks: to give them away would free nothing.
-        given = () if self.config.execution.scan else (0,)
-        made: TrainState = jax.jit(make, out_shardings=self.places, donate_argnums=given)(params)
-        return made
+        # Donating arrays of single layers frees nothing: they cannot become stacked arrays.
+        donated = () if self.config.execution.scan else (0,)
+        state: TrainState = jax.jit(make, out_shardings=self.shardings, donate_argnums=donated)(params)
+        return state
 
     def _random(self) -> Any:
         return _unboxed(self._on_disk._initial(jax.random.key(self.config.seed)))
@@ -135,42 +136,42 @@ class Trainer:
         return TrainState(jnp.zeros((), jnp.int32), trained, fixed, self.optimizer.start(trained))
 
     @cached_property
-    def weight_places(self) -> Any:
-        """Where the weights of a checkpoint without LoRA's additions lie on the mesh: a tree like theirs."""
-        return lora.without(lora.join(self._on_disk.places.trained, self._on_disk.places.fixed))
+    def weight_shardings(self) -> Any:
+        """The shardings of a checkpoint's weights, without LoRA's matrices: a tree like theirs."""
+        return lora.without(lora.join(self._on_disk.shardings.trained, self._on_disk.shardings.fixed))
 
     def to_disk(self, state: TrainState) -> TrainState:
-        """The state as a checkpoint holds it."""
+        """Return the state in the form of a checkpoint."""
         if not self.config.execution.scan:
             return state
-        unstack = jax.jit(lambda state: _each_tree(stacking.unstack, state), out_shardings=self._on_disk.places)
+        unstack = jax.jit(lambda state: _each_tree(stacking.unstack, state), out_shardings=self._on_disk.shardings)
         plain: TrainState = unstack(state)
         return plain
 
     @cached_property
     def disk_shapes(self) -> TrainState:
-        """Shape and place of each array of a state on disk, to restore it by."""
+        """The shape and sharding of each array of a state on disk, to restore it by."""
 
-        def shape(one: Any, place: NamedSharding) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=place)
+        def shape(array: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
 
         plain = self._on_disk
-        shapes: TrainState = jax.tree.map(shape, jax.eval_shape(lambda: plain._state(plain._random())), plain.places)
+        shapes: TrainState = jax.tree.map(shape, jax.eval_shape(lambda: plain._state(plain._random())), plain.shardings)
         return shapes
 
     def from_disk(self, state: TrainState) -> TrainState:
-        """A restored state as the step takes it."""
+        """Return a restored state in the form that the step takes."""
         if not self.config.execution.scan:
             return state
-        stack = jax.jit(lambda state: _each_tree(stacking.stack, state), out_shardings=self.places)
+        stack = jax.jit(lambda state: _each_tree(stacking.stack, state), out_shardings=self.shardings)
         stacked: TrainState = stack(state)
         return stacked
 
     @cached_property
     def step(self) -> Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]:
-        """The compiled step. The state that it is given is used up."""
+        """The compiled step. It donates the state that it is given."""
         config = self.config
-        pure = TrainStep(
+        step = TrainStep(
             self.model,
             self.optimizer,
             schedule(config.optimizer.schedule),
@@ -179,34 +180,34 @@ class Trainer:
             config.seed,
         )
         return jax.jit(
-            pure,
-            in_shardings=(self.places, self.rows),
-            out_shardings=(self.places, replicated(self.mesh)),
+            step,
+            in_shardings=(self.shardings, self.row_sharding),
+            out_shardings=(self.shardings, replicated(self.mesh)),
             donate_argnums=0,
         )
 
     @cached_property
-    def evaluate(self) -> Callable[[TrainState, Batch], RowLosses]:
-        """The compiled loss of each row; every process gets those of all."""
+    def row_losses(self) -> Callable[[TrainState, Batch], RowLosses]:
+        """The compiled loss of each row; every process gets the losses of all rows."""
 
         def run(state: TrainState, batch: Batch) -> RowLosses:
-            return evaluate(self.model, lora.join(state.trained, state.fixed), batch)
+            return row_losses(self.model, lora.join(state.trained, state.fixed), batch)
 
-        return jax.jit(run, in_shardings=(self.places, self.rows), out_shardings=replicated(self.mesh))
+        return jax.jit(run, in_shardings=(self.shardings, self.row_sharding), out_shardings=replicated(self.mesh))
 
     def weights(self, state: TrainState) -> Any:
-        """The plain weights of a state, unstacked and with LoRA's additions in them, where they lie on the mesh."""
+        """Return the plain weights of a state on the mesh, unstacked, with LoRA's matrices added in."""
 
         def plain(state: TrainState) -> Any:
             params = lora.join(state.trained, state.fixed)
             params = stacking.unstack(params) if self.config.execution.scan else params
             return lora.added_in(params, self.config.lora.scale)
 
-        return jax.jit(plain, out_shardings=self.weight_places)(state)
+        return jax.jit(plain, out_shardings=self.weight_shardings)(state)
 
     def put(self, local: Any, rows: int) -> Any:
-        """Arrays of `rows` rows on the mesh, of this process's share of them."""
-        return local_batch(local, rows, self.rows)
+        """Return arrays of `rows` rows on the mesh, from this process's part of them."""
+        return local_batch(local, rows, self.row_sharding)
 
 
 def _ids() -> jax.Array:
@@ -214,7 +215,7 @@ def _ids() -> jax.Array:
 
 
 def _unboxed(params: Any) -> Any:
-    """Parameters without the names of their axes. Flax's own `unbox` would also place them, which shapes cannot be."""
+    """Return parameters without the names of their axes. Flax's `unbox` would also place them, and shapes cannot be."""
 
     def is_box(node: Any) -> bool:
         return isinstance(node, nn.meta.AxisMetadata)
@@ -223,7 +224,7 @@ def _unboxed(params: Any) -> Any:
 
 
 def _each_tree(function: Callable[[Mapping[str, Any]], dict[str, Any]], node: Any) -> Any:
-    """`function` of every tree of parameters in a state, and of every tree that has their form."""
+    """Apply `function` to every tree of parameters in a state, and to every tree of the same form."""
     if isinstance(node, Mapping):
         return function(node)
     if isinstance(node, tuple):

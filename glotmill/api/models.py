@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from finetune.decoding.generator import Generator
     from finetune.heads.embedder import Embedder
     from finetune.heads.reranker import Reranker
-    from finetune.train import Trained
+    from finetune.train import TrainingResult
 
 
 def finetune(
@@ -25,7 +25,7 @@ def finetune(
     overrides: Overrides = None,
     fresh: bool = False,
     progress: bool = False,
-) -> Trained:
+) -> TrainingResult:
     """Train a model until the last step of its configuration, or resume training, as `glotmill finetune` does.
 
     Args:

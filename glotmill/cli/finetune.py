@@ -1,24 +1,28 @@
-"""`glotmill finetune`: train a model, or go on training it."""
+"""Train a model, or resume training it: `glotmill finetune`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glotmill.cli.options import Debug, Fresh, Json, Set
 from glotmill.cli.output import folder_name, guarded, print_json, print_table
 
+if TYPE_CHECKING:
+    from finetune.train import TrainingResult
+    from finetune.training.validation_metrics import ValidationMetrics
+
 _WORST = 10
 
 
 @guarded
 def finetune(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, on what, and how.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, on which data, and how.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder; stands above the configuration's `out`.")
+        Path | None, typer.Option("--out", "-o", help="The run folder; overrides the configuration's `out`.")
     ] = None,
     set: Set = None,
     fresh: Fresh = False,
@@ -31,8 +35,8 @@ def finetune(
     [dim]glotmill finetune configs/mt5-base-gpu.toml --set optimizer.schedule.base=3e-4 --set steps=2000[/dim]
     [dim]glotmill finetune configs/embed.toml --set model.init=runs/first --out runs/embed[/dim]
 
-    A run that was stopped or killed is taken up by the same command, to the bit. Asked to stop (SIGTERM, Ctrl-C) it
-    finishes its step, saves, and ends with status 75. docs/training.md tells more.
+    After a stop or a kill, the same command resumes the run, to the bit. On SIGTERM or Ctrl-C the command finishes its
+    step, saves, and exits with status 75. See docs/training.md.
     """
     from core.config import load
     from core.errors import ConfigError
@@ -44,34 +48,54 @@ def finetune(
     resolved = load(FinetuneConfig, config, set or ())
     folder = out or (Path(resolved.out) if resolved.out else None)
     if folder is None:
-        raise ConfigError("where to? --out names the run's folder, or `out` in the configuration")
-    trained = train(resolved, folder, fresh=fresh, progress=Progress.on_stderr())
+        raise ConfigError("no run folder: give --out DIR, or set `out` in the configuration")
+    result = train(resolved, folder, fresh=fresh, progress=Progress.on_stderr())
     if json:
-        measured = trained.measured.to_json() if trained.measured else None
-        values = {"step": trained.step, "complete": trained.complete, "measured": measured, "seconds": trained.seconds}
-        print_json({"command": "finetune", "out": str(folder), **values, "notes": list(trained.notes)})
+        print_json(_values(result, folder))
     else:
-        if trained.measured:
-            print_table(
-                "Validation: the languages of the highest loss",
-                ("language", "resources", "examples", "loss", "accuracy", "exact match", "chrF"),
-                [
-                    (
-                        score.language,
-                        score.resources,
-                        score.examples,
-                        round(score.loss, 4),
-                        round(score.accuracy, 4),
-                        *("" if value is None else round(value, 4) for value in (score.exact_match, score.chrf)),
-                    )
-                    for score in trained.measured.worst(_WORST)
-                ],
-            )
-        print(f"{trained.step:,} steps, {trained.seconds} s, in {folder_name(folder)}")
-        if trained.complete:
-            whole = f'glotmill generate --checkpoint {folder_name(folder)} --prompt "..."'
-            named = {"embed": "Embedder", "rerank": "Reranker"}.get(resolved.head.kind, "")
-            module = f"finetune.{resolved.head.kind}"
-            print(f"next: {f'{module}.{named}.load(...), see docs/heads.md' if named else whole}")
-    if not trained.complete:
+        if result.metrics:
+            _print_metrics(result.metrics)
+        print(f"{result.step:,} steps, {result.seconds} s, in {folder_name(folder)}")
+        if result.complete:
+            print(f"next: {_next_step(folder, resolved.head.kind)}")
+    if not result.complete:
         sys.exit(STOPPED)
+
+
+def _values(result: TrainingResult, folder: Path) -> dict[str, object]:
+    return {
+        "command": "finetune",
+        "out": str(folder),
+        "step": result.step,
+        "complete": result.complete,
+        "measured": result.metrics.to_json() if result.metrics else None,
+        "seconds": result.seconds,
+        "notes": list(result.notes),
+    }
+
+
+def _print_metrics(metrics: ValidationMetrics) -> None:
+    print_table(
+        "Validation: the languages with the highest loss",
+        ("language", "resources", "examples", "loss", "accuracy", "exact match", "chrF"),
+        [
+            (
+                language.language,
+                language.resources,
+                language.examples,
+                round(language.loss, 4),
+                round(language.accuracy, 4),
+                *("" if value is None else round(value, 4) for value in (language.exact_match, language.chrf)),
+            )
+            for language in metrics.worst(_WORST)
+        ],
+    )
+
+
+def _next_step(folder: Path, head: str) -> str:
+    """Return how the trained model is used."""
+    if not head:
+        return f'glotmill generate --checkpoint {folder_name(folder)} --prompt "..."'
+    from finetune.heads.base import trainable_head
+
+    return f"{trainable_head(head).usage}, see docs/heads.md"

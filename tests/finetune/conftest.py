@@ -203,7 +203,7 @@ def head_folder(tiny, small_tokenizer, tmp_path_factory):
 
     from finetune.checkpoints import model_folder
     from finetune.model import parameters
-    from finetune.model.head import Head
+    from finetune.model.head import head_class
 
     made = {}
 
@@ -212,7 +212,7 @@ def head_folder(tiny, small_tokenizer, tmp_path_factory):
             values = {"dimensions": (16, 32), "limits": {16: 0.8, 32: 0.6}, **values}
         key = (kind, repr(sorted(values.items())))
         if key not in made:
-            head = Head(kind, **{"max_tokens": 64, "query_tokens": 16, "overlap": 8, **values})
+            head = head_class(kind)(**{"max_tokens": 64, "query_tokens": 16, "overlap": 8, **values})
             architecture = dataclasses.replace(tiny.shape, vocabulary=384)
             chance = np.random.default_rng(0)
             leaves = {

@@ -1,4 +1,4 @@
-"""Run by test_meshes.py in a process of its own, whose CPU counts as eight devices: loss curves, as JSON.
+"""Print loss curves as JSON. test_meshes.py runs this script in a process whose CPU counts as eight devices.
 
 Each argument is a case, `data x fsdp x tensor` and what else is set: 2x2x2,microbatches=2,scan.
 """
@@ -49,9 +49,9 @@ def configuration(case):
 
 def curve(case):
     config = configuration(case)
-    trainer = Trainer.of(config, config.model.architecture(128))
+    trainer = Trainer.of(config.trainer, config.model.architecture(128))
     found = []
-    with trainer.at_work():
+    with trainer.on_mesh():
         state = trainer.new_state()
         for batch in batches():
             state, metrics = trainer.step(state, trainer.put(batch, ROWS))

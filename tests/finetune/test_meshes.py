@@ -117,4 +117,4 @@ def test_validation_rows_that_a_mesh_cannot_share_are_told(monkeypatch):
     data = {"rows": 8, "validation": {"rows": 3}}
     config = build(FinetuneConfig, {"model": {"size": "tiny", "shape": {"heads": 4}}, "data": data})
     with pytest.raises(ConfigError, match=r"data\.validation\.rows is 3: expected a multiple of the 2 parts"):
-        trainer.Trainer.of(config, config.model.architecture(128))
+        trainer.Trainer.of(config.trainer, config.model.architecture(128))

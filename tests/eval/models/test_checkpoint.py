@@ -77,18 +77,20 @@ def test_a_folder_without_a_model(tmp_path):
 
 
 def test_heads_serve_their_suites_alone(tmp_path, small_tokenizer):
-    from finetune.model.head import Head
+    from finetune.model.head import head_class
 
-    embed = _save(tmp_path / "embed", small_tokenizer, 2, Head("embed", (8, 16), limits={8: 0.9, 16: 0.7}))
+    embed = _save(
+        tmp_path / "embed", small_tokenizer, 2, head_class("embed")(dimensions=(8, 16), limits={8: 0.9, 16: 0.7})
+    )
     loaded = load(f"checkpoint:{embed}", "embed")
     vectors = loaded.model.embed(["habari", "你好 世界", ""], "query")
     assert loaded.makes == "vectors" and loaded.model.dimensions == (8, 16) and vectors.shape == (3, 16)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert loaded.model.ranges(8).limit == pytest.approx(0.9) and loaded.model.ranges(12) is None
     assert load(f"checkpoint:{embed}", "rerank").makes == "vectors"
-    with pytest.raises(ConfigError, match="its head makes embeddings, and no text"):
+    with pytest.raises(ConfigError, match="it is an embedding model, which generates no text"):
         load(f"checkpoint:{embed}", "chat")
-    rerank = _save(tmp_path / "rerank", small_tokenizer, 3, Head("rerank"))
+    rerank = _save(tmp_path / "rerank", small_tokenizer, 3, head_class("rerank")())
     scores = load(f"checkpoint:{rerank}", "rerank").model.scores("habari", ["nzuri", "мир"])
     assert scores.shape == (2,) and ((scores > 0) & (scores < 1)).all()
     with pytest.raises(ConfigError, match="makes no embeddings"):

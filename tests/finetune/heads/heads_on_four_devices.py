@@ -1,4 +1,4 @@
-"""Run by test_contrastive.py in a process of its own, whose CPU counts as four devices: loss curves, as JSON."""
+"""Print loss curves as JSON. test_loss.py runs this script in a process whose CPU counts as four devices."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 
 from core.config import build
 from finetune.config import FinetuneConfig
-from finetune.heads.step import HeadBatch
+from finetune.heads.base import HeadBatch
 from finetune.heads.trainer import HeadTrainer
 from finetune.model.partitioning import make_mesh
 
@@ -42,9 +42,9 @@ def curve(case):
         },
     )
     mesh = make_mesh(config.mesh, jax.devices()[: np.prod([*sizes.values()])])
-    trainer = HeadTrainer(config, config.model.architecture(128), mesh)
+    trainer = HeadTrainer(config.trainer, config.model.architecture(128), mesh, config.head)
     found = []
-    with trainer.at_work():
+    with trainer.on_mesh():
         state = trainer.new_state()
         for number in range(STEPS):
             state, metrics = trainer.step(state, trainer.put(batch(number), ROWS))

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from finetune.heads.base import HeadBatch, trainable_head
 from finetune.heads.config import HeadConfig, PairSource
 from finetune.heads.loss import Keys, contrastive, listwise, through_binary, through_int8, unit
-from finetune.heads.step import HeadBatch, HeadStep
+from finetune.heads.step import HeadStep
 from finetune.model.encoder import EncoderModel
-from finetune.model.head import Projection
 
 PAIRS = (PairSource(path="x"),)
 PLAIN = HeadConfig(kind="embed", dimensions=(16,), temperature=0.1, symmetric=False, int8=0, binary=0, pairs=PAIRS)
@@ -112,12 +112,13 @@ def a_batch():
 @pytest.mark.parametrize("pieces", [2, 4])
 def test_gradient_caching_gives_the_plain_gradient(tiny, a_batch, pieces):
     config = changed(symmetric=True, dimensions=(8, 16), int8=0.1, binary=0.25)
-    model = EncoderModel(tiny.shape, Projection("embedding_projection", 16))
+    head = trainable_head(config.kind).of(config)
+    model = EncoderModel(tiny.shape, head.projection)
     boxed = jax.jit(model.init)(jax.random.key(0), a_batch.query_RxL)["params"]
     params = jax.tree.map(lambda box: box.value, boxed, is_leaf=lambda node: hasattr(node, "value"))
     found = []
     for rows in (0, 8 // pieces):
-        step = HeadStep(model, None, None, dataclasses.replace(config, cache_rows=rows), 0)
+        step = HeadStep(model, None, None, head, dataclasses.replace(config, cache_rows=rows), 0)
         found.append(jax.jit(jax.grad(lambda params, step=step: step.loss(params, a_batch, None).total))(params))
     for plain, cached in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(cached, plain, atol=1e-5, rtol=1e-5)

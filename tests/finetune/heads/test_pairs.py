@@ -11,6 +11,7 @@ from core.config import build
 from core.errors import ConfigError, SourceError
 from finetune.config import FinetuneConfig
 from finetune.data.config import DataConfig
+from finetune.heads.base import trainable_head
 from finetune.heads.config import PairSource
 from finetune.heads.inputs import HeadInputs
 from finetune.heads.mining import NgramMiner, in_common, mine, miner, trigrams
@@ -162,7 +163,8 @@ def data(write_lines, tmp_path, small_tokenizer):
         }
         config = build(FinetuneConfig, values)
         store = PairStore.read(config.head.pairs, config.data)
-        return PairData(store, config, HeadInputs.of(Tokenizer.load(small_tokenizer), config.head.head), (0, 8))
+        inputs = HeadInputs.of(Tokenizer.load(small_tokenizer), trainable_head(config.head.kind).of(config.head))
+        return PairData(store, config.data, config.head, inputs, (0, 8))
 
     return make
 
@@ -248,8 +250,8 @@ def test_what_is_drawn_as_wrong_is_of_the_same_source_and_language(write_lines, 
     head = {"kind": "rerank", "max_tokens": 64, "query_tokens": 8, "overlap": 4, "negatives": 5, "pairs": sources}
     config = build(FinetuneConfig, {"head": head, "data": {"rows": 4}})
     store = PairStore.read(config.head.pairs, config.data)
-    inputs = HeadInputs.of(Tokenizer.load(small_tokenizer), config.head.head)
-    stream = PairData(store, config, inputs, (0, 4))
+    inputs = HeadInputs.of(Tokenizer.load(small_tokenizer), trainable_head("rerank").of(config.head))
+    stream = PairData(store, config.data, config.head, inputs, (0, 4))
     for pair in store.train:
         document = store.texts[pair.document]
         drawn = {store.texts[text] for text in stream.others(pair, 40, 7)}

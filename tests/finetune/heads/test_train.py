@@ -11,6 +11,7 @@ from core.config import load
 from core.errors import ConfigError, SourceError
 from finetune.checkpoints import model_folder
 from finetune.config import FinetuneConfig
+from finetune.heads.base import trainable_head
 from finetune.heads.embedder import Embedder
 from finetune.heads.reranker import Reranker
 from finetune.train import train
@@ -26,7 +27,7 @@ def curve(out):
 def test_a_short_run_learns_to_embed_and_leaves_a_model_that_says_what_it_is(with_head, tmp_path):
     out = tmp_path / "run"
     trained = train(with_head(steps=120, data={"rows": 64, "validation": {"rows": 64}}, evaluate={"every_steps": 0}), out)  # fmt: skip
-    (score,) = trained.measured.scores
+    (score,) = trained.metrics.languages
     assert (score.language, score.examples) == ("swh_Latn", 50)
     assert score.accuracy > 0.5  # chance is 0.02
     losses = [float(line["loss"]) for line in read_metrics(out)]
@@ -95,7 +96,7 @@ def test_a_head_begins_with_the_encoder_of_a_whole_model_or_of_any_head(configur
 @pytest.mark.parametrize("name", ["embed", "rerank"])
 def test_the_presets_are_configurations(name):
     config = load(FinetuneConfig, Path(__file__).parents[3] / f"configs/{name}.toml")
-    assert config.head.kind == name and config.head.head.kind == name
+    assert config.head.kind == name and trainable_head(name).of(config.head).kind == name
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(with_head, tmp_path):

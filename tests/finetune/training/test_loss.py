@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
-from finetune.training.loss import LossConfig, cross_entropy, position_losses, positions_at_once, token_weights
+from finetune.decoding.row_losses import position_losses, positions_per_chunk
+from finetune.training.loss import LossConfig, cross_entropy, token_weights
 
 B, T, D, V = 3, 10, 8, 50
 
@@ -88,9 +89,9 @@ def test_right_guesses_are_counted_where_there_is_a_target(values):
     [(8, 64, 32_128, 64), (256, 1024, 250_112, 1), (32, 256, 250_112, 8), (1, 1, 1, 1)],
 )
 def test_logits_laid_out_at_a_time_are_bounded(rows, length, vocabulary, expected):
-    piece = positions_at_once(rows, length, vocabulary)
-    assert piece == expected
-    assert piece == 1 or rows * piece * vocabulary * 4 <= 300 << 20
+    chunk = positions_per_chunk(rows, length, vocabulary)
+    assert chunk == expected
+    assert chunk == 1 or rows * chunk * vocabulary * 4 <= 300 << 20
 
 
 @pytest.mark.parametrize(("key", "value"), [("smoothing", 1.0), ("smoothing", -0.1), ("z", -1.0)])

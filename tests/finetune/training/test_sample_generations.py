@@ -10,13 +10,13 @@ from finetune.data.special_ids import SpecialIds
 from finetune.data.validation import ValidationData
 from finetune.decoding.decoder import Decoder, Decoding
 from finetune.train import train
-from finetune.training.sample_generations import Answer, score, score_by, write_samples
-from finetune.training.validation_metrics import LanguageScore, Measured
+from finetune.training.sample_generations import SampleGeneration, score, score_by, write_samples
+from finetune.training.validation_metrics import LanguageMetrics, ValidationMetrics
 from tokenizer.vocabulary import Tokenizer
 
 
 def an_answer(expected, answer, language="swh_Latn", dataset="quiz", task="qa"):
-    return Answer("00", language, dataset, task, "Swali?", expected, answer)
+    return SampleGeneration("00", language, dataset, task, "Swali?", expected, answer)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_scores_are_by_language_and_task_and_a_data_set_stands_in_for_a_task():
         "zho_Hans": (1.0, 1),
     }
     assert by_language["zho_Hans"].chrf == pytest.approx(100) and 0 < by_language["swh_Latn"].chrf < 100
-    languages = [LanguageScore(code, "high", 3, 9, 1.5, 0.5) for code in ("hau_Latn", "swh_Latn", "zho_Hans")]
-    measured = Measured(7, tuple(languages)).with_answers(answers)
+    languages = [LanguageMetrics(code, "high", 3, 9, 1.5, 0.5) for code in ("hau_Latn", "swh_Latn", "zho_Hans")]
+    measured = ValidationMetrics(7, tuple(languages)).with_generations(answers)
     assert measured.by_task == {"cldr": (1.0, 1), "qa": (0.5, 2)}
-    assert [one.exact_match for one in measured.scores] == [None, 0.5, 1.0]
+    assert [one.exact_match for one in measured.languages] == [None, 0.5, 1.0]
     told = measured.to_json()
     assert told["exact_match"] == 0.75 and told["by_task"]["qa"] == {"exact_match": 0.5, "answers": 2}
-    assert "by_task" not in Measured(7, tuple(languages)).to_json()
+    assert "by_task" not in ValidationMetrics(7, tuple(languages)).to_json()
 
 
 def test_samples_are_written_a_line_an_answer(tmp_path):
@@ -93,7 +93,7 @@ def test_a_run_answers_as_its_checkpoint_does_and_a_finished_one_is_measured_aga
     assert len({one["answer"] for one in found}) > 1  # else nothing was compared
 
     again = train(config, tmp_path / "run")
-    assert again.step == 40 and again.measured == trained.measured
+    assert again.step == 40 and again.metrics == trained.metrics
     assert samples(tmp_path / "run", 40) == found
     lines = (tmp_path / "run/validation.csv").read_text("utf-8").splitlines()
     assert len(lines) == 1 + 2 and all(line.split(",")[7] for line in lines)
