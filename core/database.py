@@ -40,13 +40,13 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for a single query."""
+        """Return the connection, for a single query."""
         with self._turn, self._explained():
             yield self._connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """The connection in a transaction that no other process is in; undone where the block ends in an error."""
+        """Open a transaction that excludes other processes, and roll it back if the block raises an error."""
         with self._turn, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -63,7 +63,7 @@ class Database:
 
     def _write_ahead(self) -> None:
         # SQLite waits for locks by itself, but not for this one: of two processes that open a new file together, one
-        # is told at once that it is locked.
+        # fails immediately, because it is locked.
         until = time.monotonic() + _PATIENCE
         while True:
             try:

@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 
 @contextlib.contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place by one rename when the block ends without an error.
+    """Open a temporary path beside `path`, which takes its place by one rename when the block ends without an error.
 
     For an object store it is one of this machine, and goes up in one piece.
     """
@@ -38,7 +38,7 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a small text file in one piece."""
+    """Write a small text file in one piece."""
     with appearing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -46,7 +46,7 @@ def write_text(path: Path, text: str) -> None:
 def content_hash(path: Path, start: int = 0, end: int | None = None) -> str:
     """xxh3-128 of the bytes of a file from `start` up to, not including, `end`, as 32 hex digits.
 
-    An object store is not read for it: what it says of the object's content stands for that.
+    An object is not read for this: the tag of its content in the store is used.
     """
     if is_remote(path):
         return content_tag(path)
@@ -61,7 +61,7 @@ def content_hash(path: Path, start: int = 0, end: int | None = None) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files that a killed run left in a folder."""
+    """Remove temporary files that a killed run left in a folder."""
     if is_remote(folder):
         return  # they lie elsewhere
     for path in folder.rglob(".*.tmp"):

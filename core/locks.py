@@ -26,7 +26,7 @@ _lost: set[str] = set()
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds `folder` for this process; OutputError if another one holds it. The lock goes with the process.
+    """Hold `folder` for this process. Raise OutputError if another process holds it. The lock ends with the process.
 
     In an object store, which knows no processes, the lock of a killed run on another machine counts for another minute
     and a half; and a run that was stopped for longer than that can lose its lock, which `check` tells.
@@ -56,7 +56,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _take(folder: Path) -> Any:
-    """The open, locked `.lock` of a folder."""
+    """Return the open, locked `.lock` of a folder."""
     path = folder / _NAME
     while True:
         try:
@@ -104,9 +104,9 @@ def _held_remotely(folder: Path) -> Iterator[None]:
 
 
 def _claim(path: Path, own: str, folder: Path) -> None:
-    """Writes the lock where there is none, or where nobody holds it any more."""
+    """Write the lock if the folder has no lock, or only an expired one."""
     try:
-        with path.open("xb") as file:  # only where there is none: the store decides who was first
+        with path.open("xb") as file:  # fails if the lock exists, so the store decides who was first
             file.write(_lock(own))
         return
     except FileExistsError:
@@ -135,7 +135,7 @@ def _lock(own: str) -> bytes:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """What stands in a lock; nothing where there is none, or where it is none of ours."""
+    """Return the content of a lock, or nothing if it is missing or was not written by glotmill."""
     for _ in range(_TRIES):
         try:
             values = json.loads(path.read_bytes())
@@ -160,7 +160,7 @@ def _may_be_alive(path: Path, found: Mapping[str, Any]) -> bool:
 
 @functools.cache
 def _machine() -> str:
-    """What tells machines, their starts, and the containers on them apart."""
+    """Return an id of this machine, its last start, and its container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"

@@ -29,7 +29,7 @@ _PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs",
 
 
 def as_path(text: str | PurePath) -> Path:
-    """The path that a text means: one of this machine, or, after `scheme://`, one of an object store.
+    """Return the path that a text means: one of this machine, or, after `scheme://`, one of an object store.
 
     UserError for a scheme that nobody knows, or one whose package is not installed.
     """
@@ -67,12 +67,12 @@ def is_remote(path: object) -> bool:
 
 
 def absolute(path: Path) -> str:
-    """The path as text that means the same wherever a worker stands."""
+    """Return the path as text that means the same in every worker."""
     return str(path) if is_remote(path) else os.path.abspath(path)
 
 
 def real(path: str | Path) -> str:
-    """The path as text that is the same for all names of one place."""
+    """Return the path as text that is the same for all names of one file or folder."""
     path = as_path(path)
     if not is_remote(path):
         return os.path.realpath(path)
@@ -82,13 +82,13 @@ def real(path: str | Path) -> str:
 
 
 def open_to_seek(path: Path) -> IO[bytes]:
-    """A file opened to read some ranges of it, of which an object store gives only what is asked for."""
+    """Return a file opened to read some of its ranges. An object store sends only these ranges."""
     return path.open("rb", **({"cache_type": "none"} if is_remote(path) else {}))  # type: ignore[call-overload,no-any-return]
 
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[Any]:
-    """What a library for Arrow or Parquet reads: the path itself, or an open file of an object store."""
+    """Provide what a library for Arrow or Parquet reads: the path itself, or an open file of an object store."""
     if not is_remote(path):
         yield path
         return
@@ -99,7 +99,7 @@ def readable(path: Path) -> Iterator[Any]:
 def files_below(folder: Path) -> list[Path]:
     """Every file below a folder, however deep, in the order of their names; none where there is no such folder.
 
-    The folder's name is taken as it stands, whatever a glob would make of it.
+    Characters such as * in the folder's name are not wildcards.
     """
     if not is_remote(folder):
         return sorted(path for path in folder.rglob("*") if not path.is_dir())
@@ -119,19 +119,19 @@ def _marks_a_folder(name: str, told: Any) -> bool:
 
 
 def files_in(folder: Path, suffix: str = "") -> list[Path]:
-    """The files right in a folder whose names end so, in their order; none where there is no such folder."""
+    """Return the files directly in a folder with this suffix, sorted; nothing if there is no such folder."""
     return [path for path in files_below(folder) if path.parent == folder and path.name.endswith(suffix)]
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of what is right in a folder."""
+    """Return the names of the files and folders directly in a folder."""
     if not is_remote(folder):
         return sorted(path.name for path in folder.iterdir())
     return sorted({path.relative_to(folder).parts[0] for path in files_below(folder)})
 
 
 def remove(path: Path) -> None:
-    """Removes a file, or a folder and all that is in it; what is not there is no error."""
+    """Remove a file, or a folder with all its content. A missing path is not an error."""
     if is_remote(path):
         for file in [*files_below(path), path]:
             with contextlib.suppress(FileNotFoundError):
@@ -144,19 +144,19 @@ def remove(path: Path) -> None:
 
 def content_tag(path: Path) -> str:
     """32 hex digits that an object's content is known by, as its store tells it, without reading the object."""
-    told = path.fs.info(path.path)  # type: ignore[attr-defined]
+    info = path.fs.info(path.path)  # type: ignore[attr-defined]
     names = ("ETag", "md5Hash", "crc32c", "etag")
-    tag = next((str(told[name]) for name in names if told.get(name)), None) or path.fs.ukey(path.path)  # type: ignore[attr-defined]
-    return xxhash.xxh3_128_hexdigest(f"{told.get('size')} {tag}".encode())
+    tag = next((str(info[name]) for name in names if info.get(name)), None) or path.fs.ukey(path.path)  # type: ignore[attr-defined]
+    return xxhash.xxh3_128_hexdigest(f"{info.get('size')} {tag}".encode())
 
 
 def upload(source: Path, target: Path) -> None:
-    """Puts a file of this machine into an object store, where it appears whole or not at all."""
+    """Upload a file of this machine to an object store, where it appears whole or not at all."""
     target.fs.put_file(str(source), target.path)  # type: ignore[attr-defined]
 
 
 def local(path: Path) -> Path:
-    """A file of this machine with the content of `path`: itself, or a copy that is kept for a while."""
+    """Return a file of this machine with the content of `path`: itself, or a temporary copy."""
     return _copies().of(path) if is_remote(path) else path
 
 

@@ -60,7 +60,7 @@ class Plan:
 
 
 def plan(paths: Sequence[tuple[str, str]]) -> Plan:
-    """The plan for sources given as (path, encoding). SourceError for a path where nothing can be read."""
+    """Return the plan for sources given as (path, encoding). Raise SourceError for a path where nothing can be read."""
     paths = [(path, encoding_of(encoding)) for path, encoding in paths]
     ignored: list[str] = []
     found = [[] if hub.is_address(path) else _files(path, ignored) for path, _ in paths]
@@ -83,7 +83,7 @@ def plan(paths: Sequence[tuple[str, str]]) -> Plan:
 
 
 def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
-    """The files that a path, folder or glob means, each with its name below the root, sorted by name.
+    """Return the files that a path, folder or glob means, each with its name below the root, sorted by name.
 
     What cannot be looked at is among them: its reader will say so.
     """
@@ -115,7 +115,7 @@ def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
 
 
 def _printable(file: Path) -> str:
-    """A path as text that can be written down, whatever the bytes of its name."""
+    """Return a path as valid text, whatever the bytes of its name."""
     return os.fsencode(file.as_posix()).decode("utf-8", "backslashreplace")
 
 
@@ -152,7 +152,7 @@ def _walk(folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:
 
 
 def _glob_base(pattern: Path) -> Path:
-    """The folders of a glob before its first wildcard."""
+    """Return the folders of a glob before its first wildcard."""
     while any(character in pattern.as_posix() for character in _WILD):
         pattern = pattern.parent
     return pattern

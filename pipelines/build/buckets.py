@@ -20,14 +20,14 @@ Places = npt.NDArray[np.int64]
 
 
 def write(target: Path, rows: Rows, bounds: Places) -> None:
-    """Writes rows that stand in the order of their buckets; bucket k begins at `bounds[k]`."""
+    """Write rows in the order of their buckets. Bucket k begins at `bounds[k]`."""
     with files.appearing(target) as temporary, open(temporary, "wb") as file:
         np.append(bounds, len(rows)).astype("<i8").tofile(file)
         rows.tofile(file)
 
 
 def read(source: Path, bucket: int, buckets: int, kind: np.dtype[Any]) -> Rows:
-    """The rows of one bucket."""
+    """Return the rows of one bucket."""
     with open_to_seek(source) as file:
         bounds = _take(file, np.dtype("<i8"), buckets + 1)
         file.seek(int(bounds[bucket]) * kind.itemsize, 1)
@@ -35,13 +35,13 @@ def read(source: Path, bucket: int, buckets: int, kind: np.dtype[Any]) -> Rows:
 
 
 def mapped(source: Path, kind: np.dtype[Any]) -> Rows:
-    """A file of rows without buckets, mapped into memory."""
+    """Return a file of rows without buckets, mapped into memory."""
     source = local(source)
     return np.memmap(source, kind, "r") if source.stat().st_size else np.empty(0, kind)
 
 
 def between(source: Path, kind: np.dtype[Any], start: int, end: int) -> Rows:
-    """Some rows of a file without buckets."""
+    """Return some rows of a file without buckets."""
     with open_to_seek(source) as file:
         file.seek(start * kind.itemsize)
         return _take(file, kind, end - start)
@@ -55,7 +55,7 @@ def _take(file: IO[bytes], kind: np.dtype[Any], count: int) -> Rows:
 
 
 def read_all(sources: Iterable[Path], bucket: int, buckets: int, kind: np.dtype[Any]) -> Rows:
-    """The rows of one bucket of many files, in the order of the files."""
+    """Return the rows of one bucket of many files, in the order of the files."""
     return np.concatenate([np.empty(0, kind), *(read(source, bucket, buckets, kind) for source in sources)])
 
 
@@ -70,7 +70,7 @@ def unique(rows: Rows, *names: str) -> Rows:
 
 
 def chunks(rows: Rows, size: int) -> Iterator[Rows]:
-    """The same rows, so many at once."""
+    """Yield the same rows in batches."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
@@ -83,7 +83,7 @@ def by_first_bits(rows: Rows, name: str, buckets: int) -> tuple[Rows, Places]:
 
 
 def count(rows: int, most: int) -> int:
-    """Into how many buckets so many rows go, if about `most` go into each: a power of two, no more than 2^16."""
+    """Return the number of buckets for a number of rows, about `most` in each: a power of two, at most 2^16."""
     buckets = 1
     while rows > buckets * most and buckets < 1 << 16:
         buckets *= 2

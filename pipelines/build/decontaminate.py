@@ -54,7 +54,7 @@ class DecontaminateConfig(ContaminationConfig):
 
 
 def report(index: Index, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
-    """What was found of each set: its items, those too short to be told, those hit; rows dropped by language.
+    """Return for each set its items, those too short to check, those found, and the rows dropped by language.
 
     `rows` are the set, the item and the language of each row that was dropped.
     """
@@ -78,7 +78,7 @@ def report(index: Index, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]
 
 
 def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[Item], list[Input]]:
-    """The texts of all sets, and the files that they were read from.
+    """Return the texts of all sets, and the files that they were read from.
 
     Every text in a row counts, however deep in it: a question, its choices, its answer; or those in the fields that are
     named. What many rows of a set say in one field, a licence or an instruction, is no item, and no bare address is.

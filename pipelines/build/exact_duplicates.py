@@ -42,12 +42,12 @@ class Found:
 
 
 def bucket_count(rows: int) -> int:
-    """Into how many buckets so many rows go, by the first bits of the fingerprint."""
+    """Return the number of buckets for a number of rows, by the first bits of the fingerprint."""
     return buckets.count(rows, _ROWS_A_BUCKET)
 
 
 def write_fingerprints(part: Path, target: Path, count: int, was_there: bool = False) -> int:
-    """Fingerprints every row of a part into `target`, in so many buckets; the number of rows.
+    """Write the fingerprint of every row of a part to `target`, in `count` buckets, and return the number of rows.
 
     Rows that were there before the run outrank all others.
     """
@@ -58,7 +58,7 @@ def write_fingerprints(part: Path, target: Path, count: int, was_there: bool = F
 
 
 def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: int) -> Found:
-    """Writes to `target` which rows of one bucket are to be dropped, from the fingerprints of all parts in order.
+    """Write to `target` the rows of one bucket to drop, from the fingerprints of all parts in order.
 
     Of equal rows in one language the one with the best origin stays (people before templates before translations
     before models), and of those the first, in the order of the parts and of the rows in them.
@@ -83,7 +83,7 @@ def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: i
 
 
 def drops_of(sources: Sequence[Path], part: int, parts: int) -> dict[int, str]:
-    """The rows of one part that are to be dropped, each with the id of its survivor, from the lists of all buckets."""
+    """Return the rows of one part to drop, each with the id of the kept row, from the lists of all buckets."""
     rows = buckets.read_all(sources, part, parts, _DROP)
     return dict(zip(rows["row"].tolist(), [survivor.tobytes().hex() for survivor in rows["survivor"]], strict=True))
 

@@ -38,7 +38,7 @@ _BANDS_A_BUCKET: Final = 1_000_000
 
 
 def bucket_count(rows: int) -> int:
-    """Into how many buckets the bands of so many rows go."""
+    """Return the number of buckets for the bands of a number of rows."""
     return buckets.count(rows * minhash.BANDS, _BANDS_A_BUCKET)
 
 
@@ -51,7 +51,7 @@ def write_bands(
     was_there: bool = False,
     across_templates: bool = False,
 ) -> None:
-    """The bands of each row of a part but those to skip, in `count` buckets."""
+    """Write the bands of each row of a part, except the rows to skip, in `count` buckets."""
     pieces = [np.empty(0, _BAND)]
     start = 0
     for batch in batches(part, list(COLUMNS), ROWS_AT_ONCE, BYTES_AT_ONCE):
@@ -104,7 +104,7 @@ def _lasts(shingles: Shingles, share: npt.NDArray[np.float64]) -> Shingles:
 
 
 def find_pairs(sources: Sequence[Path], starts: Numbers, bucket: int, count: int, pairs: Path, members: Path) -> int:
-    """Writes the pairs that share a band key in one bucket, by the part of their first; and all that are in a pair.
+    """Write the pairs that share a band key in one bucket, by the part of their first row, and all paired rows.
 
     `starts` are the numbers of the first rows of the parts. Each row is paired with the one of its key that would stay,
     and with the one before it; and so again among the rows of its key whose answers are likely to be alike, since a
@@ -142,7 +142,7 @@ def _neighbours(bands: Rows, numbers: Numbers, names: Sequence[str]) -> Rows:
 
 
 def _shared(keys: Hashes, at_least: int) -> Numbers:
-    """Where the keys stand that are there so many times: few of them, as a rule."""
+    """Return the positions of the keys that occur this many times. There are few of them, as a rule."""
     order = np.argsort(keys)
     ordered = keys[order]
     new = np.ones(len(keys), bool)

@@ -47,7 +47,7 @@ WORDS, CHARACTERS, ANSWER_WORDS, ANSWER_CHARACTERS = range(4)
 
 
 def write_shingles(part: Path, index: int, start: int, members: Sequence[Path], parts: int, target: Path) -> None:
-    """The shingles of those rows of a part that are in a pair: `target` is who they are, beside it their hashes."""
+    """Write the rows of a part that are in a pair to `target`, and their shingles to the file next to it."""
     wanted = np.unique(buckets.read_all(members, index, parts, _NUMBER)).astype(np.int64) - start
     rows = [np.empty(0, _CANDIDATE)]
     place = written = 0
@@ -66,7 +66,7 @@ def write_shingles(part: Path, index: int, start: int, members: Sequence[Path], 
 
 
 def hashes_of(target: Path) -> Path:
-    """The file beside a file of candidates that holds their shingles."""
+    """Return the path of the shingles of a file of candidates."""
     return target.with_name(f"{target.name}.hashes")
 
 
@@ -120,7 +120,7 @@ class Located:
     pieces: Sequence[tuple[Numbers, Rows, Rows]]
 
     def ids(self) -> list[str]:
-        """The ids of the records."""
+        """Return the ids of the records."""
         return [one.tobytes().hex() for one in self._column("id")]
 
     def hashes(self, name: str) -> Hashes:

@@ -29,7 +29,7 @@ class Clusters:
     rows: int
 
     def drops(self, start: int, end: int) -> tuple[Numbers, Numbers, npt.NDArray[np.float32]]:
-        """The rows between two numbers that go: their places from `start`, who stays, and how alike they were."""
+        """Return the dropped rows between two numbers: positions from `start`, kept rows, and similarities."""
         stays = buckets.between(self.folder / "stays", _STAYS, start, end)
         places = np.flatnonzero(stays)
         return places, stays[places] - 1, buckets.between(self.folder / "alike", _LIKENESS, start, end)[places]
@@ -39,7 +39,7 @@ _STAYS, _LIKENESS, _RANK = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
 
 
 def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
-    """Joins all that is alike, directly or through others; the number of rows that go.
+    """Join rows that are similar, directly or through others, and return the number of dropped rows.
 
     Union-find on the disk. Of a cluster the row of the best rank stays, and of those the first.
     """
@@ -84,7 +84,7 @@ _CHUNK: Final = 1 << 20
 
 
 def _root(stays: npt.NDArray[Any], number: int) -> int:
-    """The row that stands for its cluster; what was passed on the way points to it from then on."""
+    """Return the row that represents a cluster. All rows on the way then point to it."""
     root = number
     while above := int(stays[root]):
         root = above - 1

@@ -35,7 +35,7 @@ def compare(
     least: float,
     across_templates: bool = False,
 ) -> int:
-    """Writes those pairs, of all whose first row is in one part, that are alike, or more; their number."""
+    """Write the similar pairs whose first row is in one part, and return their number."""
     found = buckets.unique(buckets.read_all(pairs, part, parts, PAIR), "first", "second")
     edges = [np.empty(0, ALIKE)]
     for some in _chunks(found, rows):
@@ -58,7 +58,7 @@ _PAIRS_AT_ONCE, _SHINGLES_AT_ONCE = 5_000, 2_000_000
 
 
 def _chunks(found: buckets.Rows, rows: Candidates) -> Iterator[buckets.Rows]:
-    """The same pairs, so many at once, or fewer long ones."""
+    """Yield the same pairs in batches, smaller ones for long texts."""
     for some in buckets.chunks(found, _PAIRS_AT_ONCE):
         sizes = sum(rows.locate(some[name].astype(np.int64)).sizes() for name in ("first", "second"))
         yield from np.split(some, np.flatnonzero(np.diff(np.cumsum(sizes) // _SHINGLES_AT_ONCE)) + 1)

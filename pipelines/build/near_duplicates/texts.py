@@ -14,7 +14,7 @@ from collection.languages import resolve
 from collection.shingles import Hashes, Shape, comparable, shape_of
 
 COLUMNS: Final = ("id", "language", "messages", "origin", "template")
-# All that is computed of so many rows fits into the processor's cache, or nearly.
+# The intermediate values of this number of rows nearly fit into the processor's cache.
 ROWS_AT_ONCE: Final = 1_000
 BYTES_AT_ONCE: Final = 2 << 20
 
@@ -34,12 +34,12 @@ def wholes(talks: Sequence[Talk]) -> list[str]:
 
 
 def answers(talks: Sequence[Talk]) -> list[str]:
-    """The last turn of each conversation, as it is compared."""
+    """Return the last turn of each conversation in the form in which turns are compared."""
     return [comparable(talk[-1][1]) for talk in talks]
 
 
 def templates(batch: pa.RecordBatch) -> Hashes:
-    """A number for the template of each row, 0 for none."""
+    """Return a number for the template of each row, 0 for none."""
     names = batch.column("template").dictionary_encode()
     numbers = np.array([hash_of(name) if name else 0 for name in names.dictionary.to_pylist()], np.uint64)
     found: Hashes = numbers[names.indices.to_numpy()]
