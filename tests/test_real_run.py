@@ -22,7 +22,7 @@ def rows_in(folder: Path) -> int:
     """Rows counted without glotmill: lines of JSON lines, elements of JSON arrays of rows."""
     lines = sum(len([line for line in path.read_bytes().splitlines() if line]) for path in folder.rglob("*.jsonl"))
     arrays = [json.loads(path.read_bytes()) for path in folder.rglob("*.json")]
-    # dataset_info.json is no array but one object: one row that is none.
+    # dataset_info.json is one object, not an array: it counts as one row, which is rejected.
     return lines + sum(len(array) if isinstance(array, list) else 1 for array in arrays)
 
 

@@ -21,7 +21,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
 
 
 def parse_step(text: str | None) -> Any:
-    """The step that --step names."""
+    """Return the step that --step names."""
     from core.errors import ConfigError
 
     if text is None or text in ("best", "last"):
@@ -111,7 +111,7 @@ def show(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """What a checkpoint is: architecture, parameters by part, tokenizer, step.
+    """Show what a checkpoint is: architecture, parameters by part, tokenizer, step.
 
     [dim]glotmill checkpoint show models/mt5-base[/dim]
     """

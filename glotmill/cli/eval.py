@@ -1,4 +1,4 @@
-"""`glotmill eval`: judge a model, read what came of it, compare two."""
+"""`glotmill eval`: evaluate a model, read its report, compare two."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(
         typer.Option("--languages", "-l", help="Only these, in any spelling, with commas between; else all there are."),
     ] = "",
     limit: Annotated[
-        int | None, typer.Option("--limit", min=0, help="At most so many items of a task in a language; 0: all.")
+        int | None, typer.Option("--limit", min=0, help="At most this many items of a task in a language; 0: all.")
     ] = None,
     trained_on: Annotated[
         Path | None,
@@ -200,7 +200,7 @@ def tasks(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """The tasks that there are, and how their files are called.
+    """List the tasks and the names of their files.
 
     [dim]glotmill eval tasks --suite chat[/dim]
     """

@@ -41,7 +41,7 @@ def generate(
     temperature: Annotated[
         float, typer.Option("--temperature", help="Above 0 answers are drawn, the higher the wilder.")
     ] = 0.0,
-    top_k: Annotated[int, typer.Option("--top-k", help="Draw from so many likeliest tokens; 0: all.")] = 0,
+    top_k: Annotated[int, typer.Option("--top-k", help="Draw from this many likeliest tokens; 0: all.")] = 0,
     top_p: Annotated[
         float, typer.Option("--top-p", help="Draw from the fewest tokens that hold this share of the probability.")
     ] = 1.0,
@@ -150,7 +150,7 @@ def _tell_truncated(truncated: int, count: int) -> None:
 
 
 def _lines(as_json: bool) -> Iterator[str]:
-    """The prompts on standard input; SourceError, with the line's number, for one that cannot be read."""
+    """Yield the prompts on standard input. Raise SourceError, with the line number, for one that cannot be read."""
     from core.errors import SourceError
 
     for number, line in enumerate(sys.stdin.buffer, 1):

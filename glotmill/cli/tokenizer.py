@@ -115,11 +115,11 @@ def report(
         ),
     ],
     html: Annotated[Path | None, typer.Option("--html", help="Also write a page with plots.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many texts of each language; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="At most this many texts of each language; 0: all.")] = 0,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """What each language costs: tokens a word and a byte, what falls to bytes, parity with English; the worst ten.
+    """Report the cost of each language: tokens a word and a byte, bytes, parity with English; the worst ten.
 
     [dim]glotmill tokenizer report --tokenizer mine --tokenizer bpe/tokenizer.json --data sib200 --html fair.html[/dim]
     """
