@@ -1,6 +1,6 @@
 """Configuration: a TOML file and `--set a.b=value` overrides become one frozen dataclass.
 
-Defaults stand in the dataclass. An unknown key is an error that names the nearest known one, wherever it stands.
+The dataclass has the defaults. An unknown key at any depth is an error that names the nearest known one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 def load(cls: type[T], file: Path | None = None, overrides: Sequence[str] = ()) -> T:
-    """The configuration in `file`, with the overrides (`key.sub=value`) laid over it, as a `cls`."""
+    """Return the configuration in `file`, with the overrides (`key.sub=value`) applied, as a `cls`."""
     return build(cls, merged(read_toml(file) if file else {}, overrides))
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """The keys and values of a TOML file; ConfigError where it cannot be read."""
+    """Return the keys and values of a TOML file. Raise ConfigError if it cannot be read."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
@@ -34,7 +34,7 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 def merged(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy of `values` with each `a.b=value` put in its place. A value is TOML, or else taken as a plain string."""
+    """Return a copy of `values` with each `a.b=value` set. A value is TOML, or else a plain string."""
     result = _copy(values)
     for override in overrides:
         path, equals, text = override.partition("=")
@@ -71,7 +71,7 @@ def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """The resolved configuration with plain values, as it goes into a manifest."""
+    """Return the resolved configuration with plain values, as it goes into a manifest."""
     return dataclasses.asdict(config)
 
 
