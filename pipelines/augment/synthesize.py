@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import orjson
 
-from collection.detectors import Detector, make_detector
+from collection.detectors import Detector, optional_detector
 from collection.export import as_messages
 from collection.language_id import Decision
 from collection.languages import Language, resolve, table
@@ -371,5 +371,4 @@ def _passed_over(made_of: Record, loser: Record, fault: Fault) -> Reject:
 
 def detector_of(synthesis: Synthesis) -> Detector | None:
     """The detector that looks at the answers; None for `none`."""
-    name = synthesis.answers.detector
-    return None if name == "none" else make_detector(name)
+    return optional_detector(synthesis.answers.detector)

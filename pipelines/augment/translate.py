@@ -16,7 +16,7 @@ from typing import Final
 
 import orjson
 
-from collection.detectors import Detector, make_detector
+from collection.detectors import Detector, optional_detector
 from collection.languages import Language, resolve, table
 from collection.manifest import Manifest
 from collection.normalize import normalize
@@ -133,7 +133,7 @@ def _is_spread(beam_args: Sequence[str]) -> bool:
 
 
 def _detector(config: TranslateConfig) -> Detector | None:
-    return None if config.quality.detector == "none" else make_detector(config.quality.detector)
+    return optional_detector(config.quality.detector)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from collection import privacy, quality
-from collection.detectors import Detector, make_detector
+from collection.detectors import Detector, optional_detector
 from collection.language_id import Decision, LanguageIdConfig, Verdict, decide
 from collection.languages import Language, aya_languages, resolve
 from collection.manifest import KEPT, UNDETERMINED, Tally
@@ -202,8 +202,7 @@ class RowCleaner:
 
 def detector_of(config: RowConfig) -> Detector | None:
     """The detector that a configuration names; None for `none`."""
-    name = config.language_id.detector
-    return None if name == "none" else make_detector(name)
+    return optional_detector(config.language_id.detector)
 
 
 def wanted_languages(spellings: Sequence[str]) -> frozenset[str]:

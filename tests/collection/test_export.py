@@ -2,14 +2,18 @@
 
 import gzip
 import json
+from typing import Any
 
 import pyarrow as pa
 import pytest
+import typer
 
-from collection.export import SHAPES, SUFFIXES, export
+from collection.export import EXPORTERS, SUFFIXES, shapes_help, write_rows
 from collection.record import Message, Record
 from core.errors import ConfigError
+from glotmill.cli.main import app
 
+ROW = {name: exporter.row for name, exporter in EXPORTERS.items() if name != "preference"}
 PAIR = Record.of(
     messages=(Message("user", "ราคาเท่าไหร่"), Message("assistant", 'هو "١٠"\nدنانير 👩‍👧')),
     language="arb_Arab",
@@ -111,12 +115,12 @@ PROMPT = 'System: Jibu kwa ufupi.\n\nUser: Habari?\n\nAssistant: Nzuri.\n\nTool:
     ],
 )
 def test_a_record_in_another_shape(shape, pair, chat):
-    assert SHAPES[shape](PAIR) == pair
-    assert SHAPES[shape](CHAT).items() >= chat.items()
+    assert ROW[shape](PAIR) == pair
+    assert ROW[shape](CHAT).items() >= chat.items()
 
 
 def test_every_column_is_in_the_shape_that_keeps_everything():
-    row = SHAPES["messages"](CHAT)
+    row = ROW["messages"](CHAT)
     messages = tuple(Message(**turn) for turn in row.pop("messages"))
     assert Record(messages=messages, **row) == CHAT
 
@@ -138,21 +142,21 @@ def read(path):
 @pytest.mark.parametrize("records", [[], [PAIR], [PAIR, CHAT, PAIR]])
 def test_a_file_of_any_kind_holds_the_rows_in_their_order(tmp_path, suffix, records):
     path = tmp_path / f"folder/rows{suffix}"
-    assert export(iter(records), "messages", path) == len(records)
-    assert read(path) == [SHAPES["messages"](record) for record in records]
+    assert write_rows(map(ROW["messages"], iter(records)), path) == len(records)
+    assert read(path) == [ROW["messages"](record) for record in records]
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 def test_text_is_written_as_it_is_not_escaped(tmp_path):
-    export([PAIR], "aya", tmp_path / "rows.jsonl")
+    write_rows(map(ROW["aya"], [PAIR]), tmp_path / "rows.jsonl")
     assert "ราคาเท่าไหร่" in (tmp_path / "rows.jsonl").read_text("utf-8")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_equal_records_give_equal_bytes_whatever_the_file_is_called(tmp_path, suffix):
     one, two = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"
-    export([PAIR, CHAT], "sharegpt", one)
-    export([PAIR, CHAT], "sharegpt", two)
+    write_rows(map(ROW["sharegpt"], [PAIR, CHAT]), one)
+    write_rows(map(ROW["sharegpt"], [PAIR, CHAT]), two)
     assert one.read_bytes() == two.read_bytes()
     if suffix == ".jsonl.gz":
         assert one.read_bytes()[3:8] == bytes(5)  # neither a name nor a time in the header
@@ -165,7 +169,7 @@ def test_a_suffix_that_is_none_of_ours_is_refused_before_anything_is_read(tmp_pa
         yield PAIR
 
     with pytest.raises(ConfigError, match=r"expected a file called \*\.jsonl, \*\.jsonl\.gz"):
-        export(records(), "aya", tmp_path / name)
+        write_rows(map(ROW["aya"], records()), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,5 +180,13 @@ def test_an_error_on_the_way_leaves_no_file(tmp_path, suffix):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        export(records(), "aya", tmp_path / f"rows{suffix}")
+        write_rows(map(ROW["aya"], records()), tmp_path / f"rows{suffix}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_of_the_command_names_every_shape():
+    command: Any = typer.main.get_command(app)
+    option = next(
+        parameter for parameter in command.commands["collection"].commands["export"].params if parameter.name == "shape"
+    )
+    assert option.help == shapes_help()

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collection import record, reject
+from collection.detectors import make_detector
 from collection.language_id import LanguageIdConfig
 from collection.languages import aya_languages
 from collection.manifest import KEPT
@@ -295,7 +296,7 @@ def test_a_detector_that_fails_on_one_row_neither_loses_it_nor_stops_the_others(
         def detect(self, text, declared=None):
             if "กรุงเทพ" in text:
                 raise ValueError("a character that the model does not take")
-            return clean.make_detector("cld2").detect(text, declared)
+            return make_detector("cld2").detect(text, declared)
 
     monkeypatch.setattr(clean, "detector_of", lambda config: Failing())
     outcomes, tally = cleaned([row(HAUSA, "hau"), row(THAI, "tha"), row(ENGLISH, "eng")])
