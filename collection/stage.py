@@ -20,8 +20,9 @@ from typing import Any
 from collection.manifest import Manifest, Tally
 from core import files, locks
 from core.errors import GlotmillError, OutputError, UserError, explain_os_error
-from core.paths import absolute, as_path, files_below, files_in, is_remote, names_in, real, remove
+from core.paths import absolute, as_path, files_in, is_remote, remove
 from core.progress import Progress
+from core.run_folder import RUN, WORK, RunFolder, identity_hash, read_json
 
 _OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
 _PAID = "answers"  # what servers were paid for: glotmill's own, but --fresh leaves it
@@ -40,14 +41,14 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class RunState:
     """The `.work` folder of a run, as workers see it: small enough to travel with every task."""
 
     out: str
 
     @property
     def folder(self) -> Path:
-        return as_path(self.out) / ".work"
+        return as_path(self.out) / WORK
 
     def marker(self, name: str) -> Path:
         return self.folder / "done" / f"{name}.json"
@@ -86,9 +87,9 @@ class Workplace:
                 yield int(rows), int(weight)
 
     @contextlib.contextmanager
-    def piece(self, name: str) -> Iterator[PieceOfWork]:
+    def unit(self, name: str) -> Iterator[WorkUnit]:
         """Runs one piece of work. Its marker is written at the end; its error, if any, where the driver sees it."""
-        piece = PieceOfWork(self, name)
+        piece = WorkUnit(self, name)
         try:
             with _collector_off():
                 yield piece
@@ -141,10 +142,10 @@ def _collector_off() -> Iterator[None]:
             gc.enable()
 
 
-class PieceOfWork:
+class WorkUnit:
     """Counts and heartbeat of a piece of work while it runs."""
 
-    def __init__(self, place: Workplace, name: str) -> None:
+    def __init__(self, place: RunState, name: str) -> None:
         self._place, self._name = place, name
         self.begun, self.cpu_begun = time.monotonic(), time.thread_time()
         self._next_beat = self.begun
@@ -160,33 +161,54 @@ class PieceOfWork:
 
 
 @contextlib.contextmanager
-def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterator[Workplace]:
-    """The workplace for one run that makes `identity` in `out`, alone.
+def stage(out: Path, identity: Mapping[str, Any], fresh: bool = False) -> Iterator[RunState]:
+    """Hold `out` for one run that makes `identity`, and give the state of that run.
 
-    OutputError if the folder holds something else: another run's output, or files that are not glotmill's.
+    Raises:
+        OutputError: the folder holds another run's output, or files that are not glotmill's.
     """
-    with locks.locked(out):
+    folder = stage_folder(out)
+    with folder.held():
+        folder.check_owner()
         if fresh:
-            _check_clearing(out, identity)
-            _clear(out)
-        _check_identity(out, identity)
-        place = Workplace(absolute(out))  # workers may stand elsewhere
-        try:
-            for name in ("done", "beats", "errors"):
-                (place.folder / name).mkdir(parents=True, exist_ok=True)
-            for path in files_in(place.folder / "errors", ".json"):
-                remove(path)
-            if not is_remote(out):
-                (place.folder / "errors" / _LAST_RESORT).write_text(" " * _NOTE_BYTES, "ascii")
-            files.remove_leftovers(out)
-            files.write_text(place.folder / "run.json", json.dumps(identity, ensure_ascii=False, sort_keys=True))
-            yield place
-        except OSError as error:
-            raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
+            if not folder.is_empty() and not folder.is_marked():
+                raise OutputError(
+                    f"{out} was not written by glotmill, so --fresh does not clear it: choose another --out"
+                )
+            folder.check_inputs(item["path"] for item in identity.get("inputs", ()))
+            folder.clear()
+        _check_identity(folder, identity)
+        state = RunState(absolute(out))  # workers may run in another folder
+        for name in ("done", "beats", "errors"):
+            (state.folder / name).mkdir(parents=True, exist_ok=True)
+        for path in files_in(state.folder / "errors", ".json"):
+            remove(path)
+        if not is_remote(out):
+            (state.folder / "errors" / _LAST_RESORT).write_text(" " * _NOTE_BYTES, "ascii")
+        files.remove_leftovers(out)
+        files.write_text(state.folder / RUN, json.dumps(identity, ensure_ascii=False, sort_keys=True))
+        yield state
+
+
+def stage_folder(out: Path) -> RunFolder:
+    """Return the description of a stage's output folder."""
+    return RunFolder(out, "run", _OWN, ("manifest.json",), proof="command", kept=(_PAID,))
+
+
+def _check_identity(folder: RunFolder, identity: Mapping[str, Any]) -> None:
+    """Raise OutputError unless the folder is empty or holds this run, at work or complete."""
+    folder.check_whole()
+    before = read_json(folder.path / WORK / RUN)
+    if before is None and (manifest := read_json(folder.path / "manifest.json")) is not None:
+        before = {name: manifest.get(name) for name in ("command", "code", "versions", "config", "inputs")}
+    if before is not None:
+        folder.check_same(before, identity)
+    elif not folder.is_empty():
+        raise OutputError(f"{folder.path} holds data without a manifest: choose an empty or new folder for --out")
 
 
 def is_made(out: Path, identity: Mapping[str, Any], progress: Progress) -> bool:
-    """Whether the folder already holds the complete output of just this run; says so where it does."""
+    """Return whether the folder holds the complete output of just this run; if so, say it."""
     if not finished(out, identity):
         return False
     clear_work(out)
@@ -195,7 +217,7 @@ def is_made(out: Path, identity: Mapping[str, Any], progress: Progress) -> bool:
 
 
 def finished(out: Path, identity: Mapping[str, Any]) -> bool:
-    """Whether the folder already holds the complete output of just this run."""
+    """Return whether the folder holds the complete output of just this run."""
     try:
         values = json.loads((out / "manifest.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -203,17 +225,10 @@ def finished(out: Path, identity: Mapping[str, Any]) -> bool:
     return bool(values.get("complete")) and values["run"].get("identity") == identity_hash(identity)
 
 
-def identity_hash(identity: Mapping[str, Any]) -> str:
-    """32 hex digits that name what a run makes."""
-    import xxhash
-
-    return xxhash.xxh3_128_hexdigest(json.dumps(identity, ensure_ascii=False, sort_keys=True).encode())
-
-
 def clear_work(out: Path) -> None:
     """Removes the workplace of a run that is complete."""
     with contextlib.suppress(OSError):
-        remove(out / ".work")
+        remove(out / WORK)
 
 
 def complete(out: Path, manifest: Manifest) -> None:
@@ -222,107 +237,3 @@ def complete(out: Path, manifest: Manifest) -> None:
     manifest.complete = True
     manifest.write(out)
     clear_work(out)
-
-
-def _check_clearing(out: Path, identity: Mapping[str, Any]) -> None:
-    """OutputError where more than an earlier run's output would go: somebody's files, or what this run is to read."""
-    _check_strangers(out)
-    marks = (out / "manifest.json", out / ".work" / "run.json")
-    if any(name not in (".lock", ".work", _PAID) for name in names_in(out)) and not any(
-        "command" in _peek(path) for path in marks
-    ):
-        raise OutputError(f"{out} was not written by glotmill, so --fresh does not clear it: choose another --out")
-    root = real(out)
-    for item in identity.get("inputs", ()):
-        if real(item["path"]).startswith(root + "/"):
-            raise OutputError(
-                f"--fresh would throw away {item['path']}, which this run is to read: choose another --out"
-            )
-
-
-def _peek(path: Path) -> Mapping[str, Any]:
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        # A run that was killed while it began leaves half a file, or none: the name is mark enough.
-        return {"command": ""} if path.exists() else {}
-    return values if isinstance(values, dict) else {}
-
-
-def _clear(out: Path) -> None:
-    """Removes an earlier run's output. Stopped on the way, it leaves a mark: nobody takes what is left for a run's."""
-    if not any(name not in (".lock",) for name in names_in(out)):
-        return
-    files.write_text(out / ".work" / "run.json", json.dumps({"command": "--fresh", _CLEARING: True}))
-    remove(out / "manifest.json")
-    for path in files_below(out / ".work"):
-        if path != out / ".work" / "run.json":
-            remove(path)
-    for name in _OWN:
-        if name not in (".lock", ".work"):
-            remove(out / name)
-    remove(out / ".work")
-
-
-_CLEARING = "clearing"
-
-
-def _check_identity(out: Path, identity: Mapping[str, Any]) -> None:
-    _check_strangers(out)
-    for path, read in ((out / ".work" / "run.json", _run_identity), (out / "manifest.json", _manifest_identity)):
-        if path.exists():
-            before = read(path)
-            if _CLEARING in before:
-                raise OutputError(f"{out} was being cleared when that was stopped: --fresh goes on with it")
-            difference = _difference(before, identity)
-            if difference:
-                raise OutputError(
-                    f"{out} holds the output of another run: {difference}. "
-                    "Use another --out, or --fresh to throw it away and start over"
-                )
-            return
-    if any(name not in (".lock", ".work", _PAID) for name in names_in(out)):
-        raise OutputError(f"{out} holds data without a manifest: choose an empty or new folder for --out")
-
-
-def _check_strangers(out: Path) -> None:
-    strangers = [name for name in names_in(out) if name not in (*_OWN, _PAID)]
-    if strangers:
-        raise OutputError(
-            f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
-        )
-
-
-def _run_identity(path: Path) -> Mapping[str, Any]:
-    try:
-        values: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path} cannot be read ({error}): --fresh starts over") from error
-    return values
-
-
-def _manifest_identity(path: Path) -> Mapping[str, Any]:
-    values = _run_identity(path)
-    return {name: values.get(name) for name in ("command", "code", "versions", "config", "inputs")}
-
-
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first thing in which two runs differ, "" where they are one."""
-    flat_before, flat_now = (dict(_flat(json.loads(json.dumps(values)))) for values in (before, now))
-    for key in sorted(flat_before.keys() | flat_now.keys()):
-        then, here = flat_before.get(key, "absent"), flat_now.get(key, "absent")
-        if then != here:
-            return f"{key} was {then!r}, is {here!r}"
-    return ""
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _flat(item, f"{path}[{index}]")
-        yield f"{path}.length", len(value)
-    else:
-        yield path, value

@@ -28,7 +28,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
 from collection.manifest import Tally  # noqa: E402
-from collection.stage import Workplace, stage  # noqa: E402
+from collection.stage import RunState, stage  # noqa: E402
 from core import files  # noqa: E402
 from core.errors import ConfigError, DryRun, MissingDependencyError  # noqa: E402
 from core.paths import as_path, is_remote  # noqa: E402
@@ -65,7 +65,7 @@ class Phase:
     tasks: Sequence[Any] | Callable[[], Sequence[Any]]
 
 
-def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str], place: Workplace) -> Counts:
+def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str], place: RunState) -> Counts:
     """Runs the phases one after the other. `weight` is about the bytes of input; `beam_args` go to Beam as they are.
 
     Beam's metrics of this run. An error is raised as the worker met it, not as Beam wraps it; DryRun where the options
@@ -101,11 +101,11 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
 
 
 @contextlib.contextmanager
-def workplace(out: Path, identity: Mapping[str, Any], fresh: bool, beam_args: Sequence[str]) -> Iterator[Workplace]:
+def workplace(out: Path, identity: Mapping[str, Any], fresh: bool, beam_args: Sequence[str]) -> Iterator[RunState]:
     """As `stage`; for a dry run a folder of its own, so that the output is not touched."""
     if is_dry_run(beam_args):
         with tempfile.TemporaryDirectory(prefix="glotmill-dry-run-") as folder:
-            yield Workplace(folder)
+            yield RunState(folder)
     else:
         with stage(out, identity, fresh) as place:
             yield place
@@ -144,7 +144,7 @@ def _counts(result: Any) -> Counts:
     return counts
 
 
-def _written(phases: Sequence[Phase], place: Workplace) -> list[str]:
+def _written(phases: Sequence[Phase], place: RunState) -> list[str]:
     """Leaves each phase in a file, and tells the files: a job graph may not be large, and tasks can be many."""
     folder, paths = place.folder / "phases" / uuid.uuid4().hex, []
     for number, phase in enumerate(phases):

@@ -32,11 +32,12 @@ from collection import tokens
 from collection.manifest import KEPT, Input, Manifest, total_of
 from collection.record import ROLES
 from collection.splits import SPLITS
-from collection.stage import PieceOfWork, Workplace, complete, identity_hash, is_made, stage
+from collection.stage import RunState, WorkUnit, complete, is_made, stage
 from collection.store import GROUP_BYTES, parts
 from core import files, version
 from core.errors import ConfigError, GlotmillError, SourceError
 from core.progress import Progress
+from core.run_folder import identity_hash
 from tokenizer import model_file
 from tokenizer.vocabulary import Tokenizer
 
@@ -166,7 +167,7 @@ def _processes(config: EncodeConfig, weight: int, tasks: int) -> int:
     return max(1, min(config.workers or os.cpu_count() or 1, tasks))
 
 
-def _run(tasks: Sequence[Task], model: str, place: Workplace, processes: int) -> None:
+def _run(tasks: Sequence[Task], model: str, place: RunState, processes: int) -> None:
     if processes == 1:
         for task in tasks:
             _encode(task, model, place)
@@ -205,16 +206,16 @@ def _tokenizer(model: str) -> Tokenizer:
     return Tokenizer(Path(model))
 
 
-def _encode(task: Task, model: str, place: Workplace) -> None:
+def _encode(task: Task, model: str, place: RunState) -> None:
     tokenizer = _tokenizer(model)
     path = Path(place.out) / "data" / tokens.shard_name(task.index, task.count)
-    with place.piece(task.name) as piece:
+    with place.unit(task.name) as piece:
         with tokens.shard_writer(path, tokenizer.size) as writer:
             _write_rows(task, tokenizer, writer, piece)
         piece.extra["shard"] = [path.relative_to(place.out).as_posix(), files.content_hash(path)]
 
 
-def _write_rows(task: Task, tokenizer: Tokenizer, writer: pa.RecordBatchWriter, piece: PieceOfWork) -> None:
+def _write_rows(task: Task, tokenizer: Tokenizer, writer: pa.RecordBatchWriter, piece: WorkUnit) -> None:
     """Encode the rows of a task, and count their tokens by language."""
     schema, processor = tokens.schema(tokenizer.size), tokenizer.text_processor
     counted: Counter[str] = Counter()
@@ -294,7 +295,7 @@ def to_tokens(batch: pa.RecordBatch, split: str, processor: Any, schema: pa.Sche
 
 
 def _write(
-    gathered: Sequence[pa.RecordBatch], writer: pa.RecordBatchWriter, piece: PieceOfWork, counted: Counter[str]
+    gathered: Sequence[pa.RecordBatch], writer: pa.RecordBatchWriter, piece: WorkUnit, counted: Counter[str]
 ) -> None:
     """Write the batches as one, and count their rows and tokens."""
     batch = pa.concat_batches(gathered)
@@ -311,7 +312,7 @@ def _write(
 
 
 def _finish(
-    out: Path, place: Workplace, tasks: Sequence[Task], identity: dict[str, Any], upstream: Manifest
+    out: Path, place: RunState, tasks: Sequence[Task], identity: dict[str, Any], upstream: Manifest
 ) -> Manifest:
     markers = [place.read(task.name) for task in tasks]
     counted: Counter[str] = Counter()

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from collection.stage import identity_hash
 from core import config as configuration
-from core import files, locks, version
-from core.errors import ConfigError, GlotmillError, OutputError, SourceError, explain_os_error
+from core import files, version
+from core.errors import ConfigError, GlotmillError, SourceError
 from core.progress import Progress
+from core.run_folder import WORK, RunFolder, identity_hash, read_json
 from tokenizer import (
     coverage,
     export,
@@ -40,8 +40,6 @@ from tokenizer.texts import Source, sources
 from tokenizer.vocabulary import ABOUT, EOS, HUGGING_FACE, MODEL, MULTIPLE, PAD, UNK, VocabularyConfig, lay_out
 
 CODE: Final = ("core", "collection", "tokenizer")
-_WORK: Final = ".work"
-_OWN: Final = (MODEL, HUGGING_FACE, ABOUT, _WORK, ".lock")
 # Shares of the time: reading, SentencePiece, the rest.
 _READ, _TRAIN, _PRUNE = 5, 45, 50
 _CHECKED: Final = 5
@@ -78,24 +76,22 @@ def train(
         "parallel": identity_hash(dict(sentences)) if sentences else "",
     }
     begun = time.monotonic()
-    try:
-        with locks.locked(out):
-            if (made := _made(out, identity, fresh, progress)) is not None:
-                return made
-            for warning in sample_warnings.on_files(config.text):
-                progress.note(f"warning: {warning}")
-            work = out / _WORK
+    folder = RunFolder(out, "tokenizer", (MODEL, HUGGING_FACE, ABOUT), (ABOUT,))
+    with folder.held():
+        if (made := _made(folder, identity, fresh, progress)) is not None:
+            return made
+        for warning in sample_warnings.on_files(config.text):
+            progress.note(f"warning: {warning}")
+        work = out / WORK
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            values = _train(config, found, measure, out, work, progress)
+            values |= {**identity, "run": {**version.describe(), "identity": identity_hash(identity)}}
+            values["run"]["seconds"] = round(time.monotonic() - begun, 1)
+            files.write_text(out / ABOUT, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+        finally:
             shutil.rmtree(work, ignore_errors=True)
-            work.mkdir()
-            try:
-                values = _train(config, found, measure, out, work, progress)
-                values |= {**identity, "run": {**version.describe(), "identity": identity_hash(identity)}}
-                values["run"]["seconds"] = round(time.monotonic() - begun, 1)
-                files.write_text(out / ABOUT, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(explain_os_error(error, f"cannot write to {out}")) from error
     return read_about(out)
 
 
@@ -130,31 +126,23 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _made(out: Path, identity: Mapping[str, Any], fresh: bool, progress: Progress) -> dict[str, Any] | None:
-    """What stands in the folder already, where it is just this; an empty folder, or OutputError, where it is not."""
-    files.remove_leftovers(out)
-    strangers = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
-    if strangers:
-        raise OutputError(
-            f"{out} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
-        )
+def _made(folder: RunFolder, identity: Mapping[str, Any], fresh: bool, progress: Progress) -> dict[str, Any] | None:
+    """Return what the folder's tokenizer says of itself if it is just this one; None for an empty folder.
+
+    Raises:
+        OutputError: the folder holds another tokenizer, or files that are not glotmill's.
+    """
+    files.remove_leftovers(folder.path)
+    folder.check_owner()
     if fresh:
-        for name in (ABOUT, HUGGING_FACE, MODEL):
-            (out / name).unlink(missing_ok=True)
-    if not (out / ABOUT).exists():
+        folder.check_inputs(item["path"] for item in identity["inputs"])
+        folder.clear()
+    folder.check_whole()
+    values = read_json(folder.path / ABOUT)
+    if values is None:
         return None
-    try:
-        values: dict[str, Any] = json.loads((out / ABOUT).read_text("utf-8"))
-        same = values["run"]["identity"] == identity_hash(identity)
-    except (ValueError, TypeError, KeyError) as error:
-        raise OutputError(f"{out / ABOUT} cannot be read ({error}): --fresh starts over") from error
-    if not same:
-        what = next((name for name in identity if values.get(name) != json.loads(json.dumps(identity[name]))), "run")
-        raise OutputError(
-            f"{out} holds another tokenizer (its {what} differs). "
-            "Use another --out, or --fresh to throw it away and start over"
-        )
-    progress.note(f"{out} already holds this very tokenizer")
+    folder.check_same({name: values.get(name) for name in identity}, identity)
+    progress.note(f"{folder.path} already holds this very tokenizer")
     return values
 
 

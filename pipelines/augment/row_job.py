@@ -30,13 +30,14 @@ from collection.export import as_messages
 from collection.manifest import KEPT, UNDETERMINED, Input, Manifest, Tally, total_of, unfair_reasons
 from collection.record import Record
 from collection.reject import Reason, Reject
-from collection.stage import Marker, PieceOfWork, Workplace, complete, identity_hash, is_made
+from collection.stage import Marker, RunState, WorkUnit, complete, is_made
 from collection.store import PartWriter, part_name
 from core import config as configuration
 from core import files, version
 from core.errors import ConfigError, GlotmillError, SourceError, UserError
 from core.paths import absolute, as_path, readable, real, remove
 from core.progress import Progress
+from core.run_folder import identity_hash
 from pipelines import runner
 from pipelines.runner import Phase, RunConfig
 
@@ -56,7 +57,7 @@ class Maker(Protocol):
 
 
 # Opened once a piece of work, in the worker: it may hold what cannot travel, such as a model or a connection.
-Opener = Callable[[Workplace], AbstractContextManager[Maker]]
+Opener = Callable[[RunState], AbstractContextManager[Maker]]
 
 
 @dataclass(frozen=True)
@@ -215,12 +216,12 @@ def derive(
     return manifest
 
 
-def run_piece(piece: Piece, *, what: Derivation, place: Workplace) -> Tally | None:
+def run_piece(piece: Piece, *, what: Derivation, place: RunState) -> Tally | None:
     """Reads, makes and writes one piece of work; its counts. A piece that is done already is left alone."""
     if place.is_done(piece.name):
         return None
     with (
-        place.piece(piece.name) as work,
+        place.unit(piece.name) as work,
         PartWriter(as_path(place.out), piece.index, piece.count) as part,
         what.open(place) as maker,
     ):
@@ -312,7 +313,7 @@ def _made(maker: Maker, records: Sequence[Record], targets: int) -> Sequence[Rec
     return outcomes
 
 
-def _counted(outcome: Record | Reject, where: Mapping[str, str], raw_limit: int, work: PieceOfWork) -> Record | Reject:
+def _counted(outcome: Record | Reject, where: Mapping[str, str], raw_limit: int, work: WorkUnit) -> Record | Reject:
     """An outcome that was counted; a reject completed with its place, and cut at the limit."""
     if isinstance(outcome, Record):
         work.tally.outcomes[outcome.source, outcome.language, KEPT] += 1

@@ -27,7 +27,7 @@ from collection.normalize import normalize
 from collection.quality import Fault
 from collection.record import Message, Record, record_id
 from collection.reject import Reason, Reject
-from collection.stage import Workplace
+from collection.stage import RunState
 from core.errors import ConfigError
 from core.progress import Progress
 from core.remote import Account, Answer, Budget, BudgetSpent, Failure, RemoteConfig, RemoteJob, Session
@@ -222,7 +222,7 @@ def _check_generators(synthesis: Synthesis, remote: RemoteConfig) -> None:
 
 
 @contextlib.contextmanager
-def opened(place: Workplace, *, synthesis: Synthesis, job: RemoteJob) -> Iterator[SynthesisMaker]:
+def opened(place: RunState, *, synthesis: Synthesis, job: RemoteJob) -> Iterator[SynthesisMaker]:
     """A maker that is ready to ask, within the limits of a job."""
     with Session(job) as session:
         maker = SynthesisMaker(synthesis, session, place)
@@ -252,7 +252,7 @@ Asked = tuple[_Draft, int]
 class SynthesisMaker:
     """Makes rows of rows, with the generators of one synthesis."""
 
-    def __init__(self, synthesis: Synthesis, session: Session, place: Workplace) -> None:
+    def __init__(self, synthesis: Synthesis, session: Session, place: RunState) -> None:
         self._synthesis, self._session, self._place = synthesis, session, place
         self._method = synthesis.method
         self._generators: list[Generator] = [generators.open_generator(one, session) for one in synthesis.generators]

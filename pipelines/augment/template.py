@@ -23,7 +23,7 @@ from collection.languages import Language
 from collection.manifest import Input, Manifest, Tally, total_of, unfair_reasons
 from collection.record import Message, Record
 from collection.reject import REASONS, Reason, Reject
-from collection.stage import Marker, Workplace, complete, identity_hash, is_made
+from collection.stage import Marker, RunState, complete, is_made
 from collection.store import PartWriter, part_name
 from collection.templates import Template, word_count
 from core import config as configuration
@@ -31,6 +31,7 @@ from core import files, version
 from core.errors import ConfigError, MissingDependencyError, SourceError
 from core.paths import as_path
 from core.progress import Progress
+from core.run_folder import identity_hash
 from core.tables import Row, Slice, location, raw_text
 from pipelines import runner
 from pipelines.augment.sandbox import Job, Limits, Sandbox, as_json
@@ -212,13 +213,13 @@ class TaskSource:
             raise ParseFault(Reason.SHORT_TARGET, f"{template.name}: {words} of {self._least} words: {target[:80]!r}")
 
 
-def run_task(task: ShardTask, *, config: TemplateConfig, place: Workplace) -> Tally | None:
+def run_task(task: ShardTask, *, config: TemplateConfig, place: RunState) -> Tally | None:
     """Reads, renders, refines and writes one shard; its counts. A shard that is done already is left alone."""
     name = _name(task)
     if place.is_done(name):
         return None
     with (
-        place.piece(name) as work,
+        place.unit(name) as work,
         PartWriter(as_path(place.out), task.index, task.count) as part,
         Workshop(config) as workshop,
     ):

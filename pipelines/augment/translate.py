@@ -22,7 +22,7 @@ from collection.manifest import Manifest
 from collection.normalize import normalize
 from collection.record import ROLES, Message, Record, record_id
 from collection.reject import Reason, Reject
-from collection.stage import Workplace
+from collection.stage import RunState
 from collection.structure import FIRST_MARK, MARK, Segment, Text, dissect, is_code
 from collection.translation_quality import Quality, TranslationQualityConfig, estimate, round_trip
 from core.errors import ConfigError
@@ -137,7 +137,7 @@ def _detector(config: TranslateConfig) -> Detector | None:
 
 
 @contextlib.contextmanager
-def opened(place: Workplace, *, config: TranslateConfig, job: RemoteJob | None) -> Iterator[TranslationMaker]:
+def opened(place: RunState, *, config: TranslateConfig, job: RemoteJob | None) -> Iterator[TranslationMaker]:
     """The maker of one piece of work, with its engine open."""
     with open_translator(config.translator, config, job) as translator:
         yield TranslationMaker(config, translator)

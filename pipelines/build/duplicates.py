@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from collection.reject import Reason
-from collection.stage import PieceOfWork
+from collection.stage import WorkUnit
 from core.paths import as_path
 from pipelines.build import exact_duplicates
 from pipelines.build.near_duplicates import bands, candidates, clusters, similarity
@@ -41,13 +41,13 @@ def _near_buckets(job: Job) -> int:
     return bands.bucket_count(job.rows)
 
 
-def _fingerprint(part: Part, job: Job, work: PieceOfWork) -> None:
+def _fingerprint(part: Part, job: Job, work: WorkUnit) -> None:
     target = job.file("fingerprints", part.index)
     exact_duplicates.write_fingerprints(as_path(part.path), target, _exact_buckets(job), part.was_there)
     work.beat(0, part.rows, last=True)
 
 
-def _find(bucket: int, job: Job, work: PieceOfWork) -> None:
+def _find(bucket: int, job: Job, work: WorkUnit) -> None:
     sources, target = job.files("fingerprints", len(job.parts)), job.file("drops", bucket)
     work.extra.update(asdict(exact_duplicates.find_duplicates(sources, target, bucket, _exact_buckets(job))))
 
@@ -58,7 +58,7 @@ def _exact_drops(part: Part, job: Job) -> dict[int, str]:
     return exact_duplicates.drops_of(job.files("drops", _exact_buckets(job)), part.index, len(job.parts))
 
 
-def _sign(part: Part, job: Job, work: PieceOfWork) -> None:
+def _sign(part: Part, job: Job, work: WorkUnit) -> None:
     target, skip = job.file("bands", part.index), _exact_drops(part, job)
     bands.write_bands(
         as_path(part.path),
@@ -71,18 +71,18 @@ def _sign(part: Part, job: Job, work: PieceOfWork) -> None:
     work.beat(0, part.rows, last=True)
 
 
-def _pair(bucket: int, job: Job, work: PieceOfWork) -> None:
+def _pair(bucket: int, job: Job, work: WorkUnit) -> None:
     sources, targets = job.files("bands", len(job.parts)), (job.file("pairs", bucket), job.file("members", bucket))
     work.extra["pairs"] = bands.find_pairs(sources, job.starts, bucket, _near_buckets(job), *targets)
 
 
-def _shingle(part: Part, job: Job, work: PieceOfWork) -> None:
+def _shingle(part: Part, job: Job, work: WorkUnit) -> None:
     members, target = job.files("members", _near_buckets(job)), job.file("shingles", part.index)
     candidates.write_shingles(as_path(part.path), part.index, part.start, members, len(job.parts), target)
     work.beat(0, part.rows, last=True)
 
 
-def _compare(part: Part, job: Job, work: PieceOfWork) -> None:
+def _compare(part: Part, job: Job, work: WorkUnit) -> None:
     work.extra["alike"] = similarity.compare(
         job.files("pairs", _near_buckets(job)),
         part.index,
@@ -98,7 +98,7 @@ def _candidates(job: Job) -> Candidates:
     return Candidates(job.files("shingles", len(job.parts)), job.starts)
 
 
-def _cluster(_: int, job: Job, work: PieceOfWork) -> None:
+def _cluster(_: int, job: Job, work: WorkUnit) -> None:
     work.extra["gone"] = clusters.cluster(job.files("alike", len(job.parts)), job.clusters)
 
 

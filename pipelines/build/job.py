@@ -20,13 +20,14 @@ from collection.contamination import ContaminationConfig, Index
 from collection.manifest import Input, Manifest, total_of, unfair_reasons
 from collection.reject import check_raw_limit
 from collection.splits import SplitConfig
-from collection.stage import complete, identity_hash, is_made
+from collection.stage import complete, is_made
 from collection.stats import LanguageStats
 from core import config as configuration
 from core import files, version
 from core.errors import ConfigError, SourceError
 from core.paths import absolute, as_path, local
 from core.progress import Progress
+from core.run_folder import identity_hash
 from pipelines import runner
 from pipelines.build import duplicates, exact_duplicates, write_collection
 from pipelines.build.decontaminate import DecontaminateConfig, read_sets, report

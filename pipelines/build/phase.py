@@ -14,7 +14,7 @@ import numpy.typing as npt
 from collection.contamination import ContaminationConfig
 from collection.manifest import Tally
 from collection.splits import SplitConfig
-from collection.stage import PieceOfWork, Workplace
+from collection.stage import RunState, WorkUnit
 from core.errors import ConfigError
 from pipelines.build.near_duplicates.clusters import Clusters
 from pipelines.runner import Phase
@@ -57,7 +57,7 @@ class Part:
 class Job:
     """What every task of a build knows of the whole."""
 
-    place: Workplace
+    place: RunState
     splits: SplitConfig
     duplicates: DuplicateConfig
     contamination: ContaminationConfig | None
@@ -98,7 +98,7 @@ class Job:
         return [self.file(kind, index) for index in range(count)]
 
 
-Work = Callable[[Any, Job, PieceOfWork], None]
+Work = Callable[[Any, Job, WorkUnit], None]
 
 
 def phase(name: str, work: Work, tasks: Sequence[Any] | Callable[[], Sequence[Any]], job: Job) -> Phase:
@@ -115,6 +115,6 @@ def _run(task: Any, *, name: str, work: Work, job: Job) -> Tally | None:
     piece = piece_name(name, task)
     if job.place.is_done(piece):
         return None
-    with job.place.piece(piece) as done:
+    with job.place.unit(piece) as done:
         work(task, job, done)
     return done.tally

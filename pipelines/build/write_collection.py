@@ -18,7 +18,7 @@ from collection import record, reject, stats, store
 from collection.manifest import KEPT
 from collection.reject import Reason, Reject
 from collection.splits import SplitConfig, split_of
-from collection.stage import PieceOfWork
+from collection.stage import WorkUnit
 from collection.stats import LanguageStats
 from core import files
 from core.paths import as_path, local
@@ -37,7 +37,7 @@ def phases(job: Job) -> list[Phase]:
     return [phase("sort", _sort, job.own, job), phase("gather", _gather, partial(bins, job=job), job)]
 
 
-def _sort(part: Part, job: Job, work: PieceOfWork) -> None:
+def _sort(part: Part, job: Job, work: WorkUnit) -> None:
     """Drops from a part what is not to stay, and writes the rest, some thousand rows at once, by language and split."""
     drops = drops_of(part, job)
     work.extra.update(groups=[], contaminated=[])
@@ -70,7 +70,7 @@ def _outcomes(batch: pa.RecordBatch, gone: Gone) -> Iterator[tuple[str, str, str
         yield source, language, gone[row][0].value if row in gone else KEPT
 
 
-def _in_order(batch: pa.RecordBatch, gone: Gone, splits: SplitConfig, work: PieceOfWork) -> pa.RecordBatch:
+def _in_order(batch: pa.RecordBatch, gone: Gone, splits: SplitConfig, work: WorkUnit) -> pa.RecordBatch:
     """The rows that stay, by language and split; the marker says how many there are of each."""
     groups: dict[tuple[str, str], list[int]] = {}
     rows = zip(*(batch.column(name).to_pylist() for name in ("language", "id", "parent_id")), strict=True)
@@ -81,7 +81,7 @@ def _in_order(batch: pa.RecordBatch, gone: Gone, splits: SplitConfig, work: Piec
     return _rows_at(batch, [row for _, members in sorted(groups.items()) for row in members])
 
 
-def _contaminated(batch: pa.RecordBatch, gone: Gone, job: Job, work: PieceOfWork) -> Gone:
+def _contaminated(batch: pa.RecordBatch, gone: Gone, job: Job, work: WorkUnit) -> Gone:
     """The rows, of those that are left, that hold an item of an evaluation set; the marker says which items."""
     if job.contamination is None:
         return {}
@@ -152,7 +152,7 @@ def bins(*, job: Job) -> list[Bin]:
     return [Bin(index, tuple(groups)) for index, groups in enumerate(together)]
 
 
-def _gather(bin: Bin, job: Job, work: PieceOfWork) -> None:
+def _gather(bin: Bin, job: Job, work: WorkUnit) -> None:
     if len(bin.groups) == 1:
         tables = {bin.groups[0]: _held_together(table for _, table in _pieces(bin, job))}
     else:

@@ -16,13 +16,14 @@ from typing import Any
 
 from collection.manifest import Manifest, Tally, total_of, unfair_reasons
 from collection.reject import REASONS, Reason
-from collection.stage import Workplace, complete, identity_hash, is_made
+from collection.stage import RunState, complete, is_made
 from collection.store import PartWriter, part_name
 from core import config as configuration
 from core import version
 from core.errors import SourceError
 from core.paths import as_path
 from core.progress import Progress
+from core.run_folder import identity_hash
 from pipelines import runner
 from pipelines.ingest import preflight
 from pipelines.ingest.clean import RowCleaner, detector_of, wanted_languages
@@ -78,7 +79,7 @@ def ingest(
     return manifest
 
 
-def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tally | None:
+def run_task(task: ShardTask, *, config: IngestConfig, place: RunState) -> Tally | None:
     """Reads, refines and writes one shard; its counts. A shard that is done already is left alone."""
     name = _name(task)
     if place.is_done(name):
@@ -87,7 +88,7 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: Workplace) -> Tall
     cleaner = RowCleaner(config)
     file_rows: Counter[str] = Counter()
     cut = {piece.slice.name for piece in task.slices if piece.slice.start or piece.slice.end}
-    with place.piece(name) as work, PartWriter(as_path(place.out), task.index, task.count) as part:
+    with place.unit(name) as work, PartWriter(as_path(place.out), task.index, task.count) as part:
         rows = weight = 0
         for piece in task.slices:
             source, seen = sources[piece.source], 0
@@ -137,7 +138,7 @@ def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
             raise SourceError(f"source {source.name}: no row of it could be read; rejects/ says why")
 
 
-def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, Any], place: Workplace) -> Manifest:
+def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, Any], place: RunState) -> Manifest:
     markers = [place.read(_name(task)) for task in planned.tasks]
     tally = total_of(marker.tally for marker in markers)
     verdicts: dict[str, dict[str, int]] = {}

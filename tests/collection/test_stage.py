@@ -6,15 +6,16 @@ import os
 import pytest
 
 from collection.manifest import KEPT
-from collection.stage import Workplace, finished, identity_hash, stage
+from collection.stage import RunState, finished, stage
 from core.errors import GlotmillError, OutputError, UserError
+from core.run_folder import identity_hash
 
 IDENTITY = {"command": "ingest", "code": "c", "versions": {}, "config": {"a": {"b": 1}}, "inputs": [{"path": "x"}]}
 
 
 def test_a_piece_of_work_leaves_its_counts_when_it_is_done(tmp_path):
     with stage(tmp_path / "out", IDENTITY) as place:
-        with place.piece("first") as work:
+        with place.unit("first") as work:
             work.tally.outcomes["s", "swh_Latn", KEPT] += 3
             work.extra["more"] = [1, 2]
             assert not place.is_done("first")
@@ -25,7 +26,7 @@ def test_a_piece_of_work_leaves_its_counts_when_it_is_done(tmp_path):
 
 
 def test_a_run_that_was_left_is_taken_up_with_its_markers(tmp_path):
-    with stage(tmp_path, IDENTITY) as place, place.piece("first"):
+    with stage(tmp_path, IDENTITY) as place, place.unit("first"):
         pass
     (tmp_path / "data").mkdir()
     (tmp_path / "data/.part.parquet.0123.tmp").write_bytes(b"half")
@@ -93,9 +94,9 @@ def test_an_output_path_that_cannot_be_a_folder_is_one_clear_error(tmp_path):
 )
 def test_the_error_of_a_worker_reaches_the_driver_as_it_was(tmp_path, raised, kind, told):
     with stage(tmp_path, IDENTITY) as place:
-        with pytest.raises(type(raised)), place.piece("piece"):
+        with pytest.raises(type(raised)), place.unit("piece"):
             raise raised
-        error = Workplace(str(tmp_path)).error()
+        error = RunState(str(tmp_path)).error()
         assert type(error) is kind
         with pytest.raises(kind, match=told):
             raise error
@@ -117,7 +118,7 @@ def test_only_a_complete_manifest_of_the_same_run_counts_as_finished(tmp_path):
 def test_heartbeats_add_up(tmp_path):
     with stage(tmp_path, IDENTITY) as place:
         for name, rows in (("a", 5), ("b", 7)):
-            with place.piece(name) as work:
+            with place.unit(name) as work:
                 work.beat(rows, rows * 100, last=True)
         assert sorted(place.beats()) == [(5, 500), (7, 700)]
 

@@ -30,7 +30,7 @@ def count(task, folder):
     (folder / "counted").write_text(str(len(list(folder.glob("note-*")))))
 
 def fail(task, place):
-    with place.piece(f"task-{task}"):
+    with place.unit(f"task-{task}"):
         raise OSError(28, "No space left on device")
 
 def main(what, folder, *options):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collection.stage import Workplace
+from collection.stage import RunState
 from core.errors import ConfigError, DryRun
 from core.paths import files_below
 from pipelines.build.job import BuildConfig, build
@@ -86,7 +86,7 @@ def test_what_a_worker_is_sent_is_known_by_name(bucket, graphs):
 def test_the_graph_is_small_however_many_tasks_there_are(bucket, graphs):
     tasks = [f"gs://my-bucket/some/folder/part-{number:05d}" for number in range(10_000)]
     with pytest.raises(DryRun):
-        run([Phase("p", print, tasks), Phase("q", print, tasks)], RunConfig(), 0, ARGUMENTS, Workplace(str(bucket)))
+        run([Phase("p", print, tasks), Phase("q", print, tasks)], RunConfig(), 0, ARGUMENTS, RunState(str(bucket)))
     assert graphs[0].ByteSize() < 50_000  # Dataflow takes ten megabytes
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from collection.manifest import KEPT, Tally
 from collection.record import Message, Record
-from collection.stage import Workplace, stage
+from collection.stage import RunState, stage
 from collection.store import PartWriter, records
 from core.errors import ConfigError, UserError
 from pipelines.runner import Phase, RunConfig, run
@@ -46,11 +46,11 @@ def test_a_task_is_itself_on_the_worker_and_phases_wait_for_each_other(tmp_path,
 
 
 def test_no_tasks_are_no_work(tmp_path):
-    run([Phase("nothing", print, [])], RunConfig(), 0, (), Workplace(str(tmp_path)))
+    run([Phase("nothing", print, [])], RunConfig(), 0, (), RunState(str(tmp_path)))
 
 
 def _fails(task, place):
-    with place.piece(f"task-{task}"):
+    with place.unit(f"task-{task}"):
         raise OSError(28, "No space left on device")
 
 
@@ -65,7 +65,7 @@ def test_an_error_comes_back_in_the_workers_words(tmp_path, mode):
 
 def test_an_option_that_beam_does_not_take_is_an_error_of_the_user(tmp_path):
     with pytest.raises(ConfigError, match="--direct_num_workers=many"):
-        run([Phase("p", print, [1])], RunConfig(), 0, ["--direct_num_workers=many"], Workplace(str(tmp_path)))
+        run([Phase("p", print, [1])], RunConfig(), 0, ["--direct_num_workers=many"], RunState(str(tmp_path)))
 
 
 def test_what_comes_after_the_dashes_reaches_beam(tmp_path):

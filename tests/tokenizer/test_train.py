@@ -59,7 +59,7 @@ def test_a_finished_tokenizer_is_not_made_again_and_another_one_is_refused(texts
     stamp = (tmp_path / "t/tokenizer.model").stat().st_mtime_ns
     assert train(config(texts), tmp_path / "t") == made
     assert (tmp_path / "t/tokenizer.model").stat().st_mtime_ns == stamp
-    with pytest.raises(OutputError, match=r"its config differs.*--fresh"):
+    with pytest.raises(OutputError, match=r"config\.vocabulary\.size was \d+, is 1600.*--fresh"):
         train(config(texts, 1600), tmp_path / "t")
     train(config(texts, 1700), tmp_path / "t", fresh=True)
     assert Tokenizer.load(tmp_path / "t").size == 1792
@@ -141,7 +141,7 @@ def test_languages_of_the_parallel_text_that_are_not_trained_on_change_nothing(t
         for folder in (few, many)
     ]
     assert factors[0] == factors[1] and set(factors[0]) == {"eng_Latn", "khm_Khmr"}
-    with pytest.raises(OutputError, match="its parallel differs"):
+    with pytest.raises(OutputError, match="holds another tokenizer: parallel was"):
         (few / "eng_Latn.txt").write_text("\n".join(f"other {n}" for n in range(60)))
         train(config(source, 1000, parity={"rounds": 2, "parallel": str(few)}), tmp_path / "t-few")
     with pytest.raises(ConfigError, match="leave out --parallel"):
