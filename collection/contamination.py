@@ -18,14 +18,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 import orjson
+from annotated_types import Gt, Le
 
 from collection.scripts import SCRIPTS, dominant_script
 from collection.shingles import Counts, Hashes, Shape, Shingles, comparable, n_grams, ranges
-from core.errors import ConfigError
 
 WORDS: Final = 8
 FEWEST_WORDS: Final = 5
@@ -37,11 +37,7 @@ _MOST_SHARE, _MOST_AT_LEAST, _MOST = 0.05, 10, 1_000
 class ContaminationConfig:
     """What counts as an item of an evaluation set in a row."""
 
-    share: float = 0.5  # of an item's pieces of eight words that a row must hold
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise ConfigError(f"decontaminate.share is {self.share}: expected a share above 0, up to 1")
+    share: Annotated[float, Gt(0), Le(1)] = 0.5  # of an item's pieces of eight words that a row must hold
 
 
 class Item(NamedTuple):

@@ -15,28 +15,24 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
+
+from annotated_types import Ge, Le
 
 from collection.detectors import Detector
 from collection.language_id import are_related
 from collection.languages import Language
 from collection.quality import script_share
-from core.errors import ConfigError, MissingDependencyError
+from core.errors import MissingDependencyError
 
 
 @dataclass(frozen=True)
 class TranslationQualityConfig:
     """What a translation must be to be kept."""
 
-    min_score: float = 0.5  # 0 keeps all
-    min_round_trip: float = 0.0  # chrF of the translation translated back, 0 to 100; 0: nothing is translated back
+    min_score: Annotated[float, Ge(0), Le(1)] = 0.5  # 0 keeps all
+    min_round_trip: Annotated[float, Ge(0), Le(100)] = 0.0  # chrF (0 to 100) of the text translated back; 0: off
     detector: str = "vote"  # vote | cld2 | fasttext:PATH | none: tells the language of a translation
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.min_score <= 1 and 0 <= self.min_round_trip <= 100):
-            raise ConfigError(
-                f"quality: min_score {self.min_score}, min_round_trip {self.min_round_trip}: expected 0 to 1, 0 to 100"
-            )
 
 
 class Quality(NamedTuple):

@@ -51,9 +51,14 @@ def merged(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
 
 
 def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
-    """`values` as a frozen dataclass, with all keys known and all types right. Errors name keys below `path`.
+    """Return `values` as a frozen dataclass, with known keys, right types and values within their ranges.
 
+    A range stands in the annotation of its field: `Annotated[int, Ge(1)]`, from annotated_types.
     A class with sections whose keys depend on others has a class method `prepared` that makes objects of them first.
+    Errors name keys below `path`.
+
+    Raises:
+        ConfigError: names the key, its value and what is expected.
     """
     import pydantic
 
@@ -66,8 +71,41 @@ def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
         return pydantic.TypeAdapter(cls).validate_python(dict(values))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        where = path + ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where or 'configuration'} = {first['input']!r}: {first['msg']}") from None
+        key = path + ".".join(str(part) for part in first["loc"]) or "configuration"
+        if first["type"] in _RANGE_ERRORS:
+            raise ConfigError(f"{key} is {first['input']}: expected {_range(cls, first['loc'])}") from None
+        raise ConfigError(f"{key} = {first['input']!r}: {first['msg']}") from None
+
+
+_RANGE_ERRORS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
+_RANGE_WORDS = {"gt": "more than {}", "ge": "{} or more", "lt": "less than {}", "le": "at most {}"}
+
+
+def _range(cls: Any, path: Sequence[int | str]) -> str:
+    """Return the range of the field at `path` in words, such as "more than 0 and at most 1"."""
+    annotation: Any = cls
+    for key in path:
+        annotation = _within(annotation, key)
+    bounds = typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
+    words = [
+        text.format(getattr(bound, name))
+        for bound in bounds
+        for name, text in _RANGE_WORDS.items()
+        if getattr(bound, name, None) is not None
+    ]
+    return " and ".join(words) or "a finite number"
+
+
+def _within(annotation: Any, key: int | str) -> Any:
+    """Return the annotation of one field, entry or element of a value with this annotation."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if dataclasses.is_dataclass(annotation):
+        return typing.get_type_hints(annotation, include_extras=True).get(str(key), Any)
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next((_within(option, key) for option in arguments if option is not type(None)), Any)
+    return arguments[1 if len(arguments) == 2 and arguments[1] is not ... else 0] if arguments else Any
 
 
 def as_dict(config: Any) -> dict[str, Any]:

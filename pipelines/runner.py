@@ -17,11 +17,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 
 # Beam warns at its import about clients of clouds that are not in use.
 logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
+from annotated_types import Ge  # noqa: E402
 from apache_beam.internal import pickler  # noqa: E402
 from apache_beam.metrics import Metrics  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions  # noqa: E402
@@ -46,11 +47,7 @@ class RunConfig:
     """Where and how a job runs. None of it changes what the job makes."""
 
     mode: Literal["auto", "in_memory", "multi_processing"] = "auto"  # auto: by the size of the input
-    workers: int = 0  # processes; 0: all cores
-
-    def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ConfigError(f"run.workers is {self.workers}: expected a number of processes, 0 for all cores")
+    workers: Annotated[int, Ge(0)] = 0  # processes; 0: all cores
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,6 @@ class DecontaminateConfig(ContaminationConfig):
     sets: tuple[EvaluationSet, ...] = field(default_factory=tuple)  # [[decontaminate.sets]] with name and path
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         names = [one.name for one in self.sets]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ConfigError(f"two evaluation sets are called {twice[0]}: expected a name of its own for each")

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Le
 
 from collection.contamination import ContaminationConfig
 from collection.manifest import Tally
 from collection.splits import SplitConfig
 from collection.stage import RunState, WorkUnit
-from core.errors import ConfigError
 from pipelines.build.near_duplicates.clusters import Clusters
 from pipelines.runner import Phase
 
@@ -26,14 +26,8 @@ class DuplicateConfig:
 
     exact: bool = True  # of the same conversation
     near: bool = True  # of nearly the same one: alike as a whole, and in their answers
-    threshold: float = 0.8  # share of shingles that near duplicates have in common
+    threshold: Annotated[float, Ge(0.5), Le(1)] = 0.8  # share of shingles in common; below 0.5 few pairs would be found
     across_templates: bool = False  # also near ones from different templates of one data set
-
-    def __post_init__(self) -> None:
-        if not 0.5 <= self.threshold <= 1:
-            raise ConfigError(
-                f"duplicates.threshold is {self.threshold}: expected 0.5 to 1, since pairs less alike are hardly found"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ import pytest
 from collection import labelled
 from collection.contamination import ContaminationConfig, Hit, Index, Item, find, plain
 from collection.languages import resolve
+from core.config import build
 from core.errors import ConfigError
+from pipelines.build.job import BuildConfig
 
 SENTENCES = {
     "eng_Latn": "The lighthouse keeper counted eleven ships before the fog swallowed the harbour.",
@@ -85,7 +87,7 @@ def test_an_item_of_which_one_text_is_long_enough_is_not_too_short():
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
 def test_a_share_that_makes_no_sense_is_an_error(share):
     with pytest.raises(ConfigError, match=r"decontaminate\.share"):
-        ContaminationConfig(share=share)
+        build(BuildConfig, {"decontaminate": {"share": share}})
 
 
 def test_the_item_that_a_row_holds_most_of_is_named_and_of_equals_the_first():

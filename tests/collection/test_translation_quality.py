@@ -6,13 +6,14 @@ from collection.detectors import make_detector
 from collection.languages import resolve
 from collection.translation_quality import (
     Quality,
-    TranslationQualityConfig,
     estimate,
     loop_share,
     numbers,
     round_trip,
 )
+from core.config import build
 from core.errors import ConfigError
+from pipelines.augment.translate import TranslateConfig
 
 ENGLISH = "The committee met in 1998 and agreed that 25 villages should receive clean water within three years."
 GOOD = {
@@ -103,8 +104,8 @@ def test_a_round_trip_is_scored_against_what_it_was():
 
 @pytest.mark.parametrize("bad", [{"min_score": 1.5}, {"min_score": -1}, {"min_round_trip": 101}])
 def test_limits_that_make_no_sense_are_errors(bad):
-    with pytest.raises(ConfigError, match="quality"):
-        TranslationQualityConfig(**bad)
+    with pytest.raises(ConfigError, match=f"quality.{next(iter(bad))} is"):
+        build(TranslateConfig, {"quality": bad})
 
 
 def test_real_translations_of_low_score_are_worse(shared):

@@ -1,9 +1,10 @@
 """A TOML file and `--set` overrides become one dataclass; every slip is named with the nearest right key."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
+from annotated_types import Ge, Gt, Le
 
 from core import config
 from core.errors import ConfigError
@@ -184,3 +185,29 @@ def test_the_resolved_configuration_gives_the_same_one_again():
     assert config.as_dict(job)["sources"][0]["steps"] == [{"max_repetition": 0.5, "note": "b"}]
     values = {key: value for key, value in config.as_dict(job).items() if value is not None}
     assert config.build(Job, values) == job
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """Ranges in annotations, at every depth."""
+
+    share: Annotated[float, Gt(0), Le(1)] = 0.5
+    sizes: tuple[Annotated[int, Ge(3)], ...] = ()
+    by_name: dict[str, "Bounded"] = field(default_factory=dict)
+    inner: "Bounded | None" = None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"share": 0}, "share is 0: expected more than 0 and at most 1"),
+        ({"share": float("nan")}, "share is nan: expected more than 0 and at most 1"),
+        ({"sizes": [4, 2]}, "sizes.1 is 2: expected 3 or more"),
+        ({"by_name": {"a": {"share": 2}}}, "by_name.a.share is 2: expected more than 0 and at most 1"),
+        ({"inner": {"sizes": [-1]}}, "inner.sizes.0 is -1: expected 3 or more"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_key_and_its_range(values, message):
+    with pytest.raises(ConfigError) as caught:
+        config.build(Bounded, values)
+    assert str(caught.value) == message

@@ -16,6 +16,7 @@ from collection.record import Message, Record
 from collection.shingles import comparable, shape_of
 from collection.store import PartWriter
 from collection.validate import problems
+from core import config as configuration
 from core.errors import ConfigError
 from pipelines.build.job import BuildConfig, build
 from pipelines.build.near_duplicates import bands, similarity
@@ -181,7 +182,7 @@ def test_the_threshold_can_be_set(tmp_path, threshold, gone):
 @pytest.mark.parametrize("threshold", [0, -1, 0.3, 1.5, float("nan"), float("inf")])
 def test_a_threshold_that_makes_no_sense_is_an_error(threshold):
     with pytest.raises(ConfigError, match=r"duplicates\.threshold"):
-        DuplicateConfig(threshold=threshold)
+        configuration.build(BuildConfig, {"duplicates": {"threshold": threshold}})
 
 
 def test_near_duplicates_can_be_kept(tmp_path):
