@@ -23,7 +23,7 @@ def scores_of(outcome: Outcome, identity: Identity, seed: int) -> tuple[list[Sco
         rows = statistics_of(outcome, name)
         value = metric(name).score(rows)
         if value is None:
-            why = "what came of it is no number" if len(rows) else "there is no answer of which it could be told"
+            why = "the score is not finite" if len(rows) else "no answer can be scored by it"
             missing.append(Missing(outcome.task.suite, outcome.task.name, outcome.language.code, f"{name}: {why}"))
             continue
         found.append(

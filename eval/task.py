@@ -1,50 +1,22 @@
-"""A task: what is asked, where its items stand in files, and how answers are scored. A task is a TOML file.
+"""Describe a task: what is asked, which files hold its examples, and how answers are scored. A task is a TOML file.
 
-Files are named by patterns, matched at the end of a path: `{language}` is a language in any spelling, `{split}` one of
-`splits`, `{any}` anything. `fields` name what the items of a kind need, as columns of the file:
-
-    bitext          source, target                     sentences that mean the same
-    retrieval       query, document, [id]              a question, and the text that answers it
-    classification  text, label, [id]
-    clustering      text, label
-    sts             first, second, score
-    choice          answer + `choices`, `prompts`      the right one: a number, a letter, or its text
-    text            references + `prompts`, `metrics`  what is generated stands beside references
-    open            prompt                             open-ended: judged in pairs, and by its language
+Files are named by patterns that match the end of a path. `{language}` is a language in any spelling, `{split}` is one
+of `splits`, and `{any}` is anything. `fields` name the columns of the file that the kind of the task needs;
+`docs/evaluation.md` lists the kinds and their fields.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import Any, Final, Literal
 
-from core.config import build, read_toml
-from core.errors import ConfigError, UnknownNameError
-from eval.metrics.table import metric
+from core.errors import ConfigError
 
 Suite = Literal["embed", "rerank", "chat"]
-Kind = Literal["bitext", "retrieval", "classification", "clustering", "sts", "choice", "text", "open"]
 Format = Literal["lines", "jsonl", "json", "squad", "tsv", "csv", "parquet", "records"]
 SUITES: Final = ("embed", "rerank", "chat")
-KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "embed": ("bitext", "retrieval", "classification", "clustering", "sts"),
-    "rerank": ("retrieval",),
-    "chat": ("choice", "text", "open"),
-}
-_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "bitext": ("source", "target"),
-    "retrieval": ("query", "document"),
-    "classification": ("text", "label"),
-    "clustering": ("text", "label"),
-    "sts": ("first", "second", "score"),
-    "choice": ("answer",),
-    "text": ("references",),
-    "open": ("prompt",),
-}
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -78,7 +50,7 @@ class Task:
 
     name: str
     suite: Suite
-    kind: Kind
+    kind: str  # a kind of the suite: eval/suites/table.py
     about: str
     data: Files
     fields: Mapping[str, str]
@@ -105,25 +77,11 @@ class Task:
             raise ConfigError(f"{where}: shots is {self.shots}: expected 0 or more")
         if self.sentences and "documents" not in self.fields:
             raise ConfigError(f"{where}: fields lack documents, the list of all sentences, which sentences asks for")
-        if self.kind not in KINDS[self.suite]:
-            raise ConfigError(f"{where}: a {self.suite} task is one of {', '.join(KINDS[self.suite])}, not {self.kind}")
-        if missing := [name for name in _NEEDED[self.kind] if name not in self.fields]:
-            raise ConfigError(f"{where}: fields lack {', '.join(missing)}, which a task of {self.kind} needs")
         if not self.data.files:
             raise ConfigError(f"{where}: data.files names no files")
-        if self.kind in ("choice", "text") and not self.prompts:
-            raise ConfigError(f"{where}: it has no prompts, so nothing could be asked")
-        if self.kind == "text" and len(self.prompts) != 1:
-            raise ConfigError(f"{where}: text is generated for one prompt, and it has {len(self.prompts)}")
-        if self.kind == "choice" and not self.choices:
-            raise ConfigError(f"{where}: it has no choices")
-        if self.kind == "text" and not self.metrics:
-            raise ConfigError(f"{where}: it has no metrics")
-        for name in self.metrics:
-            metric(name)
         for name, texts in self.values.items():
             if "field" not in texts:
-                raise ConfigError(f"{where}: values.{name} lacks field, the name of what decides")
+                raise ConfigError(f"{where}: values.{name} lacks field, the column that decides")
 
     def filled(self, template: str, row: Mapping[str, Any]) -> str:
         """A template with a row's fields in it."""
@@ -171,44 +129,3 @@ class Task:
             parts += [re.escape(file[place : match.start()]), group(match)]
             place = match.end()
         return re.compile("(?:.*/)?" + "".join((*parts, re.escape(file[place:]))))
-
-
-def built_in() -> dict[str, Task]:
-    """The tasks that come with glotmill, by name."""
-    folder = resources.files("eval").joinpath("tasks")
-    with resources.as_file(folder) as path:
-        return _named(read(file) for file in sorted(path.glob("*.toml")))
-
-
-def read(path: Path) -> Task:
-    """The task of a TOML file; ConfigError where it is none."""
-    try:
-        return build(Task, read_toml(path))
-    except ConfigError as error:
-        raise ConfigError(f"{path.name}: {error}") from None
-
-
-def chosen(suites: Sequence[str], names: Sequence[str] = (), files: Sequence[Path] = ()) -> list[Task]:
-    """The tasks of some suites: those that are named and those of `files`, or all where neither is given."""
-    for suite in suites:
-        if suite not in SUITES:
-            raise UnknownNameError("suite", suite, SUITES, f"expected one or more of {', '.join(SUITES)}")
-    own = _named(read(path) for path in files)
-    tasks = built_in() | own
-    for name in names:
-        if name not in tasks:
-            raise UnknownNameError("task", name, tasks, "`glotmill eval tasks` lists all")
-    for name in (*names, *own):
-        if tasks[name].suite not in suites:
-            raise ConfigError(f"the task {name} is of the suite {tasks[name].suite}, which is not asked for")
-    wanted = [*names, *own] or list(tasks)
-    return [task for name, task in tasks.items() if name in wanted and task.suite in suites]
-
-
-def _named(tasks: Iterable[Task]) -> dict[str, Task]:
-    found: dict[str, Task] = {}
-    for task in tasks:
-        if task.name in found:
-            raise ConfigError(f"two tasks are called {task.name}")
-        found[task.name] = task
-    return found

@@ -1,25 +1,26 @@
-"""Reranking: are the documents that a first stage found in a better order afterwards?"""
+"""Evaluate reranking: does a model put the documents that a first stage finds into a better order?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from collection.languages import Language
-from eval.config import EvalConfig
+from eval.config import RerankSettings
 from eval.data.examples import retrieval
-from eval.data.sources import Row
 from eval.metrics import ranking
 from eval.models.base import EmbedModel, RerankModel
 from eval.models.reference import Index
 from eval.outcome import Outcome
 from eval.results import Example
-from eval.task import Task
+from eval.suites.base import SuiteContext, SuiteKind, TaskRows
+from eval.task import Suite, Task
 
-_METRICS = ("ndcg@10", "mrr@10", "recall@10", "ndcg@10_first", "mrr@10_first", "recall@10_first", "ndcg@10_gain")
+_MEASURES = ("ndcg@10", "mrr@10", "recall@10")
+_METRICS = (*_MEASURES, *(f"{name}_first" for name in _MEASURES), "ndcg@10_gain")
 
 
 class FirstStage(Protocol):
@@ -61,41 +62,61 @@ class ByCosine:
         return next(ranking.cosines(self._model.embed([query], "query"), self._model.embed(documents, "document")))
 
 
-def run(
-    task: Task,
-    language: Language,
-    rows: Sequence[Row],
-    model: RerankModel,
-    first: FirstStage,
-    config: EvalConfig,
-    *,
-    corpus: Sequence[Row] | None = None,
-) -> Iterator[Outcome]:
-    """The outcome of a task in a language. What the first stage did not find cannot be won back, and counts."""
-    found = retrieval(rows, corpus if corpus is not None else rows, task, config.limit)
-    queries, relevant = found.queries, found.relevant
-    before, after = [], []
-    for query, gains, scores in zip(queries, relevant, first.scores(queries, found.documents), strict=True):
-        candidates = ranking.ranked(np.asarray(scores), list(gains), config.rerank.depth)
-        given = np.asarray(model.scores(query, [found.documents[place] for place in candidates]), np.float64)
-        wanted = [place for place, candidate in enumerate(candidates) if candidate in gains]
-        order = ranking.ranked(given, wanted)
-        before.append(candidates)
-        after.append([candidates[place] for place in order])
-    examples = []
-    measured = zip(ranking.measures(after, relevant), ranking.measures(before, relevant), strict=True)
-    for number, (now, then) in enumerate(measured):
-        statistics = {name: (now[name],) for name in _METRICS[:3]}
-        statistics |= {f"{name}_first": (then[name],) for name in _METRICS[:3]}
-        statistics["ndcg@10_gain"] = (now["ndcg@10"] - then["ndcg@10"],)
-        examples.append(Example(found.ids[number], statistics, found.told(number, after[number])))
-    yield Outcome(
-        task,
-        language,
-        _METRICS,
-        tuple(examples),
-        found.data,
-        options={"first": first.signature, "depth": config.rerank.depth, "documents": len(found.documents)},
-        texts=found.texts,
-        notes=found.notes,
-    )
+class RerankSuite(SuiteKind):
+    """Reranking, scored by nDCG@10 and its gain over the first stage. A document that the first stage missed counts."""
+
+    suite: ClassVar[Suite] = "rerank"
+    help = "questions, and the texts that answer them; [id]"
+    fields = ("query", "document")
+
+    def __init__(self, task: Task, context: SuiteContext) -> None:
+        super().__init__(task, context)
+        self.settings: RerankSettings = context.settings
+        model = context.model
+        self.model: RerankModel = ByCosine(model.model) if model.makes == "vectors" else model.model
+        self.first = self._first_stage()
+
+    def _first_stage(self) -> FirstStage:
+        if self.settings.first == LexicalFirst.signature:
+            return LexicalFirst()
+        other = self.context.other_model(self.settings.first, "embed")
+        return EmbeddedFirst(other.model, other.signature)
+
+    def run(self, language: Language, data: TaskRows) -> Iterator[Outcome]:
+        """Yield the one outcome of the task in a language."""
+        corpus = data.rows if data.corpus is None else data.corpus
+        read = retrieval(data.rows, corpus, self.task, self.context.limit)
+        before, after = [], []
+        first_scores = self.first.scores(read.queries, read.documents)
+        for query, gains, scores in zip(read.queries, read.relevant, first_scores, strict=True):
+            candidates = ranking.ranked(np.asarray(scores), list(gains), self.settings.depth)
+            documents = [read.documents[place] for place in candidates]
+            new_scores = np.asarray(self.model.scores(query, documents), np.float64)
+            relevant = [place for place, candidate in enumerate(candidates) if candidate in gains]
+            before.append(candidates)
+            after.append([candidates[place] for place in ranking.ranked(new_scores, relevant)])
+        measures = zip(ranking.measures(after, read.relevant), ranking.measures(before, read.relevant), strict=True)
+        examples = [
+            Example(read.ids[number], _statistics(reranked, first), read.told(number, after[number]))
+            for number, (reranked, first) in enumerate(measures)
+        ]
+        yield Outcome(
+            self.task,
+            language,
+            _METRICS,
+            tuple(examples),
+            read.data,
+            options={
+                "first": self.first.signature,
+                "depth": self.settings.depth,
+                "documents": len(read.documents),
+            },
+            texts=read.texts,
+            notes=read.notes,
+        )
+
+
+def _statistics(reranked: dict[str, float], first: dict[str, float]) -> dict[str, tuple[float, ...]]:
+    statistics = {name: (reranked[name],) for name in _MEASURES}
+    statistics |= {f"{name}_first": (first[name],) for name in _MEASURES}
+    return {**statistics, "ndcg@10_gain": (reranked["ndcg@10"] - first["ndcg@10"],)}

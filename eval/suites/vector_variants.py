@@ -1,4 +1,4 @@
-"""The forms in which the same embeddings are held: cut to fewer dimensions, in fewer bits; each judged as a whole."""
+"""Make vector variants: the same embeddings cut to fewer dimensions and held in fewer bits, each scored as a whole."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from finetune.model import quantize
 
 
 @dataclass(frozen=True)
-class Space:
-    """A dimension and a precision. `name` is "" for the whole float vectors, else such as `256.int8`."""
+class VectorVariant:
+    """A dimension and a precision of embeddings. `name` is "" for the whole float vectors, else such as `256.int8`."""
 
     name: str
     dimension: int
@@ -26,7 +26,7 @@ class Space:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def held(self, vectors_NxD: Vectors) -> Any:
-        """The vectors as they come back from being held so: cut, made of unit length, quantised. [N, dimension]
+        """Return the vectors [N, dimension] after cutting, scaling to unit length, quantising and restoring.
 
         Rows that hold a NaN come back as NaN.
         """
@@ -41,14 +41,14 @@ class Space:
         return held
 
 
-def spaces(model: EmbedModel, sample_NxD: Vectors, settings: EmbedSettings) -> Iterator[Space]:
-    """The whole float vectors, then what was asked for.
+def variants(model: EmbedModel, sample_NxD: Vectors, settings: EmbedSettings) -> Iterator[VectorVariant]:
+    """Yield the whole float vectors, then the variants of the settings.
 
     int8 takes the ranges that were stored with the model. A model without any gets those of `sample`: the signature
-    says so, since in service nobody would have them.
+    says so, since a service would not have them.
     """
     whole = sample_NxD.shape[1]
-    yield Space("", whole, "float", options={"dimension": whole})
+    yield VectorVariant("", whole, "float", options={"dimension": whole})
     if not settings.dimensions and not settings.precisions:
         return
     trained = tuple(model.dimensions)
@@ -68,4 +68,4 @@ def spaces(model: EmbedModel, sample_NxD: Vectors, settings: EmbedSettings) -> I
                 if ranges is None:
                     cut = ranking.unit(sample_NxD[:, :dimension]).astype(np.float32)
                     ranges = quantize.calibrate(cut[np.isfinite(cut).all(1)])
-            yield Space(f"{dimension}.{precision}", dimension, precision, ranges, options)
+            yield VectorVariant(f"{dimension}.{precision}", dimension, precision, ranges, options)

@@ -204,7 +204,7 @@ def tasks(
 
     [dim]glotmill eval tasks --suite chat[/dim]
     """
-    from eval.task import chosen
+    from eval.suites.catalogue import chosen
 
     found = chosen(_split(suite))
     if json:

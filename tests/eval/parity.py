@@ -8,8 +8,9 @@ import parity_data as data
 from collection.languages import resolve
 from eval.config import EvalConfig
 from eval.metrics.table import metric
-from eval.models.base import LogLikelihood
-from eval.suites import chat, embed
+from eval.models.base import Identity, LogLikelihood
+from eval.suites.base import NamedModel, SuiteContext, TaskRows
+from eval.suites.table import checked, suite_kind
 from eval.task import Files, Prompt, Task
 
 SWAHILI = resolve("swh_Latn")
@@ -27,6 +28,19 @@ def task(kind, suite="embed", **more):
         "open": {"prompt": "prompt"},
     }[kind]
     return Task("parity", suite, kind, "", Files(("x",), "jsonl"), **{"fields": fields, **more})
+
+
+def run(task, language, rows, model, config, *, train=(), corpus=None, makes="", others=None):
+    """The outcomes of a task in a language. `others`: further models by their names."""
+    named = NamedModel(Identity("test:model", "model", "0" * 64), model, makes)
+    context = SuiteContext(
+        named,
+        getattr(config, task.suite),
+        config.limit,
+        config.seed,
+        lambda spec, suite: NamedModel(Identity(spec, spec, "0" * 64), others[spec]),
+    )
+    return suite_kind(checked(task))(task, context).run(language, TaskRows(rows, train, corpus))
 
 
 def scores_of(outcomes):
@@ -67,10 +81,10 @@ def our_scores():
         ("sts", data.pairs()),
     ):
         train = data.labelled(180, "train") if kind == "classification" else ()
-        found |= scores_of(embed.run(task(kind), SWAHILI, rows, model, config, train=train))
+        found |= scores_of(run(task(kind), SWAHILI, rows, model, config, train=train))
     asked = task("choice", "chat", choices=("[options]",), prompts=(Prompt("plain", "{question}"),))
     rows = data.choices()
-    found |= scores_of(chat.run(asked, SWAHILI, rows, Likely(rows), config))
+    found |= scores_of(run(asked, SWAHILI, rows, Likely(rows), config))
     return found | text_scores()
 
 

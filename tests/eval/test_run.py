@@ -216,8 +216,8 @@ def quiz(tmp_path, write_lines):
 def _likely(quiz):
     """Recordings in which the first choice is always the likelier."""
     from eval.data.sources import Reader, Tree, find_sources
-    from eval.suites.chat import options
-    from eval.task import built_in
+    from eval.suites.catalogue import built_in
+    from eval.suites.choice import options
 
     task = built_in()["xcopa"]
     rows = []
@@ -261,7 +261,7 @@ def test_how_much_of_a_task_is_in_what_was_trained_on(quiz, record, tmp_path, wr
 
 def test_a_task_that_a_model_cannot_do_is_missing_with_its_reason(record, quiz, tmp_path):
     texts = record([{"prompt": "x", "text": "y"}], "texts.jsonl")
-    with pytest.raises(SourceError, match="no score came of it: xcopa in swh_Latn"):
+    with pytest.raises(SourceError, match=r"nothing was scored\. The first reason: xcopa in swh_Latn"):
         _run(_request(texts, quiz, ("chat",)), tmp_path / "out")
     report = Report.read(tmp_path / "out")
     assert not report.scores and {one.language for one in report.missing} == {"swh_Latn", "tam_Taml"}
@@ -331,6 +331,6 @@ def test_a_score_that_is_no_number_is_missing_with_a_word():
     outcome = Outcome(task("bitext"), SWAHILI, ("exact_match", "bleu"), examples, "d")
     scores, missing = scores_of(outcome, Identity("", "", ""), 0)
     assert not scores and [one.why for one in missing] == [
-        "exact_match: what came of it is no number",
-        "bleu: there is no answer of which it could be told",
+        "exact_match: the score is not finite",
+        "bleu: no answer can be scored by it",
     ]

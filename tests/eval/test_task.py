@@ -2,7 +2,9 @@ import pytest
 
 from core.errors import ConfigError, UnknownNameError
 from eval.data.sources import Reader, Tree, find_sources
-from eval.task import SUITES, Files, Prompt, Task, built_in, chosen, read
+from eval.suites.catalogue import built_in, chosen, read
+from eval.suites.table import checked
+from eval.task import SUITES, Files, Prompt, Task
 
 
 def test_every_built_in_task_is_whole_and_says_where_it_is_from():
@@ -50,7 +52,7 @@ def _task(**more):
         "choices": ("x",),
         "prompts": (Prompt("p", "q"),),
     }
-    return Task("mine", "chat", "choice", "", **{**values, **more})
+    return Task(name="mine", suite="chat", about="", **{"kind": "choice", **values, **more})
 
 
 @pytest.mark.parametrize(
@@ -61,17 +63,18 @@ def _task(**more):
         ({"choices": ()}, "no choices"),
         ({"data": Files((), "jsonl")}, "names no files"),
         ({"values": {"link": {"cause": "because"}}}, "lacks field"),
-        ({"metrics": ("blue",)}, "bleu"),
+        ({"kind": "text", "fields": {"references": "r"}, "metrics": ("blue",)}, "bleu"),
+        ({"kind": "text", "fields": {"references": "r"}, "metrics": ("f1",)}, "f1 is not a metric of generated text"),
     ],
 )
 def test_a_task_that_cannot_be_asked_says_why(more, says):
     with pytest.raises((ConfigError, UnknownNameError), match=says):
-        _task(**more)
+        checked(_task(**more))
 
 
 def test_a_suite_has_its_own_kinds():
     with pytest.raises(ConfigError, match="a rerank task is one of retrieval, not sts"):
-        Task("t", "rerank", "sts", "", Files(("x",), "tsv"), {})
+        checked(Task("t", "rerank", "sts", "", Files(("x",), "tsv"), {}))
 
 
 def test_templates_take_fields_and_values_and_leave_other_braces(tmp_path):

@@ -7,7 +7,8 @@ from parity import task
 
 from core.errors import SourceError
 from eval.data.sources import Reader, Tree, content_hash, find_sources, read_rows, take
-from eval.task import Files, built_in
+from eval.suites.catalogue import built_in
+from eval.task import Files
 
 
 def _about(form, **more):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from parity import SWAHILI, scores_of, task
+from parity import SWAHILI, run, scores_of, task
 
 from collection.languages import resolve
 from eval.config import ChatSettings, EvalConfig
 from eval.data.examples import NothingToAsk
 from eval.models.base import Generation, LogLikelihood
-from eval.suites import chat
+from eval.suites.choice import gold
 from eval.task import Prompt
 
 CHOICE = [{"q": f"swali {n}", "options": ["ndiyo", "hapana kabisa"], "answer": n % 2} for n in range(20)]
@@ -36,20 +36,22 @@ class Model:
 def _choice(model, rows=CHOICE, config=EvalConfig(), prompts=("{q}",), **more):
     asked = tuple(Prompt(str(number), text) for number, text in enumerate(prompts))
     one = task("choice", "chat", choices=("[options]",), prompts=asked, **more)
-    return chat.run(one, SWAHILI, rows, model, config)
+    return run(one, SWAHILI, rows, model, config)
 
 
 def _text(
     model, rows=TEXT, config=EvalConfig(), metrics=("exact_match", "chrf2++", "bleu", "rougeLsum", "f1_words"), **more
 ):
     one = task("text", "chat", prompts=(Prompt("p", "{prompt}"),), metrics=metrics, **more)
-    return chat.run(one, SWAHILI, rows, model, config)
+    return run(one, SWAHILI, rows, model, config)
 
 
-def _open(model, rows=None, language=SWAHILI, **more):
+def _open(model, rows=None, language=SWAHILI, against=None, referee=None, **more):
     rows = [{"prompt": f"eleza {n}"} for n in range(6)] if rows is None else rows
-    settings = {name: more.pop(name) for name in ("refusals",) if name in more}
-    return chat.run(task("open", "chat", **settings), language, rows, model, EvalConfig(), **more)
+    names = {"against": "other", "judge": "judge"} if referee else {}
+    config = EvalConfig(chat=ChatSettings(**names))
+    others = {"other": against, "judge": referee}
+    return run(task("open", "chat", **more), language, rows, model, config, others=others)
 
 
 def test_the_likeliest_answer_is_chosen_and_long_ones_are_not_punished_twice():
@@ -80,7 +82,7 @@ def test_several_prompts_give_their_median():
 )
 def test_the_right_answer_is_a_number_a_letter_or_its_text(answer, more, place):
     one = task("choice", "chat", choices=("[options]",), prompts=(Prompt("p", "{q}"),), **more)
-    assert chat.gold({**CHOICE[0], "answer": answer}, one) == place
+    assert gold({**CHOICE[0], "answer": answer}, one) == place
 
 
 @pytest.mark.parametrize("answer", [2, -1, "-1", "C", "labda", None])
@@ -91,9 +93,9 @@ def test_rows_whose_answer_is_no_choice_are_left_out_and_told(answer):
 
 def test_an_answer_that_could_mean_two_choices_means_none():
     one = task("choice", "chat", choices=("[options]",), prompts=(Prompt("p", "{q}"),))
-    assert chat.gold({"options": ["3", "1", "2", "0"], "answer": "3"}, one) == -1
-    assert chat.gold({"options": ["3", "1", "2", "0"], "answer": 3}, one) == 3
-    assert chat.gold({"options": ["B", "A"], "answer": "A"}, one) == -1
+    assert gold({"options": ["3", "1", "2", "0"], "answer": "3"}, one) == -1
+    assert gold({"options": ["3", "1", "2", "0"], "answer": 3}, one) == 3
+    assert gold({"options": ["B", "A"], "answer": "A"}, one) == -1
 
 
 def test_the_question_itself_under_another_id_is_no_example():
@@ -156,38 +158,29 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def detector():
-    from collection.detectors import make_detector
-
-    return make_detector("vote")
-
-
 @pytest.mark.parametrize("code", ANSWERS)
-def test_answers_in_the_language_of_the_question_pass_and_english_ones_do_not(code, detector):
+def test_answers_in_the_language_of_the_question_pass_and_english_ones_do_not(code):
     language = resolve(code)
-    right = scores_of(_open(Model(text=lambda prompt: ANSWERS[code]), language=language, detector=detector))
+    right = scores_of(_open(Model(text=lambda prompt: ANSWERS[code]), language=language))
     english = "The weather is nice today and the children are playing outside their house."
-    wrong = scores_of(_open(Model(text=lambda prompt: english), language=language, detector=detector))
+    wrong = scores_of(_open(Model(text=lambda prompt: english), language=language))
     assert right["right_language"] == right["right_language_lines"] == 1 and wrong["right_language"] == 0
     if code != "swh_Latn":
         assert right["right_language_words"] == 1 and wrong["right_language_words"] == 0
 
 
-def test_a_line_of_english_shows_by_line_and_a_word_by_word(detector):
+def test_a_line_of_english_shows_by_line_and_a_word_by_word():
     arabic = ANSWERS["arb_Arab"]
     mixed = f"{arabic}\nThe children are playing outside in the garden today.\n{arabic}"
     language = resolve("arb_Arab")
-    scores = scores_of(_open(Model(text=lambda prompt: mixed), language=language, detector=detector))
+    scores = scores_of(_open(Model(text=lambda prompt: mixed), language=language))
     assert scores["right_language_lines"] == pytest.approx(2 / 3)
-    word = scores_of(
-        _open(Model(text=lambda prompt: arabic.replace("جميل", "beautiful")), language=language, detector=detector)
-    )
+    word = scores_of(_open(Model(text=lambda prompt: arabic.replace("جميل", "beautiful")), language=language))
     assert 0.8 < word["right_language_words"] < 1 and word["right_language_lines"] == 1
 
 
-def test_an_empty_answer_is_in_no_language(detector):
-    assert scores_of(_open(Model(), detector=detector))["right_language"] == 0
+def test_an_empty_answer_is_in_no_language():
+    assert scores_of(_open(Model()))["right_language"] == 0
 
 
 def test_refusals_are_told_by_their_phrases():

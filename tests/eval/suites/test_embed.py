@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-from parity import SWAHILI, scores_of, task
+from parity import SWAHILI, run, scores_of, task
 from parity_data import LABELS, Meaning, bitext, labelled, pairs, questions
 
 from core.errors import ConfigError
 from eval.config import EmbedSettings, EvalConfig
 from eval.data.examples import NothingToAsk
 from eval.models.base import EmbedModel
-from eval.suites import embed
 from finetune.model.quantize import Ranges
 
 ROWS = {
@@ -37,7 +36,7 @@ class NoNumber(Constant):
 
 
 def _scores(kind, model, config=EvalConfig(), rows=None, train=()):
-    return scores_of(embed.run(task(kind), SWAHILI, ROWS[kind] if rows is None else rows, model, config, train=train))
+    return scores_of(run(task(kind), SWAHILI, ROWS[kind] if rows is None else rows, model, config, train=train))
 
 
 @pytest.mark.parametrize("model", [Constant, Nought, NoNumber])
@@ -76,7 +75,7 @@ def test_a_probe_learns_from_one_split_and_is_judged_by_another():
     rows = labelled(60, "test")
     train = [{**row, "label": LABELS[(LABELS.index(row["label"]) + 1) % 5]} for row in labelled(60, "train")]
     assert _scores("classification", Meaning(), rows=rows, train=train)["accuracy_probe"] < 0.2
-    (outcome,) = embed.run(task("classification"), SWAHILI, rows, Meaning(), EvalConfig())
+    (outcome,) = run(task("classification"), SWAHILI, rows, Meaning(), EvalConfig())
     assert "a probe learns from half of it" in outcome.notes[0] and len(outcome.examples) == 30
 
 
@@ -95,8 +94,8 @@ def test_the_ranges_of_int8_are_the_models_where_it_has_some():
             return Ranges.symmetric(0.01, dimension)  # nearly all is beyond: signs are left
 
     config = EvalConfig(embed=EmbedSettings((32,), ("int8",)))
-    *_, narrow = embed.run(task("bitext"), SWAHILI, ROWS["bitext"], Narrow(), config)
-    *_, wide = embed.run(task("bitext"), SWAHILI, ROWS["bitext"], Meaning(), config)
+    *_, narrow = run(task("bitext"), SWAHILI, ROWS["bitext"], Narrow(), config)
+    *_, wide = run(task("bitext"), SWAHILI, ROWS["bitext"], Meaning(), config)
     assert narrow.options["ranges"] == "model" and wide.options["ranges"] == "documents"
     assert scores_of([narrow]) != scores_of([wide])
 
@@ -108,7 +107,7 @@ def test_a_dimension_that_the_model_does_not_have_is_refused():
 
 def test_queries_without_an_answer_are_told_and_documents_count_once():
     rows = [*questions(10, 5), {"id": "lost", "question": "?|", "context": ""}]
-    (outcome,) = embed.run(task("retrieval"), SWAHILI, rows, Meaning(), EvalConfig())
+    (outcome,) = run(task("retrieval"), SWAHILI, rows, Meaning(), EvalConfig())
     assert outcome.options["documents"] == 5 and len(outcome.examples) == 10
     assert "1 queries have no document" in outcome.notes[0]
 
@@ -116,14 +115,14 @@ def test_queries_without_an_answer_are_told_and_documents_count_once():
 def test_documents_may_be_another_languages():
     rows = questions(10, 10)
     corpus = [{**row, "question": "", "context": row["context"] + " in English"} for row in rows]
-    (outcome,) = embed.run(task("retrieval"), SWAHILI, rows, Meaning(), EvalConfig(), corpus=corpus)
+    (outcome,) = run(task("retrieval"), SWAHILI, rows, Meaning(), EvalConfig(), corpus=corpus)
     assert all(one.told["expected"][0].endswith("in English") for one in outcome.examples)
 
 
 def test_limits_take_the_same_items_whatever_their_order():
     config = EvalConfig(limit=20)
-    (one,) = embed.run(task("retrieval"), SWAHILI, ROWS["retrieval"], Meaning(), config)
-    (other,) = embed.run(task("retrieval"), SWAHILI, ROWS["retrieval"][::-1], Meaning(), config)
+    (one,) = run(task("retrieval"), SWAHILI, ROWS["retrieval"], Meaning(), config)
+    (other,) = run(task("retrieval"), SWAHILI, ROWS["retrieval"][::-1], Meaning(), config)
     assert {e.id for e in one.examples} == {e.id for e in other.examples} and len(one.examples) == 20
 
 
@@ -144,14 +143,14 @@ def test_a_row_without_text_does_not_change_which_others_are_taken():
     config = EvalConfig(limit=20)
     rows = labelled(100, "test")
     holed = [dict(row, text="") if place == 3 else row for place, row in enumerate(rows)]
-    (one,) = embed.run(task("clustering"), SWAHILI, rows, Meaning(), config)
-    (other,) = embed.run(task("clustering"), SWAHILI, holed, Meaning(), config)
+    (one,) = run(task("clustering"), SWAHILI, rows, Meaning(), config)
+    (other,) = run(task("clustering"), SWAHILI, holed, Meaning(), config)
     assert {e.id for e in other.examples} <= {e.id for e in one.examples} and len(other.examples) >= 19
 
 
 def test_a_sentence_that_stands_there_twice_is_right_wherever_it_is_found():
     rows = [*bitext(10), {"source": "m0|heb", "target": "m0|eng"}]
-    (outcome,) = embed.run(task("bitext"), SWAHILI, rows, Meaning(), EvalConfig())
+    (outcome,) = run(task("bitext"), SWAHILI, rows, Meaning(), EvalConfig())
     assert [one.statistics["accuracy_mined"] for one in outcome.examples if one.told["expected"] == "m0|eng"] == [
         (1,)
     ] * 2
@@ -159,5 +158,5 @@ def test_a_sentence_that_stands_there_twice_is_right_wherever_it_is_found():
 
 def test_scores_that_are_no_numbers_are_left_out_and_told():
     rows = [*pairs(10), {"first": "a|", "second": "b|", "score": "4,5"}]
-    (outcome,) = embed.run(task("sts"), SWAHILI, rows, Meaning(), EvalConfig())
+    (outcome,) = run(task("sts"), SWAHILI, rows, Meaning(), EvalConfig())
     assert len(outcome.examples) == 10 and "1 of 11 rows lack a text, or a number" in outcome.notes[0]

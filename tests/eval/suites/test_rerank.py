@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from parity import SWAHILI, scores_of, task
+from parity import SWAHILI, run, scores_of, task
 from parity_data import Meaning
 
 from eval.config import EvalConfig, RerankSettings
 from eval.data.examples import NothingToAsk
 from eval.models.reference import BM25, Index
-from eval.suites import rerank
 
 ROWS = [
     {"id": str(n), "question": f"nani alijenga mji wa {name}", "context": f"mji wa {name} ulijengwa na mfalme wa {n}"}
@@ -36,14 +35,14 @@ class NoNumber(Right):
         return np.full(len(documents), np.nan)
 
 
-def _scores(model, rows=ROWS, first=None, config=EvalConfig()):
-    found = rerank.run(task("retrieval", "rerank"), SWAHILI, rows, model, first or rerank.LexicalFirst(), config)
-    return scores_of(found)
+def _scores(model, rows=ROWS, first="bm25", depth=50, makes="scores"):
+    config = EvalConfig(rerank=RerankSettings(first, depth))
+    asked = task("retrieval", "rerank")
+    return scores_of(run(asked, SWAHILI, rows, model, config, makes=makes, others={"meaning": Meaning()}))
 
 
 def test_gain_is_what_an_order_is_better_by():
-    vague = rerank.EmbeddedFirst(Meaning(), "meaning")
-    right, wrong = _scores(Right(), first=vague), _scores(Wrong(), first=vague)
+    right, wrong = _scores(Right(), first="meaning"), _scores(Wrong(), first="meaning")
     assert right["ndcg@10"] == 1 and right["ndcg@10_gain"] == pytest.approx(1 - right["ndcg@10_first"])
     assert wrong["ndcg@10_gain"] < 0 and wrong["ndcg@10_first"] == right["ndcg@10_first"]
 
@@ -54,9 +53,7 @@ def test_a_reranker_that_tells_nothing_apart_wins_nothing(model):
 
 
 def test_what_the_first_stage_did_not_find_is_lost():
-    found = _scores(
-        Right(), config=EvalConfig(rerank=RerankSettings(depth=1)), first=rerank.EmbeddedFirst(Meaning(), "m")
-    )
+    found = _scores(Right(), depth=1, first="meaning")
     assert found["ndcg@10"] == found["ndcg@10_first"] < 1
 
 
@@ -70,7 +67,7 @@ def test_bm25_finds_words_in_every_script_and_nothing_in_nothing():
 
 
 def test_cosines_are_scores_too():
-    found = _scores(rerank.ByCosine(Meaning()), first=rerank.EmbeddedFirst(Meaning(), "m"))
+    found = _scores(Meaning(), first="meaning", makes="vectors")
     assert found["ndcg@10_gain"] == 0
 
 
