@@ -120,7 +120,7 @@ def test_a_run_that_fails_leaves_no_report_of_an_earlier_one(meaning, sentences,
 
 
 def test_a_file_that_cannot_be_read_costs_its_own_language_alone(meaning, sentences, tmp_path):
-    (sentences / "tatoeba.heb-eng.heb").write_bytes("שלום\n".encode("utf-16"))
+    (sentences / "tatoeba.heb-eng.heb").write_bytes("שלום\n".encode("utf-16-le"))
     report = _run(_request(meaning, sentences), tmp_path / "out")
     assert {one.language for one in report.scores} == {"swh_Latn", "jpn_Jpan"}
     (missing,) = report.missing
