@@ -1,6 +1,6 @@
-"""Runs phases of independent tasks on Beam: locally in one process or on all cores, or wherever the options say.
+"""Run phases of independent tasks on Beam: in one process, on all cores, or on the runner that the options name.
 
-A task is a small description of work on files; nothing but tasks ever crosses the runner.
+A task is a small description of work on files. Only tasks cross the runner.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 
-# Beam warns at its import about clients of clouds that are not in use.
+# At import, Beam warns about clients of clouds that are not in use.
 logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
 from annotated_types import Ge  # noqa: E402
@@ -36,15 +36,15 @@ from core.paths import as_path, is_remote  # noqa: E402
 
 logging.disable(logging.NOTSET)
 
-# Starting worker processes costs some 3 CPU-seconds, and two of them on one core slow each other down: below this many
-# bytes of input, some half a minute of work, one process is as good.
+# Starting worker processes costs about 3 CPU-seconds, and two of them on one core slow each other down. Below this many
+# bytes of input, about half a minute of work, one process is as fast.
 _ONE_PROCESS: Final = 128 << 20
 _DASK_PARTITIONS: Final = 256
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where and how a job runs. None of it changes what the job makes."""
+    """Where and how a job runs. No option changes what the job makes."""
 
     mode: Literal["auto", "in_memory", "multi_processing"] = "auto"  # auto: by the size of the input
     workers: Annotated[int, Ge(0)] = 0  # processes; 0: all cores
@@ -52,21 +52,29 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Phase:
-    """Tasks that can run in any order, on any worker, and the function that each is given to.
+    """Tasks that can run in any order, on any worker, and the function that runs one.
 
-    Tasks that are known only when the phase before is done are given as the function that tells them.
+    Tasks that are only known after the previous phase are given as a function that returns them.
     """
 
     name: str
-    function: Callable[[Any], Tally | None]  # what it counted, for Beam's metrics
+    function: Callable[[Any], Tally | None]  # returns counts for Beam's metrics
     tasks: Sequence[Any] | Callable[[], Sequence[Any]]
 
 
 def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequence[str], place: RunState) -> Counts:
-    """Runs the phases one after the other. `weight` is about the bytes of input; `beam_args` go to Beam as they are.
+    """Run the phases one after the other, and return Beam's metrics.
 
-    Beam's metrics of this run. An error is raised as the worker met it, not as Beam wraps it; DryRun where the options
-    ask for one.
+    Args:
+        phases: The phases; those without tasks are left out.
+        config: Where and how the job runs.
+        weight: About the number of bytes of input.
+        beam_args: Arguments that go to Beam unchanged.
+        place: The folder of the run.
+
+    Raises:
+        DryRun: The options ask for a dry run.
+        Exception: The error of a worker, without Beam's wrapping.
     """
     phases = [phase for phase in phases if phase.tasks]
     if not phases:
@@ -88,7 +96,7 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
     except Exception as error:
         raise (place.error() or error) from error
     finally:
-        # Dask's client would go on looking for its cluster for as long as this process lives.
+        # Otherwise Dask's client would look for its cluster until this process ends.
         if client := getattr(result, "client", None):
             client.close()
     if is_dry_run(beam_args):
@@ -99,7 +107,7 @@ def run(phases: Sequence[Phase], config: RunConfig, weight: int, beam_args: Sequ
 
 @contextlib.contextmanager
 def workplace(out: Path, identity: Mapping[str, Any], fresh: bool, beam_args: Sequence[str]) -> Iterator[RunState]:
-    """As `stage`; for a dry run a folder of its own, so that the output is not touched."""
+    """Open the stage, or a temporary folder for a dry run, which leaves the output unchanged."""
     if is_dry_run(beam_args):
         with tempfile.TemporaryDirectory(prefix="glotmill-dry-run-") as folder:
             yield RunState(folder)
@@ -109,7 +117,7 @@ def workplace(out: Path, identity: Mapping[str, Any], fresh: bool, beam_args: Se
 
 
 def is_dry_run(beam_args: Sequence[str]) -> bool:
-    """Whether the job is only to be built. ConfigError for a runner that would run it all the same."""
+    """Return whether the job is only built; ConfigError for a runner that would run it anyway."""
     named = [argument for argument in beam_args if argument.partition("=")[0] == "--dry_run"]
     dry = bool(named) and named[-1].partition("=")[2].casefold() not in ("false", "0")
     if dry and _runner_name(beam_args) != "DataflowRunner":
@@ -118,31 +126,32 @@ def is_dry_run(beam_args: Sequence[str]) -> bool:
 
 
 def check_paths(beam_args: Sequence[str], paths: Iterable[str]) -> None:
-    """ConfigError for paths of this machine in a job whose workers are somewhere else."""
+    """Raise ConfigError for local paths in a job whose workers run on other machines."""
     if _runner_name(beam_args) == "DataflowRunner":
         for path in paths:
             if not is_remote(as_path(path)):
                 raise ConfigError(f"Dataflow's workers cannot see {path}: expected a path such as gs://BUCKET/FOLDER")
 
 
-# How many rows of a language met an end in a phase: (phase, language, reason, or "kept").
+# Row counts by (phase, language, outcome), where the outcome is a reason or "kept".
 Counts = dict[tuple[str, str, str], int]
 _METRICS: Final = "glotmill"
 
 
 def _counts(result: Any) -> Counts:
     counts: Counts = {}
-    with contextlib.suppress(NotImplementedError):  # not every runner has them
-        for found in result.metrics().query()["counters"]:
-            phase, _, rest = found.key.metric.name.partition("/")
-            if found.key.metric.namespace == _METRICS:
+    with contextlib.suppress(NotImplementedError):  # some runners have no metrics
+        for counter in result.metrics().query()["counters"]:
+            phase, _, rest = counter.key.metric.name.partition("/")
+            if counter.key.metric.namespace == _METRICS:
                 language, _, outcome = rest.partition("/")
-                counts[phase, language, outcome] = found.committed if found.committed is not None else found.attempted
+                committed = counter.committed
+                counts[phase, language, outcome] = committed if committed is not None else counter.attempted
     return counts
 
 
 def _written(phases: Sequence[Phase], place: RunState) -> list[str]:
-    """Leaves each phase in a file, and tells the files: a job graph may not be large, and tasks can be many."""
+    """Write each phase to a file, and return the files: job graphs must be small, and there can be many tasks."""
     folder, paths = place.folder / "phases" / uuid.uuid4().hex, []
     for number, phase in enumerate(phases):
         with files.appearing(folder / f"{number}") as temporary:
@@ -153,15 +162,15 @@ def _written(phases: Sequence[Phase], place: RunState) -> list[str]:
 
 @functools.lru_cache(maxsize=2)
 def _phase(path: str) -> Phase:
-    """A phase from its file; read once by each worker."""
+    """Return a phase from its file. Each worker reads it once."""
     return cast(Phase, pickler.loads(as_path(path).read_bytes()))
 
 
 def _add(gate: Any, name: str, path: str) -> Any:
-    """The tasks of a phase, begun when `gate` has its one element; gives one element when all are done.
+    """Add a phase, which starts when `gate` has its element, and gives one element when all its tasks are done.
 
-    Grouping spreads the tasks over workers, and waits for all of them: Beam's own transforms for either are many
-    steps each, and every step costs time to set up.
+    Grouping spreads the tasks over workers, and waits for all of them. Beam's own transforms for that have many steps,
+    and each step costs time to set up.
     """
     return (
         gate
@@ -173,21 +182,21 @@ def _add(gate: Any, name: str, path: str) -> Any:
 
 
 class _Tasks(beam.DoFn):  # type: ignore[misc]
-    """Gives out the tasks, numbered, and nothing for a task, so that a phase without tasks ends, too."""
+    """Gives the tasks with their numbers, and one empty task, so that a phase without tasks ends, too."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def process(self, gate: Any) -> Iterator[tuple[int, Any]]:
         if isinstance(gate, int) and gate > 0:
-            return  # of the elements that a pipeline begins with, the first is enough
+            return  # only the first element of a pipeline starts its tasks
         yield -1, None
         tasks = _phase(self._path).tasks
         yield from enumerate(tasks() if callable(tasks) else tasks)
 
 
 class _Run(beam.DoFn):  # type: ignore[misc]
-    """A shell around a function of one task; what that counted goes to Beam's metrics, too."""
+    """Runs the function of a task, and adds its counts to Beam's metrics."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -209,7 +218,7 @@ class _Run(beam.DoFn):  # type: ignore[misc]
 
 
 def _runner_name(beam_args: Sequence[str]) -> str | None:
-    """The runner that is asked for, by the name that Beam knows it by; None for none."""
+    """Return the Beam name of the runner that the arguments ask for; None if they name no runner."""
     name = None
     for argument, after in itertools.zip_longest(beam_args, beam_args[1:], fillvalue=""):
         option, equals, value = argument.partition("=")
@@ -226,18 +235,18 @@ def _runner_name(beam_args: Sequence[str]) -> str | None:
 def _engine(
     config: RunConfig, weight: int, phases: Sequence[Phase], beam_args: Sequence[str]
 ) -> tuple[Any, list[str], int]:
-    """The runner, None for one that Beam finds by its name; all arguments; how many elements a pipeline begins with."""
+    """Return the runner (None if Beam finds it by name), all arguments, and the number of first elements."""
     name = _runner_name(beam_args)
     if name is None:
         return FnApiRunner(), [*_local_arguments(config, weight, phases), *beam_args], 1
     if name != "DaskRunner":
         return None, list(beam_args), 1
-    # Beam knows this one, and its options, only when it is imported.
+    # Beam knows this runner and its options only after this import.
     try:
         from apache_beam.runners.dask.dask_runner import DaskRunner
     except ImportError as error:
         raise MissingDependencyError("apache-beam[dask]", "dask", "running on a Dask cluster") from error
-    # On Dask a grouping has as many partitions as what it groups: the first elements decide how far work can spread.
+    # On Dask, a grouping has as many partitions as its input: the number of first elements limits the parallelism.
     seeds = min(_DASK_PARTITIONS, _most_tasks(phases))
     spread = [] if any("partition" in argument for argument in beam_args) else [f"--dask_npartitions={seeds}"]
     return DaskRunner(), [*spread, *beam_args], seeds
@@ -248,34 +257,34 @@ def _most_tasks(phases: Sequence[Phase]) -> int:
 
 
 def _options(arguments: Sequence[str]) -> PipelineOptions:
-    words = io.StringIO()
+    stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(words):  # argparse prints all of Beam's options before it gives up
+        with contextlib.redirect_stderr(stderr):  # argparse prints all of Beam's options before it gives up
             options = PipelineOptions(arguments)
             # Everything is in installed modules: nothing of __main__ needs to travel.
             options.view_as(SetupOptions).save_main_session = False
             with _unknown_options() as unknown:
                 options.get_all_options()
     except SystemExit:
-        told = words.getvalue().strip().splitlines()[-1:] or [""]
-        raise ConfigError(f"Beam does not take {' '.join(arguments)}: {told[0].partition('error: ')[2]}") from None
+        lines = stderr.getvalue().strip().splitlines()[-1:] or [""]
+        raise ConfigError(f"Beam rejects {' '.join(arguments)}: {lines[0].partition('error: ')[2]}") from None
     if unknown:
-        raise ConfigError(f"Beam does not know what stands behind --: {unknown[0]}")
+        raise ConfigError(f"Beam does not know an argument after --: {unknown[0]}")
     return options
 
 
 @contextlib.contextmanager
 def _unknown_options() -> Iterator[list[str]]:
-    """What Beam says of options that it does not know: it only warns of them, and goes on without."""
-    told: list[str] = []
+    """Collect Beam's warnings about unknown options, which it would otherwise ignore."""
+    warnings: list[str] = []
     logger, handler = logging.getLogger("apache_beam.options.pipeline_options"), logging.Handler(logging.WARNING)
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
     handler.addFilter(lambda record: "unparseable" in record.getMessage())
     before, logger.propagate = logger.level, False
     logger.setLevel(logging.WARNING)
     logger.addHandler(handler)
     try:
-        yield told
+        yield warnings
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
@@ -288,7 +297,7 @@ def _local_arguments(config: RunConfig, weight: int, phases: Sequence[Phase]) ->
 
 
 def process_count(config: RunConfig, weight: int, tasks: int) -> int:
-    """How many processes a local run of so many bytes in so many tasks would use."""
+    """Return how many processes a local run uses for input of this weight and number of tasks."""
     return _mode(config, weight, tasks)[1]
 
 

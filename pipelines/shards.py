@@ -1,6 +1,6 @@
-"""From paths to shard tasks: which files are read, cut into which pieces, in which order.
+"""Plan shard tasks from paths: which files are read, how they are cut, in which order.
 
-The plan depends on the input alone, not on the machine, so that the output has the same parts wherever it is made.
+The plan depends only on the input, not on the machine. So the output has the same parts on every machine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _COMPRESSED = 4
 
 @dataclass(frozen=True, slots=True)
 class SourceSlice:
-    """A slice and the number of the source that it belongs to; `weight` is about its size in bytes of JSON lines."""
+    """A slice and the number of its source. `weight` is about its size in bytes of JSON lines."""
 
     source: int
     slice: Slice
@@ -41,7 +41,7 @@ class SourceSlice:
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """What one worker does in one go and writes as one part. `key` names its input."""
+    """The work that one worker does as a unit and writes as one part. `key` is the hash of its input."""
 
     index: int
     count: int
@@ -51,7 +51,7 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class Plan:
-    """All shard tasks of a run, the files that they read, and the files found beside them that are not read."""
+    """All shard tasks of a run, the files that they read, and the files next to them that are ignored."""
 
     tasks: tuple[ShardTask, ...]
     inputs: tuple[Input, ...]
@@ -60,76 +60,79 @@ class Plan:
 
 
 def plan(paths: Sequence[tuple[str, str]]) -> Plan:
-    """Return the plan for sources given as (path, encoding). Raise SourceError for a path where nothing can be read."""
+    """Return the plan for sources given as (path, encoding); SourceError for a path without readable files."""
     paths = [(path, encoding_of(encoding)) for path, encoding in paths]
     ignored: list[str] = []
-    found = [[] if hub.is_address(path) else _files(path, ignored) for path, _ in paths]
-    target = min(_MOST, max(_LEAST, sum(_weight(file) for listed in found for file, _ in listed) // _WANTED_SHARDS))
-    pieces: list[SourceSlice] = []
+    listings = [[] if hub.is_address(path) else _files(path, ignored) for path, _ in paths]
+    total = sum(_weight(file) for listing in listings for file, _ in listing)
+    target = min(_MOST, max(_LEAST, total // _WANTED_SHARDS))
+    slices: list[SourceSlice] = []
     inputs: list[Input] = []
-    for source, ((path, encoding), listed) in enumerate(zip(paths, found, strict=True)):
+    for source, ((path, encoding), listing) in enumerate(zip(paths, listings, strict=True)):
         if hub.is_address(path):
-            pieces += (hub_pieces := _hub_pieces(source, path))
-            inputs += [Input(piece.slice.path, 0, piece.hash) for piece in hub_pieces]
-        for file, name in listed:
+            slices += (hub_slices := _hub_slices(source, path))
+            inputs += [Input(piece.slice.path, 0, piece.hash) for piece in hub_slices]
+        for file, name in listing:
             try:
                 size, digest = regular_size(file), files.content_hash(file)
                 cut = _cut(file, name, encoding, target)
             except OSError as error:
                 size, digest, cut = 0, str(error.strerror), [(Slice(absolute(file), name, "unreadable"), 0)]
             inputs.append(Input(_printable(file), size, digest))
-            pieces += [SourceSlice(source, part, weight, digest) for part, weight in cut]
-    return Plan(_tasks(pieces, target), tuple(inputs), sum(piece.weight for piece in pieces), tuple(ignored))
+            slices += [SourceSlice(source, part, weight, digest) for part, weight in cut]
+    return Plan(_tasks(slices, target), tuple(inputs), sum(piece.weight for piece in slices), tuple(ignored))
 
 
 def _files(path: str, ignored: list[str]) -> list[tuple[Path, str]]:
     """Return the files that a path, folder or glob means, each with its name below the root, sorted by name.
 
-    What cannot be looked at is among them: its reader will say so.
+    They include files and folders that cannot be opened: their reader reports the error.
     """
     root = as_path(path)
     if not is_remote(root):
         root = root.expanduser()
     if _printable(root) != root.as_posix():
-        raise SourceError(f"{_printable(root)}: this name is not UTF-8: rename it, or give the folder above")
+        raise SourceError(f"{_printable(root)}: the name is not UTF-8: rename it, or give its parent folder")
     try:
         if root.is_dir():
-            base, found = root, list(_objects(root) if is_remote(root) else _walk(root, (os.stat(root),)))
-            what = f"{path} is a folder without data files"
+            base, files_found = root, list(_objects(root) if is_remote(root) else _walk(root, (os.stat(root),)))
+            problem = f"{path} is a folder without data files"
         elif root.exists() or not any(character in path for character in _WILD):
             regular_size(root)
-            base, found = root.parent, [root]
-            what = f"{path} is of no known format"
+            base, files_found = root.parent, [root]
+            problem = f"{path} has no known format"
         else:
             base = _glob_base(root)
-            found = [file for file in base.glob(root.relative_to(base).as_posix()) if not file.is_dir()]
-            what = f"no file matches {path}"
+            files_found = [file for file in base.glob(root.relative_to(base).as_posix()) if not file.is_dir()]
+            problem = f"no file matches {path}"
     except OSError as error:
         raise SourceError(explain_os_error(error, f"cannot read {path}")) from error
-    wanted = [file for file in found if format_of(file) or not file.exists() or file.is_dir()]
-    if not wanted:
-        raise SourceError(f"{what}: expected JSON lines, JSON, Parquet, CSV or TSV, plain or as gz, zst, bz2, xz, lz4")
-    left = set(found) - set(wanted)
+    readable = [file for file in files_found if format_of(file) or not file.exists() or file.is_dir()]
+    if not readable:
+        raise SourceError(
+            f"{problem}: expected JSON lines, JSON, Parquet, CSV or TSV, plain or as gz, zst, bz2, xz, lz4"
+        )
+    left = set(files_found) - set(readable)
     ignored += sorted(_printable(file.relative_to(base)) for file in left if not _is_documentation(file))
-    return sorted(((file, _printable(file.relative_to(base))) for file in wanted), key=lambda pair: pair[1])
+    return sorted(((file, _printable(file.relative_to(base))) for file in readable), key=lambda pair: pair[1])
 
 
 def _printable(file: Path) -> str:
-    """Return a path as valid text, whatever the bytes of its name."""
+    """Return a path as printable text, whatever the bytes of its name."""
     return os.fsencode(file.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _objects(folder: Path) -> Iterator[Path]:
-    """Every object below a folder of an object store but the hidden ones."""
+    """Yield every object below a folder of an object store except the hidden ones."""
     for file in files_below(folder):
         if not any(part.startswith(".") for part in file.relative_to(folder).parts):
             yield file
 
 
 def _walk(folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:
-    """Every file below a folder but the hidden ones, and every folder and link below it that cannot be followed.
+    """Yield every file below a folder except the hidden ones, and every folder and link that cannot be followed.
 
-    A link back to one of the folders `above` is no way down: all that lies there is found without it.
+    A link back to one of the folders `above` is not followed: its files are found without it.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -147,7 +150,7 @@ def _walk(folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:
             inside = None
         if inside is None:
             yield Path(entry.path)
-        elif not any(os.path.samestat(inside, one) for one in above):
+        elif not any(os.path.samestat(inside, parent) for parent in above):
             yield from _walk(Path(entry.path), (*above, inside))
 
 
@@ -194,23 +197,22 @@ def _cut(file: Path, name: str, encoding: str, target: int) -> list[tuple[Slice,
     return list(zip(slices, weights, strict=True))
 
 
-def _hub_pieces(source: int, path: str) -> list[SourceSlice]:
+def _hub_slices(source: int, path: str) -> list[SourceSlice]:
     address, content = hub.pinned(hub.parse_address(path))
-    pieces = []
+    slices = []
     for split, count in hub.splits_of(address):
-        one = str(hub.HubAddress(address.name, address.config, split, address.revision))
+        split_address = str(hub.HubAddress(address.name, address.config, split, address.revision))
         name = "/".join(filter(None, (address.name.rsplit("/", 1)[-1], address.config, f"{split}")))
-        pieces += [
-            SourceSlice(source, Slice(one, name, "hub", index, count), _LEAST, content) for index in range(count)
-        ]
-    return pieces
+        shards = [Slice(split_address, name, "hub", index, count) for index in range(count)]
+        slices += [SourceSlice(source, shard, _LEAST, content) for shard in shards]
+    return slices
 
 
-def _tasks(pieces: Sequence[SourceSlice], target: int) -> tuple[ShardTask, ...]:
-    """Neighbouring pieces together, up to about the target."""
+def _tasks(slices: Sequence[SourceSlice], target: int) -> tuple[ShardTask, ...]:
+    """Return tasks of neighbouring slices, of about the target weight each."""
     groups: list[list[SourceSlice]] = []
     weight = target
-    for piece in pieces:
+    for piece in slices:
         if weight >= target or (weight + piece.weight > 1.5 * target):
             groups.append([])
             weight = 0
@@ -219,8 +221,8 @@ def _tasks(pieces: Sequence[SourceSlice], target: int) -> tuple[ShardTask, ...]:
     return tuple(ShardTask(index, len(groups), tuple(group), _key(group)) for index, group in enumerate(groups))
 
 
-def _key(pieces: Sequence[SourceSlice]) -> str:
+def _key(slices: Sequence[SourceSlice]) -> str:
     named: list[Any] = [
-        [p.source, p.slice.name, p.slice.format, p.slice.start, p.slice.end, p.slice.encoding, p.hash] for p in pieces
+        [p.source, p.slice.name, p.slice.format, p.slice.start, p.slice.end, p.slice.encoding, p.hash] for p in slices
     ]
     return xxhash.xxh3_128_hexdigest(json.dumps(named).encode())

@@ -1,4 +1,4 @@
-"""Text in any encoding as a stream of UTF-8, in which what could not be decoded is still bad where it stood."""
+"""Decode text in any encoding to a stream of UTF-8. Bytes that cannot be decoded stay invalid in their place."""
 
 from __future__ import annotations
 
@@ -23,25 +23,28 @@ _CHUNK: Final = 1 << 18
 
 
 def encoding_of(name: str) -> str:
-    """The one spelling of an encoding's name; UnknownNameError for one that Python has no text encoding for."""
+    """Return the canonical name of an encoding; UnknownNameError if Python has no text encoding of that name."""
     try:
         "a".encode(name)
-        found = codecs.lookup(name).name
+        canonical = codecs.lookup(name).name
     except (LookupError, ValueError):
         known = {alias.replace("_", "-") for alias in encodings.aliases.aliases}
         raise UnknownNameError("encoding", name, known, "expected a name that Python knows, such as utf-8") from None
-    return UTF_8 if found == "utf-8-sig" else found
+    return UTF_8 if canonical == "utf-8-sig" else canonical
 
 
 def marked_encoding(path: Path) -> str:
-    """The encoding that a byte order mark at the start of the decompressed text speaks of, "" where there is none."""
+    """Return the encoding that a byte order mark at the start of the decompressed text names; "" without a mark."""
     with open_bytes(path)[0] as file:
         head = file.read(4)
     return next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "")
 
 
 def open_utf8(path: Path, encoding: str) -> tuple[io.BufferedReader, Stream]:
-    """The text of a file as UTF-8, and the stream beneath. What cannot be decoded becomes bytes that are not UTF-8."""
+    """Open a file as UTF-8 text; return it with the stream below it.
+
+    Text that cannot be decoded becomes bytes that are not valid UTF-8.
+    """
     file, stream = open_bytes(path)
     return (file if encoding == UTF_8 else io.BufferedReader(_Recoded(file, encoding), _CHUNK)), stream
 
@@ -74,12 +77,12 @@ class _Recoded(io.RawIOBase):
             self._begun, text = True, text.removeprefix("\ufeff")
         try:
             return text.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:  # some decoders make lone surrogates themselves
+        except UnicodeEncodeError:  # some decoders give lone surrogates
             return text.encode("utf-8", "surrogatepass")
 
 
 def _keep_bad_bytes(error: UnicodeError) -> tuple[str, int]:
-    """As `surrogateescape` does, also where bytes below 128 are bad, as in UTF-16: 255 stands for those."""
+    """Escape bad bytes as `surrogateescape` does. Bad bytes below 128, which UTF-16 can have, are escaped as 255."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     bad = error.object[error.start : error.end]

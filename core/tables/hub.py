@@ -1,4 +1,4 @@
-"""Rows of a data set on the Hugging Face hub, streamed through `datasets`, or of a local folder in the hub's layout.
+"""Read data sets of the Hugging Face hub, or local folders in the hub's layout, streamed through `datasets`.
 
 hf://CohereForAI/aya_dataset                       all splits of the default configuration
 hf://CohereForAI/aya_collection_language_split?config=swahili&split=train&revision=<commit>
@@ -27,7 +27,7 @@ _KEYS: Final = ("config", "split", "revision")
 
 @dataclass(frozen=True, slots=True)
 class HubAddress:
-    """A data set on the hub. `split` empty: all of them; `config` empty: the default one."""
+    """A data set on the hub. An empty `split` means all splits, an empty `config` the default one."""
 
     name: str
     config: str = ""
@@ -40,7 +40,7 @@ class HubAddress:
 
 
 def parse_address(text: str) -> HubAddress:
-    """The address that `hf://NAME?config=...` stands for; SourceError for keys that mean nothing."""
+    """Return the address that `hf://NAME?config=...` means; SourceError for unknown keys."""
     parts = urlsplit(text)
     name = (parts.netloc + parts.path).rstrip("/")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
@@ -51,22 +51,22 @@ def parse_address(text: str) -> HubAddress:
 
 
 def pinned(address: HubAddress) -> tuple[HubAddress, str]:
-    """The address at the commit that it means now, and what names that content: the commit, a local folder's hash.
+    """Return the address at its present commit, and the id of that content: the commit, or a local folder's hash.
 
-    A branch may move while a run is killed and taken up again; a commit does not.
+    A branch may move between a stopped run and its resume; a commit does not.
     """
     folder = Path(address.name)
     if folder.is_dir():
-        found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         digest = xxhash.xxh3_128()
-        for path in found:
+        for path in paths:
             digest.update(f"{path.relative_to(folder).as_posix()}\0{files.content_hash(path)}\n".encode())
         return address, digest.hexdigest()
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
         raise _missing() from error
-    with _told_as_one_error(address):
+    with _source_errors(address):
         commit = HfApi().dataset_info(address.name, revision=address.revision or None).sha
     return replace(address, revision=commit or address.revision), commit or ""
 
@@ -93,25 +93,25 @@ def downloaded(address: HubAddress) -> Path:
 
 
 def splits_of(address: HubAddress) -> list[tuple[str, int]]:
-    """Each split to be read, and into how many pieces its files let it be cut."""
-    with _told_as_one_error(address):
+    """Return each split to be read, and the number of shards that its files allow."""
+    with _source_errors(address):
         return [(split, max(1, stream.num_shards)) for split, stream in _load(address).items()]
 
 
 @contextlib.contextmanager
-def _told_as_one_error(address: HubAddress) -> Iterator[None]:
+def _source_errors(address: HubAddress) -> Iterator[None]:
+    """Raise any error of `datasets`, its builders or its network as a SourceError."""
     try:
         yield
     except GlotmillError:
         raise
     except Exception as error:
-        # datasets raises whatever its builders and its network raise.
-        told = (str(error).strip() or "no more is known").splitlines()[0]
-        raise SourceError(f"{address}: {type(error).__name__}: {told}") from error
+        message = first_line(error) or "no details"
+        raise SourceError(f"{address}: {type(error).__name__}: {message}") from error
 
 
 class HubReader(TableReader):
-    """Reads the rows of a piece of a split: `start` is the number of the piece, `end` how many pieces there are."""
+    """Reads the rows of one shard of a split: `start` is its number, `end` the number of shards."""
 
     is_text = False
 
@@ -135,9 +135,9 @@ def _rows(part: Slice) -> Iterator[Row | BadRow]:
 
 
 def rows(address: str, index: int, count: int) -> Iterator[Any]:
-    """The rows of piece `index` of `count` of one split."""
-    wanted = parse_address(address)
-    stream = _load(wanted)[wanted.split]
+    """Yield the rows of shard `index` of `count` of one split."""
+    parsed = parse_address(address)
+    stream = _load(parsed)[parsed.split]
     yield from stream.shard(num_shards=count, index=index) if count > 1 else stream
 
 

@@ -1,9 +1,9 @@
-"""The elements of a JSON array, one by one, from a text that may be huge, damaged or cut.
+"""Read the elements of a JSON array one by one, from a text that may be huge, damaged or cut.
 
-The element that is damaged is given as a piece of text, and reading goes on where the next one begins: at an object
-behind a comma that begins with the same key as it or the last element, and not as the objects inside it do. Where that
-does not decide, what follows must be elements and the end of the array, as far as is looked ahead, 1 Mi characters. So
-no turn is taken for an element unless damage made one of it. Memory is bounded by the limit on an element.
+A damaged element is given as text, and reading goes on where the next element begins. That is an object after a comma
+whose first key is the first key of the damaged or of the last element, and not the first key of objects inside it. If
+the keys do not decide, the next 1 Mi characters must be elements and the end of the array. So an inner object, such as
+a turn of a conversation, counts as an element only if damage made it one. The limit on an element bounds the memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OVERLAP: Final = 1 << 12  # longer than a first key with all before it
 
 
 class Element(NamedTuple):
-    """`value` is meaningless where there is a `fault`. `text` is what the element was read from."""
+    """An element of an array. `value` is meaningless if there is a `fault`. `text` is the text of the element."""
 
     value: Any
     text: str
@@ -37,9 +37,9 @@ class Element(NamedTuple):
 
 
 def elements(text: TextIO, limit: int) -> Iterator[Element]:
-    """The elements of the array that `text` holds. An element over `limit` characters is a fault.
+    """Yield the elements of the array that `text` holds. An element over `limit` characters is a fault.
 
-    What stands behind the end of the array is read as if it stood before, the elements of further arrays too.
+    Text after the end of the array is read as if it were inside, also the elements of further arrays.
     """
     window = _Window(text)
     if not window.skip(_BEGIN):
@@ -68,14 +68,14 @@ def elements(text: TextIO, limit: int) -> Iterator[Element]:
 
 
 class _Window:
-    """The part of the text between the end of the last element and the end of what was read so far."""
+    """The part of the text between the end of the last element and the end of what is read so far."""
 
     def __init__(self, text: TextIO) -> None:
         self._file = text
         self._text = ""
         self._at = 0
         self._complete = False
-        self._error_at = 0  # how far the parser came in the element that it could not read
+        self._error_at = 0  # where the parser stopped in the element that it could not read
 
     @property
     def at_end(self) -> bool:
@@ -88,10 +88,10 @@ class _Window:
         self._at += 1
 
     def skip(self, pattern: re.Pattern[str]) -> bool:
-        """Steps over the pattern; False where it does not match."""
+        """Step over the pattern; return False if it does not match."""
         while True:
             match = pattern.match(self._text, self._at)
-            # A match up to the end of the window may go on in what is not read yet.
+            # A match up to the end of the window may go on in text that is not read yet.
             if (match is None or match.end() == len(self._text)) and self._more():
                 continue
             if match is None:
@@ -100,10 +100,10 @@ class _Window:
             return True
 
     def element(self, limit: int) -> Element | None:
-        """The JSON value at this place; None where there is none."""
+        """Return the JSON value at the current position; None if there is none."""
         while True:
             value, end, error_at = _decode(self._text, self._at)
-            # An error at the end of the window, or a string without an end, may only mean: not all read yet.
+            # An error at the end of the window, or a string without an end, may mean that the rest is not read yet.
             if end is None:
                 unfinished = error_at > len(self._text) - _ESCAPE
                 if unfinished and len(self._text) - self._at <= limit and self._more(double=True):
@@ -118,11 +118,11 @@ class _Window:
             )
 
     def damaged(self, last_key: str, limit: int, is_open: bool) -> Element:
-        """The text up to where the next element begins, or up to the end."""
+        """Return the text up to the beginning of the next element, or up to the end."""
         self._text, self._at = self._text[self._at :], 0
         first_keys = {last_key, _first_key(self._text)}
         inner_keys: set[str] = set()  # of objects that begin a list within
-        head, dropped = "", 0  # of the text that is no longer in the window: how it begins, its size
+        head, dropped = "", 0  # of the text that has left the window: its beginning, its size
         search = seen = 0
         end: int | None = None
         while end is None:
@@ -154,16 +154,16 @@ class _Window:
         return self._text[:limit]
 
     def _is_next(self, match: re.Match[str], first_keys: set[str], inner_keys: set[str]) -> tuple[bool, int]:
-        """Whether the next element begins at the match, and from where on to search if not."""
+        """Return whether the next element begins at the match, and where to search on if it does not."""
         is_first, is_inner = match[1] in first_keys, match[1] in inner_keys
         if is_inner and not is_first:
             return False, match.end()
         return self._goes_on(match.end(), if_damaged=not is_inner, if_cut=is_first and not is_inner)
 
     def _goes_on(self, at: int, if_damaged: bool, if_cut: bool) -> tuple[bool, int]:
-        """Whether elements follow up to the end of the array, or as far as is looked ahead; and how far it got.
+        """Return whether only elements follow, up to the end of the array or of the look-ahead, and how far it read.
 
-        Where damage or a cut hides that, it is as it is given. What holds for one holds for all up to there.
+        If damage or a cut hides the answer, it is `if_damaged` or `if_cut`. It holds for all positions up to there.
         """
         while len(self._text) - at < _CHUNK and self._more():
             pass
@@ -182,7 +182,7 @@ class _Window:
         return True, at
 
     def _end_of_array(self) -> int:
-        """Where the bracket is that closes the array behind a damaged last element; the end if that was cut."""
+        """Return where the array closes after a damaged last element; the end of the text if it was cut."""
         text = self._text.rstrip()
         return len(text) - 1 if text.endswith("]") and self._error_at < len(text) else len(self._text)
 
@@ -190,7 +190,7 @@ class _Window:
         self._text, self._at = self._text[self._at :], 0
 
     def _more(self, double: bool = False) -> bool:
-        """Reads on; drops what lies behind. False at the end of the file. `double` keeps re-reading linear."""
+        """Read on, and drop the text before the position. Return False at the end. `double` keeps re-reading linear."""
         if self._complete:
             return False
         self._drop()
@@ -201,7 +201,7 @@ class _Window:
 
 
 def _decode(text: str, at: int) -> tuple[Any, int | None, int]:
-    """The JSON value at a place, its end, and 0; or None, None, and how far the parser came."""
+    """Return the JSON value at a position, its end, and 0; or None, None, and where the parser stopped."""
     try:
         value, end = _DECODER.raw_decode(text, at)
         return value, end, 0
@@ -212,7 +212,7 @@ def _decode(text: str, at: int) -> tuple[Any, int | None, int]:
 
 
 def _first_key(text: str) -> str:
-    """The first key of an object, as it is spelled there; "" for what is none."""
+    """Return the first key of an object, as it is spelled; "" for any other text."""
     match = _FIRST_KEY.match(text)
     return match[1] if match else ""
 

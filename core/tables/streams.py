@@ -1,7 +1,7 @@
-"""Bytes and lines of a file, decompressed, with everything kept that comes before a cut.
+"""Read bytes and lines of a file, decompressed, and keep everything before the end of a truncated file.
 
-A library that meets the end of a truncated file throws away what it decoded last. `open_bytes` gives those bytes too,
-and then ends like any file; `fault` tells that it was cut.
+A library that meets the end of a truncated file throws away the bytes that it decoded last. `open_bytes` gives those
+bytes, too, and then ends like any file. `fault` says that the file was truncated.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def regular_size(path: Path) -> int:
 
 
 class Stream(io.RawIOBase):
-    """A readable stream of decompressed bytes. `fault` is what ended it too early, "" as long as nothing did."""
+    """A readable stream of decompressed bytes. `fault` is the error that ended it too early, "" without one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -90,7 +90,7 @@ class Stream(io.RawIOBase):
         return pa.input_stream(source, compression=self._compression)
 
     def _salvage(self, most: int) -> bytes:
-        """The decoded bytes between what was given and the fault, taken one by one."""
+        """Return the decoded bytes between those given and the fault, by reading them one by one."""
         saved = bytearray()
         with self._open() as again:
             try:
@@ -105,7 +105,7 @@ class Stream(io.RawIOBase):
 
 
 def open_bytes(path: Path) -> tuple[io.BufferedReader, Stream]:
-    """A buffered reader over the decompressed bytes of `path`, and the stream beneath, which knows of faults."""
+    """Open the decompressed bytes of a file; return a buffered reader and the stream below it, which has the fault."""
     stream = Stream(path)
     return io.BufferedReader(stream, 1 << 16), stream
 
@@ -135,24 +135,24 @@ _HEAD: Final = 1 << 20
 
 
 def line_blocks(file: BinaryIO, left: int | None, limit: int) -> Iterator[list[bytes | LongLine]]:
-    """The lines that begin in the next `left` bytes (None: all), without their ends, in blocks of about 256 KiB.
+    """Yield the lines that begin in the next `left` bytes (None: all), without line ends, in blocks of about 256 KiB.
 
-    The last block holds the line that the file, or the slice, ends in, or nothing if that ends behind a line. A line
-    over `limit` bytes is not held in memory.
+    The last block holds the line in which the file or the slice ends. It is empty if that ends after a line end. A
+    line over `limit` bytes is not kept in memory.
     """
-    pieces: list[bytes] = []  # of a line that has not ended yet
+    parts: list[bytes] = []  # of a line that has not ended yet
     held = 0
 
-    def hold(piece: bytes) -> None:
+    def hold(part: bytes) -> None:
         nonlocal held
-        held += len(piece)
+        held += len(part)
         if held <= limit:
-            pieces.append(piece)
-        elif sum(map(len, pieces)) < _HEAD:
-            pieces.append(piece[:_HEAD])
+            parts.append(part)
+        elif sum(map(len, parts)) < _HEAD:
+            parts.append(part[:_HEAD])
 
     def line() -> bytes | LongLine:
-        return b"".join(pieces) if held <= limit else LongLine(held, b"".join(pieces))
+        return b"".join(parts) if held <= limit else LongLine(held, b"".join(parts))
 
     while left is None or left > 0:
         block = file.read(_BLOCK if left is None else min(_BLOCK, left))
@@ -164,7 +164,7 @@ def line_blocks(file: BinaryIO, left: int | None, limit: int) -> Iterator[list[b
         hold(first)
         if others:
             yield [line(), *others[:-1]]
-            pieces, held = [others[-1]], len(others[-1])
+            parts, held = [others[-1]], len(others[-1])
     if held and left == 0:  # the last line goes on after the slice
         while rest := file.readline(_BLOCK):
             hold(rest.removesuffix(b"\n"))
@@ -174,10 +174,10 @@ def line_blocks(file: BinaryIO, left: int | None, limit: int) -> Iterator[list[b
 
 
 def skip_line(file: BinaryIO) -> int:
-    """Reads to the end of the line; how many bytes that took."""
+    """Read to the end of the line; return the number of bytes read."""
     skipped = 0
-    while piece := file.readline(_BLOCK):
-        skipped += len(piece)
-        if piece.endswith(b"\n"):
+    while part := file.readline(_BLOCK):
+        skipped += len(part)
+        if part.endswith(b"\n"):
             break
     return skipped

@@ -1,7 +1,7 @@
-"""Raw rows become records or rejects: parse, clean up, filter, tell the language, mask.
+"""Make records or rejects of raw rows: parse, clean up, filter, identify the language, mask.
 
-Everything that ingest decides about a row is decided here, by pure functions of the row and the configuration; the Beam
-job around it only moves files.
+Every decision of ingest about a row is made here, by pure functions of the row and the configuration. The Beam job only
+moves files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipelines.ingest.sources.conversation import conversation
 
 @dataclass(frozen=True)
 class CleanConfig:
-    """What is mended in the text of a row. Unicode is always brought into composed form without control characters."""
+    """What is repaired in the text of a row. Unicode is always composed, and control characters are removed."""
 
     mojibake: bool = True  # decode text that went through the wrong encoding
     mask_private: bool = True  # e-mail and IP addresses, phone numbers, keys
@@ -36,12 +36,12 @@ class CleanConfig:
 
 @dataclass(frozen=True)
 class RowConfig:
-    """All that decides what becomes of a row."""
+    """The configuration of all decisions about a row."""
 
     clean: CleanConfig = field(default_factory=CleanConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     language_id: LanguageIdConfig = field(default_factory=LanguageIdConfig)
-    languages: tuple[str, ...] = ()  # only these, in any spelling; `aya` is Aya's 101; none named: all
+    languages: tuple[str, ...] = ()  # only these, in any spelling; `aya` means Aya's 101; empty: all
     raw_limit: int = 65_536  # characters of a raw row that a reject keeps
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ _UNASKED: Final = Decision(Verdict.UNSUPPORTED)
 
 @dataclass(slots=True)
 class _Draft:
-    """A row on its way: parsed, cleaned, sound as far as can be told without knowing its language."""
+    """A row that is parsed and clean, and passed the filters that do not need its language."""
 
     row: Row
     id: str
@@ -65,7 +65,7 @@ class _Draft:
 
 
 class RowCleaner:
-    """Refines rows under one configuration, and counts in `tally` what became of them."""
+    """Cleans rows under one configuration, and counts the outcomes in `tally`."""
 
     def __init__(self, config: RowConfig) -> None:
         self._config = config
@@ -75,10 +75,10 @@ class RowCleaner:
         self.tally = Tally()
 
     def clean(self, rows: Sequence[Row | Reject], source: Source, part: Slice) -> list[Record | Reject]:
-        """What becomes of each row, in their order: a record, or the reject that says why not.
+        """Return a record or a reject for each row, in their order.
 
-        Step by step over all rows, not row by row: a detector's model and the code around it do not fit into the
-        processor's cache together, and taking turns costs a third more.
+        Each step runs over all rows before the next one. A detector's model and the other code do not fit into the
+        processor's cache together, and alternating row by row costs a third more.
         """
         drafts = [self._guarded(self._draft, row, source, part) if isinstance(row, Row) else row for row in rows]
         if self._detector is not None:
@@ -98,12 +98,12 @@ class RowCleaner:
             for outcome, row in zip(outcomes, rows, strict=True)
         ]
 
-    def _guarded(self, step: Callable[[Any, Source, Slice], Any], what: Any, source: Source, part: Slice) -> Any:
+    def _guarded(self, step: Callable[[Any, Source, Slice], Any], row: Any, source: Source, part: Slice) -> Any:
         try:
-            return step(what, source, part)
+            return step(row, source, part)
         except ParseFault as fault:
             return Reject(fault.reason, fault.detail)
-        except Exception as error:  # a bug on one row must neither lose it nor stop the run
+        except Exception as error:  # a bug must neither lose the row nor stop the run
             return _failed(error)
 
     def _draft(self, row: Row, source: Source, part: Slice) -> _Draft | Reject:
@@ -116,7 +116,7 @@ class RowCleaner:
             for message in parsed.messages
         ]
         is_code = declared is not None and declared.script.code == "Zyyy"
-        if not all(map(_CONTENT, messages)):  # nothing was left of a turn
+        if not all(map(_CONTENT, messages)):  # a turn is empty after the clean-up
             fault = quality.find_empty(messages)
             if fault is not None:
                 return _rejected(fault, row_id, declared)
@@ -167,46 +167,50 @@ class RowCleaner:
         )
 
     def _settle(self, declared: Language | None, decision: Decision) -> Language | Fault:
-        """The language that the row goes by, or the fault that turns it away."""
-        found = decision.detected
+        """Return the language of the row, or the fault for which it is rejected."""
+        detected = decision.detected
         if declared is None:
-            if found is None or decision.verdict != Verdict.DETECTED:
-                return Fault(Reason.UNDETECTED_LANGUAGE, f"best guess {found}" if found else "")
-            return found
-        if decision.verdict is not Verdict.CONTRADICTED or found is None or self._config.language_id.policy == "keep":
+            if detected is None or decision.verdict != Verdict.DETECTED:
+                return Fault(Reason.UNDETECTED_LANGUAGE, f"best guess {detected}" if detected else "")
+            return detected
+        if (
+            decision.verdict is not Verdict.CONTRADICTED
+            or detected is None
+            or self._config.language_id.policy == "keep"
+        ):
             return declared
         if self._config.language_id.policy == "reject":
-            return Fault(Reason.WRONG_LANGUAGE, f"declared {declared}, written in {found} ({decision.score:.2f})")
-        return found
+            return Fault(Reason.WRONG_LANGUAGE, f"declared {declared}, written in {detected} ({decision.score:.2f})")
+        return detected
 
     def _masked(self, messages: Sequence[Message]) -> list[Message]:
         masked = []
         for message in messages:
-            content, found = privacy.mask(message.content)
-            if found:
-                self.tally.masked.update(found)
+            content, counts = privacy.mask(message.content)
+            if counts:
+                self.tally.masked.update(counts)
                 message = Message(message.role, content)
             masked.append(message)
         return masked
 
     def _counted(self, reject: Reject, row: Row | Reject, source: Source, part: Slice) -> Reject:
-        """A reject completed with where its row stood and what that held, cut at the limit."""
-        where, raw = (location(part, row.number), raw_text(row)) if isinstance(row, Row) else (row.location, row.raw)
+        """Count a reject, and return it with the location and the text of its row, cut at the limit."""
+        place, raw = (location(part, row.number), raw_text(row)) if isinstance(row, Row) else (row.location, row.raw)
         limit, detail = self._config.raw_limit, reject.detail
         if len(raw) > limit:
             detail = f"{detail}{'; ' if detail else ''}the first {limit} of {len(raw)} characters are kept"
         language = reject.language or UNDETERMINED
         self.tally.outcomes[source.name, language, reject.reason.value] += 1
-        return Reject(reject.reason, detail, reject.id, language, source.name, where, raw[:limit])
+        return Reject(reject.reason, detail, reject.id, language, source.name, place, raw[:limit])
 
 
 def detector_of(config: RowConfig) -> Detector | None:
-    """The detector that a configuration names; None for `none`."""
+    """Return the detector that a configuration names; None for `none`."""
     return optional_detector(config.language_id.detector)
 
 
 def wanted_languages(spellings: Sequence[str]) -> frozenset[str]:
-    """The codes that a list of spellings means; UnknownNameError for one that means none. Empty: all are wanted."""
+    """Return the codes of languages in any spelling; UnknownNameError for an unknown one. Empty means all languages."""
     codes: set[str] = set()
     for spelling in spellings:
         if spelling.lower() == "aya":

@@ -1,7 +1,7 @@
-"""Ingest: sources as they were published become records, every row that does not become one a reject.
+"""Ingest published sources: each row becomes a record or a reject.
 
-A Beam element is one shard task. Its worker reads the task's slices, refines row by row, and writes one part of
-`data/` and of `rejects/`, and a marker with the counts. The driver adds the markers up.
+A Beam element is one shard task. Its worker reads the slices of the task, cleans their rows, and writes one part of
+`data/`, one part of `rejects/`, and a marker with the counts. The driver adds up the markers.
 """
 
 from __future__ import annotations
@@ -44,15 +44,17 @@ def ingest(
     beam_args: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Manifest:
-    """Reads all sources into `out`, or takes up there what a killed run left; the manifest of the finished stage.
+    """Read all sources into `out`, or resume a run that was stopped; return the manifest of the finished stage.
 
-    SourceError where a source gives no row at all, OutputError where `out` cannot be used.
+    Raises:
+        SourceError: No row of a source can be read.
+        OutputError: `out` cannot be used.
     """
     progress = progress or Progress.silent()
     sources = config.make_sources()
     wanted_languages(config.languages)
     detector = detector_of(config)
-    progress.note("looking at the sources")
+    progress.note("reading the list of sources")
     planned = plan(config.paths())
     for index, (given, source) in enumerate(zip(config.sources, sources, strict=True)):
         slices = [piece.slice for task in planned.tasks for piece in task.slices if piece.source == index]
@@ -80,7 +82,7 @@ def ingest(
 
 
 def run_task(task: ShardTask, *, config: IngestConfig, place: RunState) -> Tally | None:
-    """Reads, refines and writes one shard; its counts. A shard that is done already is left alone."""
+    """Read, clean and write one shard, and return its counts; None for a shard that is done already."""
     name = _name(task)
     if place.is_done(name):
         return None
@@ -135,7 +137,7 @@ def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
             else 0
         )
         if balance is None or read == balance.rows_in:
-            raise SourceError(f"source {source.name}: no row of it could be read; rejects/ says why")
+            raise SourceError(f"source {source.name}: none of its rows could be read; rejects/ says why")
 
 
 def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, Any], place: RunState) -> Manifest:
@@ -154,7 +156,9 @@ def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, 
         language_id={
             "detector": identity["versions"]["detector"],
             "verdicts": verdicts,
-            "relabelled": [[declared, found, count] for (declared, found), count in sorted(tally.relabelled.items())],
+            "relabelled": [
+                [declared, detected, count] for (declared, detected), count in sorted(tally.relabelled.items())
+            ],
         },
         notes=_notes(planned, sources, markers),
         run={
@@ -166,8 +170,8 @@ def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, 
     )
     manifest.warnings = unfair_reasons(manifest.languages)
     if errors := manifest.rejected.get(Reason.INTERNAL_ERROR.value):
-        told = f"glotmill itself failed on {errors} rows (internal_error in rejects/): please report it"
-        manifest.warnings.insert(0, told)
+        warning = f"glotmill itself failed on {errors} rows (internal_error in rejects/): please report it"
+        manifest.warnings.insert(0, warning)
     return manifest
 
 

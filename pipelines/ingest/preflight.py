@@ -1,4 +1,4 @@
-"""Is a source what it is said to be? A look at some of its rows, before hours are spent on it."""
+"""Check some rows of each source before a run, so that a wrong kind fails at once and not after hours."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FILES, _ROWS = 20, 50
 
 
 def check(path: str, kind: str, source: Source, slices: Sequence[Slice]) -> None:
-    """SourceError where none of the rows looked at is one of this source, or where there are no rows at all.
+    """Raise SourceError if no checked row is of this kind of source, or if there are no rows.
 
-    Looks at the first rows of up to twenty files, spread evenly over all.
+    The first rows of up to twenty files are checked, spread evenly over all files.
     """
     chosen = [slices[len(slices) * index // _FILES] for index in range(_FILES)] if len(slices) > _FILES else slices
     seen, first = 0, ""
@@ -28,13 +28,13 @@ def check(path: str, kind: str, source: Source, slices: Sequence[Slice]) -> None
                 return
             seen, first = seen + 1, first or fault
     if not seen and len(chosen) < len(slices):
-        return  # the files looked at were empty; others may not be
-    what = f"none of the {seen} rows looked at is one, e.g. {first}" if seen else "it holds no rows at all"
-    raise SourceError(f"{path} cannot be read as {kind}: {what}")
+        return  # the checked files are empty; others may not be
+    problem = f"none of the {seen} rows looked at is one, e.g. {first}" if seen else "it holds no rows at all"
+    raise SourceError(f"{path} cannot be read as {kind}: {problem}")
 
 
 def _fault(row: Row | Reject, source: Source, part: Slice) -> str:
-    """What makes a row no row of this source; "" for one that is, though it may be one that nobody wants to keep."""
+    """Return why a row is not of this source; "" for one that is, even if it is not kept later."""
     if isinstance(row, Reject):
         return f"{row.location}: {REASONS[row.reason][1]} ({row.detail})"
     try:

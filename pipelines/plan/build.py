@@ -20,14 +20,14 @@ _BUILD_ROWS: Final = 10_000
 
 
 def of_build(inputs: Sequence[Path], config: BuildConfig, against: Sequence[Path] = ()) -> Estimate:
-    """What a build would cost: a build of some of its rows, multiplied."""
+    """Return what a build would cost."""
     parts = [path for folder in inputs for path in store.parts(folder)]
-    there = [path for folder in against for path in store.parts(folder)]
+    against_parts = [path for folder in against for path in store.parts(folder)]
     for folder in (*inputs, *against):
         Manifest.read(folder)
     rows = sum(map(store.row_count, parts))
-    looked_at = rows + sum(map(store.row_count, there))
-    size = sum(path.stat().st_size for path in parts + there)
+    compared = rows + sum(map(store.row_count, against_parts))
+    size = sum(path.stat().st_size for path in parts + against_parts)
     with tempfile.TemporaryDirectory(prefix="glotmill-plan-") as temporary:
         folder = Path(temporary)
         sampled, text = _sample(parts, folder / "sample")
@@ -38,28 +38,28 @@ def of_build(inputs: Sequence[Path], config: BuildConfig, against: Sequence[Path
     share = 1 / max(sampled, 1)
     return Estimate(
         "build",
-        files=len(parts) + len(there),
+        files=len(parts) + len(against_parts),
         bytes_in=size,
         shards=len(parts),
         rows=rows,
         rows_are_counted=True,
         sampled_rows=sampled,
         disk=round(disk * share * rows),
-        # Rows lie unpacked between phases; beside them fingerprints, and bands and shingles of near duplicates.
-        disk_while_running=round(text * share * rows) + looked_at * (41 + (14 * 13 + 300) * config.duplicates.near),
+        # Between phases, rows are on disk uncompressed, with fingerprints, and bands and shingles of near duplicates.
+        disk_while_running=round(text * share * rows) + compared * (41 + (14 * 13 + 300) * config.duplicates.near),
         **costs(
-            max(cpu - _BEAM_SECONDS, 0.2 * cpu) * share * looked_at,
+            max(cpu - _BEAM_SECONDS, 0.2 * cpu) * share * compared,
             runner.process_count(config.run, size, len(parts)),
         ),
     )
 
 
-# What Beam takes to set up and to begin the phases of a build, however small.
+# Seconds that Beam takes to set up and start the phases of any build.
 _BEAM_SECONDS: Final = 0.8
 
 
 def _sample(parts: Sequence[Path], folder: Path) -> tuple[int, int]:
-    """Some rows of all parts as a folder that a build can read; how many, and their size in memory."""
+    """Write some rows of all parts to a folder that a build can read; return their number and their size in memory."""
     share = max(1, _BUILD_ROWS // max(len(parts), 1))
     tally, size = Tally(), 0
     records: list[Record] = []
@@ -68,8 +68,8 @@ def _sample(parts: Sequence[Path], folder: Path) -> tuple[int, int]:
         if batch is not None:
             size += batch.nbytes
             records += from_batch(batch)
-    for one in records:
-        tally.outcomes[one.source, one.language, KEPT] += 1
+    for record in records:
+        tally.outcomes[record.source, record.language, KEPT] += 1
     with PartWriter(folder, 0, 1) as part:
         part.write(records)
     Manifest.of("sample", tally, 1, complete=True).write(folder)

@@ -21,7 +21,7 @@ START_SECONDS: Final = 1.5
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would read and cost. Sizes in bytes, memory for all processes together."""
+    """What a run would read and cost. Sizes are in bytes; memory is that of all processes together."""
 
     command: str
     files: int
@@ -29,13 +29,13 @@ class Estimate:
     shards: int
     processes: int
     rows: int
-    rows_are_counted: bool  # else told from the bytes of the sample's rows
+    rows_are_counted: bool  # otherwise estimated from the bytes of the sample
     sampled_rows: int
     cpu_seconds: float
     seconds: float
     memory: int
     disk: int  # of the output
-    disk_while_running: int  # besides it
+    disk_while_running: int  # in addition to the output
 
 
 def spread(pieces: Sequence[SourceSlice]) -> list[SourceSlice]:
@@ -45,13 +45,13 @@ def spread(pieces: Sequence[SourceSlice]) -> list[SourceSlice]:
 
 
 def cpu_seconds() -> float:
-    """Of this process and of those that it has waited for."""
+    """Return the CPU seconds of this process and of the child processes that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def costs(cpu: float, processes: int) -> dict[str, Any]:
-    """Time and memory of so much work on so many processes, and the one that drives them."""
+    """Return time and memory of some CPU seconds of work on some processes and the process that drives them."""
     several = processes > 1
     starts = START_SECONDS * (processes + 1 if several else 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

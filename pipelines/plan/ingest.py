@@ -24,7 +24,7 @@ _ROWS_A_SLICE: Final = 500
 
 
 def of_ingest(config: IngestConfig) -> Estimate:
-    """What an ingest would cost. SourceError for a source that cannot be read."""
+    """Return what an ingest would cost; SourceError for a source that cannot be read."""
     sources = config.make_sources()
     planned = plan(config.paths())
     pieces = [piece for task in planned.tasks for piece in task.slices if piece.weight]
@@ -44,7 +44,7 @@ def of_ingest(config: IngestConfig) -> Estimate:
                         weight += size_of(batch)
         disk = sum(path.stat().st_size for path in store.parts(folder) + store.parts(folder, "rejects"))
     cleaned = cleaner.tally.rows_in
-    if not rows:  # one small slice: its models were loaded by the clock, which small input can bear
+    if not rows:  # one small slice: its time includes loading the models, which hardly matters for small input
         rows, weight, spent = cleaned, planned.weight, time.process_time() - started
     expected = round(planned.weight * rows / weight) if weight else 0
     processes = runner.process_count(config.run, planned.weight, len(planned.tasks))

@@ -1,7 +1,7 @@
-"""What a synthesis would cost, before anything is asked: requests, tokens, money, and the time that a rate limit sets.
+"""Estimate what a synthesis costs: requests, tokens, money, and the least time under a rate limit.
 
-Some rows of every part are made into the questions that would be sent; the rest is multiplied. Tokens are told from
-bytes, and answers are taken to be as long as what stands in the rows in their place: only the server knows better.
+The prompts for some rows of each part are made but not sent, and the cost is scaled up. Tokens are estimated from
+bytes. Answers are assumed to be as long as the text that they replace, since only the server knows their length.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from pipelines.augment.row_job import given
 from pipelines.augment.synthesize import Synthesis, SynthesizeConfig, check_budget
 
 _ROWS: Final = 20_000
-# A token of most tokenizers has about so many bytes of UTF-8 in most languages.
+# About the number of bytes of UTF-8 in a token, for most tokenizers and languages.
 _BYTES_A_TOKEN: Final = 3.5
 _TOKENS_A_TURN: Final = 4
 
 
 @dataclass(frozen=True)
 class SynthesisEstimate:
-    """What a run would ask. `most` figures hold if every answer is as long as it may be; nothing is cached yet."""
+    """What a run would send. The `most` figures assume that every answer has the maximal length, and an empty cache."""
 
     command: str
     rows: int
@@ -45,30 +45,20 @@ class SynthesisEstimate:
 
 
 def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budget = Budget()) -> SynthesisEstimate:
-    """What a synthesis would cost. Errors as of a run that cannot begin; no server is asked, and no key looked at."""
+    """Return what a synthesis would cost, without a request to a server and without a key.
+
+    It raises the errors of a run that cannot begin.
+    """
     synthesis = Synthesis.of(config)
     check_budget(budget, synthesis)
     rows = given(inputs).rows
     paid = [one for one in synthesis.generators if generators.is_paid(one)]
     judged = synthesis.has_judge and generators.is_paid(synthesis.judge)
-    groups, select = wanted(synthesis.method.select), synthesis.method.select
-    sampled = asked = 0
-    asked_bytes = answer_bytes = turns = 0
-    for record in _sample(inputs):
-        sampled += 1
-        method, language = synthesis.method, synthesis.language_of(record)
-        kept = method.kept(record)[-1].content
-        if find_question_fault(kept, table()[record.language], select, groups, None, synthesis.answers):
-            continue
-        asked += 1
-        question = method.question(record, language)
-        turns += len(question.messages)
-        asked_bytes += sum(len(turn.content.encode()) for turn in question.messages)
-        answer_bytes += len((record.prompt if method.keeps == "answer" else record.target).encode())
-    share = rows / sampled if sampled else 0.0
-    tokens_in = (asked_bytes / _BYTES_A_TOKEN + _TOKENS_A_TURN * turns) * share
-    tokens_out = answer_bytes / _BYTES_A_TOKEN * share
-    expected, most = round(asked * share), 0
+    sample = _measured(inputs, synthesis)
+    share = rows / sample.rows if sample.rows else 0.0
+    tokens_in = (sample.prompt_bytes / _BYTES_A_TOKEN + _TOKENS_A_TURN * sample.turns) * share
+    tokens_out = sample.answer_bytes / _BYTES_A_TOKEN * share
+    expected, most = round(sample.prompts * share), 0
     usd = most_usd = 0.0
     total_in = total_out = 0.0
     for one in paid:
@@ -78,7 +68,7 @@ def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budge
         usd += one.account.usd_per_million.cost(round(tokens_in), round(out))
         most_usd += one.account.usd_per_million.cost(round(tokens_in), longest)
     if judged:
-        # A judge reads the question and all answers, and says a letter.
+        # A judge reads the question and all answers, and answers with a letter.
         judge_in, judge_out = tokens_in + len(synthesis.generators) * tokens_out, expected * 10
         total_in, total_out, most = (
             total_in + judge_in,
@@ -99,7 +89,7 @@ def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budge
     return SynthesisEstimate(
         "synthesize",
         rows=rows,
-        sampled_rows=sampled,
+        sampled_rows=sample.rows,
         rows_asked_about=expected,
         requests=requests,
         input_tokens=round(total_in),
@@ -112,8 +102,37 @@ def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budge
     )
 
 
+@dataclass
+class _Sample:
+    """The rows of a sample, the prompts made of them, and their sizes."""
+
+    rows: int = 0
+    prompts: int = 0
+    turns: int = 0
+    prompt_bytes: int = 0
+    answer_bytes: int = 0
+
+
+def _measured(inputs: Sequence[Path], synthesis: Synthesis) -> _Sample:
+    """Return the measures of the prompts for some rows of every part."""
+    method, select = synthesis.method, synthesis.method.select
+    groups = wanted(select)
+    sample = _Sample()
+    for record in _sample(inputs):
+        sample.rows += 1
+        kept = method.kept(record)[-1].content
+        if find_question_fault(kept, table()[record.language], select, groups, None, synthesis.answers):
+            continue
+        sample.prompts += 1
+        question = method.question(record, synthesis.language_of(record))
+        sample.turns += len(question.messages)
+        sample.prompt_bytes += sum(len(turn.content.encode()) for turn in question.messages)
+        sample.answer_bytes += len((record.prompt if method.keeps == "answer" else record.target).encode())
+    return sample
+
+
 def _sample(inputs: Sequence[Path]) -> Iterator[Record]:
-    """The first rows of every part."""
+    """Yield the first rows of every part."""
     parts = [path for folder in inputs for path in store.parts(folder)]
     share = max(1, _ROWS // max(1, len(parts)))
     for path in parts:

@@ -22,8 +22,8 @@ _SAMPLED_ROWS: Final = 200
 
 
 def of_template(config: TemplateConfig) -> Estimate:
-    """What a run of templates would cost: some of its rows are rendered, the rest is multiplied."""
-    planned = plan([(one.data, one.encoding) for one in config.sets])
+    """Return what a run of templates would cost."""
+    planned = plan([(data.data, data.encoding) for data in config.sets])
     pieces = [piece for task in planned.tasks for piece in task.slices if piece.weight]
     weight = sampled = 0
     with tempfile.TemporaryDirectory(prefix="glotmill-plan-") as temporary:

@@ -27,9 +27,9 @@ _SAMPLED_SLICES: Final = 16
 
 @dataclass(frozen=True)
 class TranslationEstimate:
-    """What a translation would read and cost. Characters and lines are counted once for each target language.
+    """What a translation would read and cost. Characters and lines count once for each target language.
 
-    Tokens and cost are None for an engine that is not paid; seconds are None for a server, whose pace nobody knows.
+    Tokens and cost are None for an engine that is not paid. Seconds are None for a server, whose speed is unknown.
     """
 
     command: str
@@ -50,15 +50,15 @@ class TranslationEstimate:
 
 
 def of_translate(inputs: Sequence[Path], config: TranslateConfig) -> TranslationEstimate:
-    """What a translation would cost. SourceError for an input that cannot be read."""
+    """Return what a translation would cost; SourceError for an input that cannot be read."""
     targets = targets_of(config)
     rows = given(inputs)
     sample = _sample(rows)
     share = rows.rows / max(len(sample), 1) * len(targets)
     texts = [
-        dissect(turn.content, table()[one.language], config.max_sentence)
-        for one in sample
-        for turn in one.messages
+        dissect(turn.content, table()[record.language], config.max_sentence)
+        for record in sample
+        for turn in record.messages
         if turn.role in config.roles
     ]
     segments = [segment.text for text in texts for segment in text.segments]
@@ -87,14 +87,14 @@ def of_translate(inputs: Sequence[Path], config: TranslateConfig) -> Translation
 
 
 def _sample(rows: Given) -> list[Record]:
-    """Some rows, evenly spread over all."""
+    """Return some rows, evenly spread over all."""
     pieces = rows.pieces(max(1, rows.rows // _SAMPLED_SLICES))
     each = -(-_SAMPLED_ROWS // max(len(pieces), 1))
-    return [one for piece in pieces for one in itertools.islice(read(piece.stretches), each)]
+    return [record for piece in pieces for record in itertools.islice(read(piece.stretches), each)]
 
 
 def _tokens(sample: Sequence[Record], segments: Sequence[str], config: TranslateConfig) -> tuple[int, int]:
-    """About how many tokens would be sent and come back for a sample, in one language; 0 where none are counted."""
+    """Return about how many tokens are sent and returned for a sample in one language; 0 for engines without tokens."""
     engine, argument = translator_class(config.translator), parse(config.translator)[1]
     engine.check(argument, config)
     target = targets_of(config)[0]
@@ -111,10 +111,10 @@ def _tokens(sample: Sequence[Record], segments: Sequence[str], config: Translate
 
 
 def _tried(sample: Sequence[Record], config: TranslateConfig) -> tuple[float, float]:
-    """CPU seconds and seconds of a sample's translation into all languages."""
+    """Return the CPU seconds and seconds of translating a sample into all languages."""
     with open_translator(config.translator, config) as translator:
         maker = TranslationMaker(config, translator)
-        maker.make(sample[:5])  # loads what must be loaded
+        maker.make(sample[:5])  # loads the models
         begun, clock = cpu_seconds(), time.monotonic()
         maker.make(sample)
         return cpu_seconds() - begun, time.monotonic() - clock

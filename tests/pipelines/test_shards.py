@@ -123,7 +123,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
         ("absent/*.jsonl", "no file matches"),
         ("empty", "is a folder without data files"),
         ("texts", "is a folder without data files"),
-        ("texts/a.txt", "is of no known format"),
+        ("texts/a.txt", "has no known format"),
         ("texts/a.txt/b.jsonl", "Not a directory"),
         ("circle", "circle of symbolic links|levels of symbolic links"),
     ],

@@ -1,7 +1,7 @@
-"""The Aya Dataset (written by people) and the Aya Collection (templated and translated), as published and re-published.
+"""Parse the Aya Dataset (written by people) and the Aya Collection (templated and translated), in all published forms.
 
-The Aya Dataset's test split, 1,750 rows, is the human-annotated part of the Aya Evaluation Suite: whoever trains on it
-cannot evaluate on it, so it is left out unless `held_out = "keep"`. The Collection carries the same rows.
+The test split of the Aya Dataset, 1,750 rows, is the human-annotated part of the Aya Evaluation Suite. A model trained
+on it cannot be evaluated on it, so its rows are rejected unless `held_out = "keep"`. The Collection has the same rows.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class AyaCollection(_Aya):
         return language_of(named, code, *folders_of(file)[:1], self._options.language)
 
 
-# The translated half is marked (T) in its data sets' names; all of it was made by one system.
+# Names of translated data sets have the mark (T). One system translated all of them.
 _TRANSLATED: Final = re.compile(r"\(T\)|^translated_", re.IGNORECASE)
 _TRANSLATOR: Final = "NLLB-200-3.3B"
 # The Collection says `man` (Mandingo) for Manipuri.

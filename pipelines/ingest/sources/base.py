@@ -1,4 +1,4 @@
-"""What all sources have in common: options, the parsed row, and how a field is taken out of a raw one."""
+"""Define what all sources share: options, parsed rows, and functions that take fields out of raw rows."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class SourceOptions:
 
 @dataclass(slots=True)
 class Parsed:
-    """A row as its source has it, before any clean-up. `declared` is None where the source names no language.
+    """A row as its source has it, before any clean-up. `declared` is None if the source names no language.
 
-    `repairs` names what had to be mended to make a conversation of it.
+    `repairs` names the repairs that made a conversation of it.
     """
 
     messages: Sequence[Message]
@@ -48,7 +48,7 @@ class Parsed:
 
 
 class ParseFault(Exception):
-    """A row that is none of this source, with the reason."""
+    """A row that cannot be parsed, with the reason."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -97,7 +97,7 @@ class SourceKind(ABC):
 
 
 def text_field(row: Mapping[str, Any], name: str) -> str:
-    """A field that every row of the source has and that holds text; a number is taken as its digits."""
+    """Return a text field that every row of the source has; a number is returned as its digits."""
     value = row.get(name)
     if isinstance(value, str):
         return value
@@ -110,7 +110,7 @@ def text_field(row: Mapping[str, Any], name: str) -> str:
 
 
 def label(row: Mapping[str, Any], *names: str) -> str:
-    """The first of several fields that is there, as text; "" where none is. Some published copies hold numbers."""
+    """Return the first of several fields that has a value, as text; "" without one. Some copies hold numbers."""
     for name in names:
         value = row.get(name)
         if value is not None and value != "":
@@ -119,7 +119,7 @@ def label(row: Mapping[str, Any], *names: str) -> str:
 
 
 def as_json(value: Any) -> str:
-    """What stands in a row in place of text, as compact as JSON goes; ParseFault for what JSON cannot hold."""
+    """Return a value that is not text as JSON; ParseFault for a value that JSON cannot hold."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
@@ -129,22 +129,21 @@ def as_json(value: Any) -> str:
 
 
 def language_of(named: str, *hints: str) -> Language | None:
-    """The language that a row names; else the first hint (a folder, an option) that means one; else None.
+    """Return the language that a row names, or else the first hint (a folder, an option) that is one, or None.
 
-    ParseFault where the row names one that is not known and no hint helps.
+    Raises:
+        ParseFault: The row names an unknown language, and no hint is one.
     """
-    if named and (found := find(named)):
-        return found
-    for hint in hints:
-        if hint and (found := find(hint)):
-            return found
+    for spelling in (named, *hints):
+        if spelling and (language := find(spelling)):
+            return language
     if named:
         raise ParseFault(Reason.UNKNOWN_LANGUAGE, unknown_language(named))
     return None
 
 
 def unknown_language(spelling: str) -> str:
-    """What to say of a spelling that means no language."""
+    """Return the detail of a reject for a spelling that is not a language."""
     from collection.languages import table
 
     close = nearest(spelling, [name for row in table().values() for name in (row.name, row.code, *row.aliases)])
@@ -153,7 +152,7 @@ def unknown_language(spelling: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def split_in_path(file: str) -> str:
-    """The split that a file's name or its folder speaks of: train, validation or test; "" where none does."""
+    """Return the split that a file's name or folder names: train, validation or test; "" if they name none."""
     for part in reversed(re.split(r"[/\\]", file)):
         words = re.split(r"[^a-z]+", part.lower())
         for split, spellings in _SPLITS.items():
@@ -170,18 +169,18 @@ _SPLITS: Final = {
 
 
 def folders_of(file: str) -> list[str]:
-    """The folders of a path, the nearest first."""
+    """Return the folders of a path, the innermost first."""
     return list(reversed(re.split(r"[/\\]", file)[:-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Text with `{column}` in it, as a table's column mapping has it."""
+    """Text with `{column}` in it, from the column mapping of a table."""
 
     text: str
     pieces: tuple[str, ...] = field(init=False)
     columns: tuple[str, ...] = field(init=False)
-    only: str = field(init=False)  # the one column that is all of the text, "" where there is more
+    only: str = field(init=False)  # the column if the text is one column and nothing else, or ""
 
     def __post_init__(self) -> None:
         pieces = tuple(re.split(r"\{([^{}]+)\}", self.text))
@@ -192,7 +191,7 @@ class Pattern:
         object.__setattr__(self, "only", pieces[1] if len(pieces) == 3 and not pieces[0] + pieces[2] else "")
 
     def fill(self, row: Mapping[str, Any]) -> str:
-        """The text with each column's value in its place, without the blanks that empty columns leave at its ends."""
+        """Return the text with the values of its columns, without blanks at its ends."""
         if not self.columns:
             return self.text
         if self.only:

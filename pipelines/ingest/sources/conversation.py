@@ -1,4 +1,4 @@
-"""Which of the turns that somebody recorded make a conversation that can be learned from."""
+"""Make a conversation to learn from out of recorded turns."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from collection.record import Message
 from collection.reject import Reason
 from pipelines.ingest.sources.base import ParseFault
 
-# A call of a tool: the assistant's, but not joined to what it says beside it.
+# A call of a tool: an assistant's turn that is not merged with its text.
 CALL = "call"
 
 
 def conversation(turns: Sequence[Message]) -> tuple[tuple[Message, ...], tuple[str, ...]]:
-    """The part of the turns that is a conversation, and what was repaired. ParseFault where nothing can be kept.
+    """Return the turns that are a conversation, and the names of the repairs.
 
-    A conversation may begin with system turns, then a user's turn comes first, and an answer of the assistant last.
+    A conversation may begin with system turns. Its first other turn is a user's, its last an answer of the assistant.
+
+    Raises:
+        ParseFault: No turn can be kept.
     """
     repairs: dict[str, None] = {}
     kept: list[Message] = []

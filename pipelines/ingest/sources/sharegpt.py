@@ -1,4 +1,4 @@
-"""ShareGPT and its dialects: conversations with a chat model, one a row, under many names.
+"""Parse ShareGPT and its dialects: conversations with a chat model, one a row, under many names.
 
     {"id", "conversations": [{"from", "value"}], "system", "tools"}    FastChat, LLaMA-Factory; once called "items"
     {"messages": [{"role", "content"}]}                                content is text, or parts of type text
@@ -7,8 +7,8 @@
     {"text": "<|user|>: ... <|bot|>: ..."}                             one string
     {"instruction", "input", "output", "history"}                      Alpaca
 
-What can be kept of a conversation is kept: turns before the first question and questions without an answer are left
-out, two turns of one speaker become one. `repairs` says what was done.
+As much as possible of a conversation is kept. Turns before the first question and questions without an answer are left
+out, and two turns of one speaker become one. `repairs` names these repairs.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _ANSWERS: Final = ("chosen", "output", "response", "answer", "completion")
 
 
 def _turns(row: Mapping[str, Any]) -> list[Message]:
-    """The turns of a row in whichever dialect it is written, with roles as ours."""
+    """Return the turns of a row in any dialect, with the roles of a record."""
     for name in ("conversations", "messages", "items", "conversation"):
         value = row.get(name)
         if value is None:
@@ -84,11 +84,11 @@ def _turns(row: Mapping[str, Any]) -> list[Message]:
             raise ParseFault(
                 Reason.MISSING_FIELD, f"{name!r} is of type {type(value).__name__}, expected a list of turns"
             )
-        return _followed_by([message for turn in value for message in _messages(turn)], _said(row, "chosen"))
+        return _followed_by([message for turn in value for message in _messages(turn)], _turns_in(row, "chosen"))
     if isinstance(row.get("text"), str) and _MARKED_TURN.search(row["text"]):
-        # re.split gives the text before the first mark, then role and content in turn.
-        pieces = _MARKED_TURN.split(row["text"])[1:]
-        return [_message(role, content.strip()) for role, content in zip(pieces[::2], pieces[1::2], strict=True)]
+        # re.split gives the text before the first mark, then a role and its content, and so on.
+        parts = _MARKED_TURN.split(row["text"])[1:]
+        return [_message(role, content.strip()) for role, content in zip(parts[::2], parts[1::2], strict=True)]
     if "instruction" in row or "prompt" in row:
         return _alpaca(row)
     have = ", ".join(map(str, list(row)[:12]))
@@ -96,12 +96,12 @@ def _turns(row: Mapping[str, Any]) -> list[Message]:
 
 
 def _followed_by(turns: list[Message], answer: list[Message]) -> list[Message]:
-    """The turns and the answer behind them; the answer alone where it repeats the whole conversation."""
+    """Return the turns with the answer after them, or the answer alone if it repeats the whole conversation."""
     return answer if any(message.role == "user" for message in answer) else turns + answer
 
 
 def _alpaca(row: Mapping[str, Any]) -> list[Message]:
-    """Instruction, input, output and history; or prompt and answer, each a text or a list of turns."""
+    """Return the turns of instruction, input, output and history; or of prompt and answer, as text or as turns."""
     history = row.get("history") or ()
     if not _is_list(history) or not all(_is_list(pair) and len(pair) == 2 for pair in history):
         raise ParseFault(Reason.MISSING_FIELD, "'history' is not a list of question and answer pairs")
@@ -109,7 +109,7 @@ def _alpaca(row: Mapping[str, Any]) -> list[Message]:
         Message(role, _text(text)) for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)
     ]
     if _is_list(row.get("prompt")) and not row.get("instruction"):
-        question = _said(row, "prompt", "user")
+        question = _turns_in(row, "prompt", "user")
     else:
         texts = (_text(row.get("instruction")) or _text(row.get("prompt")), _text(row.get("input")))
         question = [Message("user", "\n".join(filter(None, texts)))]
@@ -118,11 +118,11 @@ def _alpaca(row: Mapping[str, Any]) -> list[Message]:
         have = ", ".join(map(str, list(row)[:12]))
         raise ParseFault(Reason.MISSING_FIELD, f"no answer in the row, which has: {have}")
     answer = next((name for name in answers if row[name] is not None), answers[0])
-    return past + _followed_by(question, _said(row, answer))
+    return past + _followed_by(question, _turns_in(row, answer))
 
 
-def _said(row: Mapping[str, Any], name: str, role: str = "assistant") -> list[Message]:
-    """The turns that a column holds: a turn, a list of them, or the text of one; none where the column is not there."""
+def _turns_in(row: Mapping[str, Any], name: str, role: str = "assistant") -> list[Message]:
+    """Return the turns in a column: a turn, a list of turns, or the text of one; nothing without the column."""
     value = row.get(name)
     if value is None:
         return []
@@ -144,8 +144,8 @@ def _messages(turn: Any) -> list[Message]:
     content = next((turn[name] for name in ("value", "content", "text") if turn.get(name) is not None), None)
     if not turn.get("tool_calls"):
         return [_message(role, _text(content))]
-    words = [_message(role, _text(content))] if content else []
-    return [*words, Message(CALL, _text(turn["tool_calls"]))]
+    spoken = [_message(role, _text(content))] if content else []
+    return [*spoken, Message(CALL, _text(turn["tool_calls"]))]
 
 
 def _message(role: str, content: str) -> Message:
@@ -156,7 +156,7 @@ def _message(role: str, content: str) -> Message:
 
 
 def _text(value: Any) -> str:
-    """The text of a turn: a string, or parts that are all text; calls and tools as the JSON that they are."""
+    """Return the text of a turn: a string, or parts that are all text; calls and tools as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Any tabular data set, by a column mapping in the configuration: Alpaca, the Data Provenance collection, a CSV.
+"""Parse any table by a column mapping in the configuration: Alpaca, the Data Provenance collection, a CSV.
 
 [[sources]]
 kind = "table"

@@ -1,8 +1,8 @@
-"""xP3x and xP3: prompted task data. JSON lines, a folder a language, a file for each data set, split and prompt.
+"""Parse xP3x and xP3: prompted task data in JSON lines, a folder a language, a file a data set, split and prompt.
 
 xP3x rows hold `inputs`, `targets`, `language`, `split`, `template`, `dataset`, `config`; xP3 rows only the first two. A
-field in the row is believed before the folder: the script that made the folders mapped some languages to the wrong
-code. A file was cut at 100,000 rows when it was made; such files are named in the manifest's notes.
+field in the row counts before the folder: the script that made the folders gave some languages the wrong code. The
+publisher cut each file at 100,000 rows; the notes of the manifest list such files.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Xp3x(SourceKind):
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
         messages = (Message("user", text_field(row, "inputs")), Message("assistant", text_field(row, "targets")))
         merged = re.match(r"merged_(\w+?)\.json", PurePosixPath(file).name)
-        places = [merged[1]] if merged else []
+        file_code = [merged[1]] if merged else []
         return Parsed(
             messages,
-            language_of(label(row, "language"), *places, *folders_of(file)[:1], self._options.language),
+            language_of(label(row, "language"), *file_code, *folders_of(file)[:1], self._options.language),
             dataset=self._dataset(row, file),
             template=label(row, "template"),
             split=label(row, "split") or split_in_path(file),
