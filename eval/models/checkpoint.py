@@ -36,11 +36,11 @@ class Chat:
     scores_choices = True
 
     def __init__(self, folder: Path, options: Options) -> None:
-        from finetune.checkpoints import model_folder
+        from finetune.checkpoints import formats
         from finetune.decoding.decoder import ready
         from finetune.model.architecture import Execution
 
-        model, self._run = model_folder.load(folder), Execution(options.dtype)
+        model, self._run = formats.load(folder), Execution(options.dtype)
         # On the device once, however many ways of answering follow.
         self._model = replace(model, params=ready(model.params, self._run))
         self._shape: dict[str, Any] = {"rows": options.batch, "max_input": options.max_input}
@@ -111,19 +111,19 @@ def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
 
 
 def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
-    """Of the weights that `model_folder.load` takes, whatever else stands beside them."""
+    """Of the weights that `formats.load` takes, whatever else stands beside them."""
     from finetune.checkpoints import model_folder
 
     told: dict[str, Any] = {"dtype": options.dtype}
     if not _head(folder):  # a head has a longest text of its own
         told["max_input"] = options.max_input
-    about = model_folder.read_about(folder)
-    if about is None:
+    if not model_folder.ModelFolderFormat().matches(folder):
         weights = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
         tokenizer = next(
             (path for path in (folder / "spiece.model", folder / "tokenizer.json") if path.is_file()), None
         )
         return Identity(spec, folder.name, file_hash(*weights), file_hash(tokenizer) if tokenizer else "", told)
+    about = model_folder.read_about(folder)
     params, step = model_folder.find_params(folder, None)
     sha256 = about.tokenizer.sha256[:32] if about.tokenizer else ""
     told |= {"step": step} if step is not None else {}
@@ -132,6 +132,6 @@ def identify(spec: str, folder: Path, options: Options = Options()) -> Identity:
 
 def _head(folder: Path) -> EncoderHead | None:
     """Return the head of a model, None if it generates text; raise SourceError if there is no model."""
-    from finetune.checkpoints import model_folder
+    from finetune.checkpoints import formats
 
-    return model_folder.describe(folder).head
+    return formats.describe(folder).head

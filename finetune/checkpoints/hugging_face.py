@@ -1,14 +1,12 @@
-"""Weights of Hugging Face's T5, mT5 and umT5, in and out, one tensor at a time.
+"""Read the weights of Hugging Face's T5, mT5 and umT5, one tensor at a time.
 
-Their kernels are [out, in], ours [in, out]; their tables of relative positions are [buckets, heads], ours the other way
-round. What is tied and what is scaled, config.json says in several ways (`_head`).
+config.json says in several ways which tables are tied and which outputs are scaled (`_head`).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,132 +14,62 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from core.errors import SourceError
-from finetune.checkpoints.hugging_face_config import CONFIG, Config, read_config
-from finetune.checkpoints.model_folder import Model
+from finetune.checkpoints.base import (
+    CheckpointFormat,
+    CheckpointKind,
+    CheckpointSummary,
+    LoadedModel,
+    ModelDescription,
+    Step,
+)
+from finetune.checkpoints.hugging_face_config import CONFIG, HuggingFaceConfig, read_config
+from finetune.checkpoints.hugging_face_tensors import EMBEDDING, HEAD, LM_HEAD, SHARED, Tensors, tensor_name
 from finetune.checkpoints.tokenizer_copy import check_tokenizer, find_model, identify
 from finetune.model import parameters
 from finetune.model.architecture import Architecture
 
-SINGLE: Final = "model.safetensors"
-INDEX: Final = "model.safetensors.index.json"
-EMBEDDING, HEAD = "token_embedder/embedding", "decoder/logits_dense/kernel"
-SHARED, LM_HEAD = "shared.weight", "lm_head.weight"
+_DTYPES: Final = {"F32": "float32", "BF16": "bfloat16", "F16": "float16", "F64": "float64"}
 # The same table again, in checkpoints of T5 1.0 and of old libraries.
 _COPIES: Final = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 # Of T5 1.0's checkpoints: it is there, and no code reads it.
 _UNREAD: Final = re.compile(r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight")
-_FLOATS: Final = ("F32", "F16", "BF16", "F64")
-_SUBLAYERS: Final = {
-    "encoder": {"attention": "0.SelfAttention", "mlp": "1.DenseReluDense"},
-    "decoder": {
-        "self_attention": "0.SelfAttention",
-        "encoder_decoder_attention": "1.EncDecAttention",
-        "mlp": "2.DenseReluDense",
-    },
-}
-_NORMS: Final = {
-    "pre_attention_layer_norm": "0.layer_norm",
-    "pre_self_attention_layer_norm": "0.layer_norm",
-    "pre_cross_attention_layer_norm": "1.layer_norm",
-}
-_KERNELS: Final = {"query": "q", "key": "k", "value": "v", "out": "o"}
 
 
-def check_step(folder: Path, step: object) -> None:
-    """SourceError where a step is asked for."""
-    if step is not None:
-        raise SourceError(f"{folder} is a folder of Hugging Face, and has no steps: leave out --step")
+class HuggingFaceFormat(CheckpointFormat):
+    """A folder with config.json and safetensors."""
+
+    no_steps = "is a folder of Hugging Face, and has no steps: leave out --step"
+
+    def matches(self, path: Path) -> bool:
+        return (path / CONFIG).is_file()
+
+    def kind(self, path: Path) -> CheckpointKind:
+        return "hugging face"
+
+    def describe(self, path: Path) -> ModelDescription:
+        config = read_config(path)
+        with ExitStack() as stack:
+            return ModelDescription(_plan(config, Tensors(path, stack))[0], find_model(path))
+
+    def load(
+        self, path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None = None, with_head: bool = False
+    ) -> LoadedModel:
+        self.check_step(path, step)
+        return load(path, shardings=shardings)
+
+    def summarise(self, path: Path, step: Step = None) -> CheckpointSummary:
+        self.check_step(path, step)
+        described = self.describe(path)
+        with ExitStack() as stack:
+            dtypes = Tensors(path, stack).dtypes()
+        size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+        tokenizer = identify(described.tokenizer) if described.tokenizer else None
+        names = tuple(sorted(_DTYPES.get(dtype, dtype) for dtype in dtypes))
+        return CheckpointSummary(path, "hugging face", described.architecture, names, size, tokenizer)
 
 
-def tensor_name(name: str) -> str:
-    """What Hugging Face calls a parameter: `encoder/layers_0/mlp/wo/kernel` is their
-    `encoder.block.0.layer.1.DenseReluDense.wo.weight`."""
-    if name == EMBEDDING:
-        return SHARED
-    if name == HEAD:
-        return LM_HEAD
-    part, place, *rest = name.split("/")
-    if place.endswith("_norm"):
-        return f"{part}.final_layer_norm.weight"
-    if place == "relpos_bias":
-        return f"{part}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-    block = f"{part}.block.{place.removeprefix('layers_')}.layer"
-    kind = rest[0]
-    if kind == "relpos_bias":
-        return f"{block}.0.SelfAttention.relative_attention_bias.weight"
-    if kind == "pre_mlp_layer_norm":
-        return f"{block}.{1 if part == 'encoder' else 2}.layer_norm.weight"
-    if kind in _NORMS:
-        return f"{block}.{_NORMS[kind]}.weight"
-    return f"{block}.{_SUBLAYERS[part][kind]}.{_KERNELS.get(rest[1], rest[1])}.weight"
-
-
-def to_theirs(name: str, leaf: np.ndarray) -> np.ndarray:
-    """A parameter as Hugging Face lays it out, contiguous."""
-    turned = leaf.ndim == 2 and name != EMBEDDING
-    return np.ascontiguousarray(leaf.T if turned else leaf)
-
-
-class Tensors:
-    """The tensors of a folder, read when they are asked for. SourceError where one is missing or damaged."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder = folder
-        self._files = {name: file for file in _open(folder, stack) for name in file.keys()}  # noqa: SIM118
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._files
-
-    def names(self) -> list[str]:
-        return sorted(self._files)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        piece = self._files[name].get_slice(name)
-        if piece.get_dtype() not in _FLOATS:
-            raise SourceError(f"{self.folder}: {name} holds {piece.get_dtype()}: expected floating-point numbers")
-        return tuple(piece.get_shape())
-
-    def dtypes(self) -> set[str]:
-        """As safetensors calls them: F32, BF16."""
-        return {str(file.get_slice(name).get_dtype()) for name, file in self._files.items()}
-
-    def read(self, name: str) -> np.ndarray:
-        """In float32."""
-        return np.asarray(self._files[name].get_tensor(name), np.float32)
-
-    def equal(self, one: str, other: str) -> bool:
-        return self.shape(one) == self.shape(other) and np.array_equal(self.read(one), self.read(other))
-
-
-def _open(folder: Path, stack: ExitStack) -> Iterator[Any]:
-    """The safetensors files of a folder."""
-    from safetensors import SafetensorError, safe_open
-
-    if (folder / INDEX).is_file():
-        try:
-            names = sorted(set(json.loads((folder / INDEX).read_text("utf-8"))["weight_map"].values()))
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise SourceError(f"{folder / INDEX} cannot be read: {error}") from error
-    elif (folder / SINGLE).is_file():
-        names = [SINGLE]
-    elif (folder / "pytorch_model.bin").is_file() or (folder / "pytorch_model.bin.index.json").is_file():
-        raise SourceError(
-            f"{folder} has its weights in pytorch_model.bin only, which may run code when it is read: "
-            f"save it from transformers again, as {SINGLE}"
-        )
-    else:
-        raise SourceError(f"{folder} holds no weights: expected {SINGLE}, or {INDEX} and its files")
-    for name in names:
-        if not (folder / name).is_file():
-            raise SourceError(f"{folder} lacks {name}, which {INDEX} names: the download is not complete")
-        try:
-            yield stack.enter_context(safe_open(folder / name, framework="numpy"))
-        except (SafetensorError, OSError) as error:
-            raise SourceError(f"{folder / name} is damaged or cut short: {error}") from error
-
-
-def load(folder: Path, *, shardings: Mapping[str, Any] | None = None) -> Model:
-    """The model of a folder with config.json and safetensors; SourceError where it is none that glotmill can run."""
+def load(folder: Path, *, shardings: Mapping[str, Any] | None = None) -> LoadedModel:
+    """Read the model of a folder; SourceError where glotmill cannot run it, or it is damaged."""
     config = read_config(folder)
     with ExitStack() as stack:
         tensors = Tensors(folder, stack)
@@ -153,14 +81,7 @@ def load(folder: Path, *, shardings: Mapping[str, Any] | None = None) -> Model:
     tokenizer = find_model(folder)
     if tokenizer:
         check_tokenizer(identify(tokenizer), architecture, str(tokenizer))
-    return Model(architecture, parameters.nested(leaves), tokenizer)
-
-
-def architecture_of(folder: Path) -> Architecture:
-    """The architecture of such a folder, without a look at most of its weights."""
-    config = read_config(folder)
-    with ExitStack() as stack:
-        return _plan(config, Tensors(folder, stack))[0]
+    return LoadedModel(architecture, parameters.nested(leaves), tokenizer)
 
 
 def _placed(leaf: np.ndarray, sharding: Any) -> Any:
@@ -171,7 +92,7 @@ def _placed(leaf: np.ndarray, sharding: Any) -> Any:
     return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
 
 
-def _plan(config: Config, tensors: Tensors) -> tuple[Architecture, Callable[[str], np.ndarray]]:
+def _plan(config: HuggingFaceConfig, tensors: Tensors) -> tuple[Architecture, Callable[[str], np.ndarray]]:
     """The architecture, and what reads a parameter of it by name."""
     embedding = _embedding(tensors)
     head = _head(config, tensors, embedding)
@@ -203,7 +124,7 @@ def _embedding(tensors: Tensors) -> str:
     return there[0]
 
 
-def _head(config: Config, tensors: Tensors, embedding: str) -> Literal["tied", "copied", "own", "scaled"]:
+def _head(config: HuggingFaceConfig, tensors: Tensors, embedding: str) -> Literal["tied", "copied", "own", "scaled"]:
     """Where the logits come from.
 
     tied    the embedding, of outputs that are scaled by width^-0.5: T5 1.0

@@ -1,22 +1,19 @@
-"""config.json of T5, mT5 and umT5: read into an architecture, and written for one."""
+"""Read config.json of T5, mT5 and umT5 into an architecture, and write it for one."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from core.errors import ConfigError, SourceError, UnknownNameError
 from finetune.model.architecture import Architecture
 from tokenizer.vocabulary import EOS, PAD
 
 CONFIG: Final = "config.json"
-_CLASSES: Final = {
-    "t5": "T5ForConditionalGeneration",
-    "mt5": "MT5ForConditionalGeneration",
-    "umt5": "UMT5ForConditionalGeneration",
-}
 # feed_forward_proj: activation, gated. "gelu" alone would be the exact one, which no T5 was trained with.
 _PROJECTIONS: Final = {
     "relu": ("relu", False),
@@ -25,7 +22,7 @@ _PROJECTIONS: Final = {
     "gated-gelu": ("gelu", True),
     "gated-gelu_new": ("gelu", True),
 }
-# What a missing key means: T5's, and what mT5 and umT5 have instead.
+# T5's values of missing keys.
 _DEFAULTS: Final = {
     "vocab_size": 32128,
     "d_model": 512,
@@ -41,41 +38,81 @@ _DEFAULTS: Final = {
     "eos_token_id": EOS,
     "decoder_start_token_id": PAD,
 }
-_LATER: Final = {
-    "vocab_size": 250112,
-    "d_ff": 1024,
-    "num_layers": 8,
-    "num_heads": 6,
-    "feed_forward_proj": "gated-gelu",
-}
+
+
+class HuggingFaceFamily(ABC):
+    """One `model_type` of config.json."""
+
+    transformers_class: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]]  # of missing keys, where they are not T5's
+    bias_per_layer: ClassVar[bool] = False
+
+    @abstractmethod
+    def scales_outputs(self, values: Mapping[str, Any]) -> bool:
+        """Return whether the decoder's outputs are scaled by width^-0.5 before the head."""
+
+
+class T5Family(HuggingFaceFamily):
+    """T5 1.0 and T5 1.1."""
+
+    transformers_class = "T5ForConditionalGeneration"
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def scales_outputs(self, values: Mapping[str, Any]) -> bool:
+        scale = values.get("scale_decoder_outputs")
+        return bool(values.get("tie_word_embeddings") is not False if scale is None else scale)
+
+
+class MT5Family(HuggingFaceFamily):
+    """mT5."""
+
+    transformers_class = "MT5ForConditionalGeneration"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 250112,
+        "d_ff": 1024,
+        "num_layers": 8,
+        "num_heads": 6,
+        "feed_forward_proj": "gated-gelu",
+    }
+
+    def scales_outputs(self, values: Mapping[str, Any]) -> bool:
+        # Tied models were scaled before transformers 5, and have not been since.
+        major = str(values.get("transformers_version", "5")).partition(".")[0]
+        return values.get("tie_word_embeddings") is True and major < "5"
+
+
+class UMT5Family(MT5Family):
+    """umT5."""
+
+    transformers_class = "UMT5ForConditionalGeneration"
+    bias_per_layer = True
+
+    def scales_outputs(self, values: Mapping[str, Any]) -> bool:
+        return values.get("tie_word_embeddings") is True
+
+
+# By model_type.
+FAMILIES: Final[Mapping[str, HuggingFaceFamily]] = {"t5": T5Family(), "mt5": MT5Family(), "umt5": UMT5Family()}
 
 
 @dataclass(frozen=True)
-class Config:
+class HuggingFaceConfig:
     """A config.json, with what it leaves out filled in."""
 
     path: Path
     values: dict[str, Any]
 
     @property
-    def scaled(self) -> bool:
-        """Whether the decoder's outputs are scaled by width^-0.5 before the head.
+    def family(self) -> HuggingFaceFamily:
+        return FAMILIES[self.values["model_type"]]
 
-        T5 says so by `scale_decoder_outputs`, or as long as `tie_word_embeddings` is not false. mT5 did, where it was
-        tied, before transformers 5, and does not since; umT5 does where it is tied.
-        """
-        values = self.values
-        tied = values.get("tie_word_embeddings")
-        if values["model_type"] == "t5":
-            scale = values.get("scale_decoder_outputs")
-            return bool(tied is not False if scale is None else scale)
-        if values["model_type"] == "mt5":
-            major = str(values.get("transformers_version", "5")).partition(".")[0]
-            return tied is True and major < "5"
-        return tied is True
+    @property
+    def scaled(self) -> bool:
+        """Whether the decoder's outputs are scaled by width^-0.5 before the head."""
+        return self.family.scales_outputs(self.values)
 
     def architecture(self, vocabulary: int, tied: bool) -> Architecture:
-        """The architecture; the vocabulary is as large as the embedding is."""
+        """Return the architecture, whose vocabulary is as large as the embedding."""
         values = self.values
         projection = values["feed_forward_proj"]
         if projection not in _PROJECTIONS:
@@ -100,7 +137,7 @@ class Config:
                 activation=activation,  # type: ignore[arg-type]
                 gated=gated,
                 tied=tied,
-                bias_per_layer=values["model_type"] == "umt5",
+                bias_per_layer=self.family.bias_per_layer,
                 buckets=values["relative_attention_num_buckets"],
                 max_distance=values["relative_attention_max_distance"],
                 epsilon=values["layer_norm_epsilon"],
@@ -109,8 +146,8 @@ class Config:
             raise SourceError(f"{self.path}: {error}") from error
 
 
-def read_config(folder: Path) -> Config:
-    """Of a folder; SourceError where it is missing, no JSON, or of a model that glotmill does not have."""
+def read_config(folder: Path) -> HuggingFaceConfig:
+    """Read the file of a folder; SourceError where it is missing, not JSON, or of an unknown model."""
     path = folder / CONFIG
     try:
         values = json.loads(path.read_text("utf-8"))
@@ -118,18 +155,18 @@ def read_config(folder: Path) -> Config:
         raise SourceError(f"{folder} holds no {CONFIG}: expected a folder that transformers saved") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
-    kind = values.get("model_type") if isinstance(values, dict) else None
-    if kind not in _CLASSES:
+    kind = str(values.get("model_type")) if isinstance(values, dict) else "None"
+    if kind not in FAMILIES:
         try:
-            raise UnknownNameError("model_type", str(kind), _CLASSES, f"expected {', '.join(_CLASSES)}")
+            raise UnknownNameError("model_type", kind, FAMILIES, f"expected {', '.join(FAMILIES)}")
         except UnknownNameError as error:
             raise SourceError(f"{path}: {error}") from None
-    filled = {**_DEFAULTS, **(_LATER if kind != "t5" else {}), **values}
+    filled = {**_DEFAULTS, **FAMILIES[kind].defaults, **values}
     for name, default in _DEFAULTS.items():
         if type(default) is int and not name.endswith("_id") and type(filled[name]) is not int:
             raise SourceError(f"{path}: {name} is {filled[name]!r}: expected a whole number")
     _check_ids(path, filled)
-    return Config(path, filled)
+    return HuggingFaceConfig(path, filled)
 
 
 def _check_ids(path: Path, values: dict[str, Any]) -> None:
@@ -142,15 +179,15 @@ def _check_ids(path: Path, values: dict[str, Any]) -> None:
 
 
 def write_config(architecture: Architecture) -> str:
-    """The content of config.json.
+    """Return the content of config.json.
 
-    A model with a head of its own is an `mt5`, or a `umt5`, whose heads transformers does not scale or forget; a tied
-    one is a `t5`.
+    A model with a separate head is written as `mt5` or `umt5`, whose heads transformers neither scales nor drops. A
+    tied one is written as `t5`.
     """
     kind = "umt5" if architecture.bias_per_layer else "t5" if architecture.tied else "mt5"
     projections = {shape: name for name, shape in reversed(_PROJECTIONS.items())}
     values = {
-        "architectures": [_CLASSES[kind]],
+        "architectures": [FAMILIES[kind].transformers_class],
         "classifier_dropout": 0.0,
         "d_ff": architecture.feed_forward,
         "d_kv": architecture.head_width,
@@ -175,6 +212,6 @@ def write_config(architecture: Architecture) -> str:
         "use_cache": True,
         "vocab_size": architecture.vocabulary,
     }
-    if kind == "t5":
+    if architecture.tied:
         values["scale_decoder_outputs"] = True
     return json.dumps(values, indent=2, sort_keys=True) + "\n"

@@ -1,4 +1,4 @@
-"""A model as a folder that `transformers` loads, its tokenizer included."""
+"""Write a model as a folder that `transformers` loads, its tokenizer included."""
 
 from __future__ import annotations
 
@@ -12,24 +12,40 @@ from typing import Any, Final
 import numpy as np
 
 from core.errors import OutputError, SourceError, explain_os_error
-from finetune.checkpoints.hugging_face import INDEX, SINGLE, tensor_name, to_theirs
+from finetune.checkpoints.base import CheckpointExporter, ExportedFiles, LoadedModel
 from finetune.checkpoints.hugging_face_config import CONFIG, write_config
-from finetune.checkpoints.model_folder import Model
+from finetune.checkpoints.hugging_face_tensors import INDEX, SINGLE, tensor_name, to_theirs
 from finetune.model import parameters
 from tokenizer.vocabulary import EOS, HUGGING_FACE, MODEL, PAD, SPECIAL
 
-# A file holds so many bytes at most, unless one tensor alone is larger.
+# The most bytes of a file, unless one tensor alone is larger.
 SHARD_BYTES: Final = 5 * 10**9
 _SPIECE: Final = "spiece.model"
 
 
-def export(model: Model, out: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
-    """Writes config.json, safetensors in float32 and the tokenizer, in one piece; the names of the files.
+class HuggingFaceExporter(CheckpointExporter):
+    """Exports a folder that `transformers` loads."""
 
-    OutputError where something stands in `out` already.
+    def export(self, model: LoadedModel, out: Path, state: bytes | None) -> ExportedFiles:
+        notes = [] if model.tokenizer else ["there is no tokenizer to go with it"]
+        if model.architecture.bias_per_layer:
+            notes.append(
+                "transformers 5 scales umT5's logits: set model.config.tie_word_embeddings = False once it is loaded"
+            )
+        return ExportedFiles(export(model, out), notes)
+
+
+def export(model: LoadedModel, out: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
+    """Write config.json, safetensors in float32 and the tokenizer, in one piece.
+
+    Returns:
+        The names of the files.
+
+    Raises:
+        OutputError: `out` is not empty, or cannot be written.
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise OutputError(f"{out} is there already: choose another --out")
+        raise OutputError(f"{out} exists already: choose another --out")
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         temporary.mkdir(parents=True)
@@ -51,7 +67,7 @@ def _generation() -> str:
 
 
 def _write_weights(leaves: Mapping[str, Any], folder: Path, shard_bytes: int) -> None:
-    """One file, or several with an index of what is where; one shard's worth of copies in memory at a time."""
+    """Write one file, or several with an index; no more than one file's tensors are copied in memory at a time."""
     from safetensors.numpy import save_file
 
     shards = list(_shards(leaves, shard_bytes))
@@ -73,7 +89,7 @@ def _count(shards: list[list[str]]) -> range:
 
 
 def _shards(leaves: Mapping[str, Any], shard_bytes: int) -> Iterator[list[str]]:
-    """The names of parameters, cut into stretches of at most so many bytes."""
+    """Yield the names of the parameters of each file, of at most `shard_bytes`."""
     shard: list[str] = []
     size = 0
     for name, leaf in leaves.items():
@@ -87,7 +103,7 @@ def _shards(leaves: Mapping[str, Any], shard_bytes: int) -> Iterator[list[str]]:
 
 
 def _write_tokenizer(tokenizer: Path, folder: Path) -> None:
-    """tokenizer.json with T5's end after every text, what transformers wants to know of it, and the model file."""
+    """Write tokenizer.json with T5's end after every text, the settings that transformers reads, and the model file."""
     shutil.copyfile(tokenizer / MODEL if tokenizer.is_dir() else tokenizer, folder / _SPIECE)
     source = tokenizer / HUGGING_FACE if tokenizer.is_dir() else tokenizer.with_name(HUGGING_FACE)
     config: dict[str, Any] = {

@@ -1,12 +1,11 @@
-"""A model on disk.
+"""Read and write a model folder.
 
 MODEL/glotmill_model.json   the architecture, which tokenizer it was trained with, where the weights come from;
                             `head` where it is an encoder with a head, for embeddings or reranking
 MODEL/params/               the weights, float32, written by Orbax: always unstacked, without the outer "params"
 MODEL/tokenizer/            a copy of the tokenizer's folder, where there is one
 
-A run of training is such a folder, too, with checkpoints/<step>/params instead of params. Wherever a checkpoint is
-asked for, a folder of Hugging Face (config.json and safetensors) does as well.
+A training run is such a folder, too, with checkpoints/<step>/params instead of params.
 """
 
 from __future__ import annotations
@@ -19,15 +18,24 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from core import config, files
 from core.errors import ConfigError, OutputError, SourceError, explain_os_error
 from core.version import VERSION
+from finetune.checkpoints.base import (
+    CheckpointFormat,
+    CheckpointKind,
+    CheckpointSummary,
+    LoadedModel,
+    ModelDescription,
+    Step,
+    folder_bytes,
+)
 from finetune.checkpoints.orbax_arrays import Arrays, is_finished
-from finetune.checkpoints.tokenizer_copy import TokenizerId, check_tokenizer, copy_tokenizer, find_model, identify
+from finetune.checkpoints.tokenizer_copy import TokenizerId, check_tokenizer, copy_tokenizer, identify
 from finetune.model import lora, parameters
 from finetune.model.architecture import Architecture, LoraConfig
 from finetune.model.head import EncoderHead, head_class
@@ -40,16 +48,11 @@ BEST: Final = "best.json"
 T5X_STATE: Final = "t5x_state.msgpack"
 FORMAT: Final = 1
 NO_LORA: Final = LoraConfig()
-Step = int | Literal["best", "last"] | None
-_HUGGING_FACE: Final = "config.json"
-_EXPECTED: Final = (
-    "expected a folder that `glotmill checkpoint import` or `glotmill finetune` wrote, or one of Hugging Face"
-)
 
 
 @dataclass(frozen=True)
 class About:
-    """What stands in glotmill_model.json."""
+    """The content of glotmill_model.json."""
 
     architecture: Architecture
     tokenizer: TokenizerId | None = None
@@ -69,17 +72,6 @@ class About:
         }
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model that was read. `tokenizer` is what `Tokenizer.load` takes: a folder, or a model file."""
-
-    architecture: Architecture
-    params: dict[str, Any]  # of numpy arrays, or of jax.Arrays where shardings were given
-    tokenizer: Path | None = None
-    step: int | None = None  # of a run of training
-    about: About | None = None  # None: a folder of Hugging Face
-
-
 def save(
     folder: Path,
     architecture: Architecture,
@@ -91,10 +83,20 @@ def save(
     head: EncoderHead | None = None,
     fresh: bool = False,
 ) -> None:
-    """Writes a model folder in one piece, from one process.
+    """Write a model folder in one piece, from one process.
 
-    `params` is the unstacked tree, without the outer "params"; `tokenizer` whatever `Tokenizer.load` takes; `extras`
-    are files beside. OutputError where something stands in the folder, unless it is a model and `fresh` is set.
+    Args:
+        folder: a new or empty folder, or, with `fresh`, one that holds a model.
+        architecture: of the model.
+        params: the unstacked tree, without the outer "params".
+        tokenizer: whatever `Tokenizer.load` takes.
+        provenance: where the weights come from.
+        extras: further files, by name.
+        head: of an encoder without a decoder.
+        fresh: replace a model that is in the folder.
+
+    Raises:
+        OutputError: the folder is not empty, or cannot be written.
     """
     leaves = {name: np.asarray(leaf, np.float32) for name, leaf in parameters.flat(params).items()}
     found = {name: leaf.shape for name, leaf in leaves.items()}
@@ -124,7 +126,7 @@ def write_about(
     additions: LoraConfig = NO_LORA,
     head: EncoderHead | None = None,
 ) -> About:
-    """Writes glotmill_model.json and tokenizer/ of a model folder, or of a run; SourceError where they do not fit."""
+    """Write glotmill_model.json and tokenizer/ of a model folder or a run; SourceError where they do not fit."""
     identity = None
     if tokenizer:
         identity = identify(tokenizer)
@@ -136,10 +138,8 @@ def write_about(
 
 
 def write_head(folder: Path, head: EncoderHead) -> None:
-    """Says anew what the head of a model folder is; all else that is said of the model stays."""
-    about = read_about(folder)
-    assert about is not None
-    _write_json(folder, dataclasses.replace(about, head=head))
+    """Replace the description of the head in a model folder."""
+    _write_json(folder, dataclasses.replace(read_about(folder), head=head))
 
 
 def _write_json(folder: Path, about: About) -> None:
@@ -147,7 +147,7 @@ def _write_json(folder: Path, about: About) -> None:
 
 
 def check_free(folder: Path, fresh: bool = False) -> None:
-    """OutputError where a model cannot be written to `folder`."""
+    """Raise an OutputError if a model cannot be written to `folder`."""
     if folder.is_file():
         raise OutputError(f"{folder} is a file: expected a new folder")
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -159,50 +159,82 @@ def check_free(folder: Path, fresh: bool = False) -> None:
         raise OutputError(f"{folder} holds a model already: choose another --out, or replace it with --fresh")
 
 
-def load(
-    path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None = None, with_head: bool = False
-) -> Model:
-    """The model of a model folder, of a run of training, or of a folder of Hugging Face.
+class ModelFolderFormat(CheckpointFormat):
+    """A model folder, or a training run, which is one with checkpoints."""
 
-    Of a run it is the checkpoint that `checkpoints/best.json` names, or else the newest finished one; `step` asks for
-    another. The weights are numpy arrays, or, with `shardings` (a tree like the parameters'), jax.Arrays placed so.
-    SourceError where there is no such thing, or it is damaged, or it is an encoder with a head and `with_head` is not
-    said: it cannot generate.
-    """
-    about = read_about(path)
-    if about is None:
-        from finetune.checkpoints import hugging_face
+    no_steps = "is a model, not a run of training, and has no steps: leave out --step"
 
-        hugging_face.check_step(path, step)
-        return hugging_face.load(path, shardings=shardings)
-    if about.head and not with_head:
-        raise SourceError(
-            f"{path} is {about.head.name}: an encoder with a head, which has no decoder. Expected a whole model"
-        )
-    folder, chosen = find_params(path, step)
-    tokenizer = path / TOKENIZER if (path / TOKENIZER).is_dir() else None
-    if tokenizer:
-        identity = identify(tokenizer)
-        check_tokenizer(identity, about.architecture, str(tokenizer))
-        if about.tokenizer and about.tokenizer.sha256 != identity.sha256:
+    def matches(self, path: Path) -> bool:
+        return (path / ABOUT).is_file()
+
+    def kind(self, path: Path) -> CheckpointKind:
+        return "run" if (path / CHECKPOINTS).is_dir() else "model"
+
+    def describe(self, path: Path) -> ModelDescription:
+        about = read_about(path)
+        return ModelDescription(about.architecture, _tokenizer_in(path), about.head)
+
+    def load(
+        self, path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None = None, with_head: bool = False
+    ) -> LoadedModel:
+        about = read_about(path)
+        if about.head and not with_head:
             raise SourceError(
-                f"{tokenizer} is not the tokenizer that the model in {path} was made with: its sha256 begins with "
-                f"{identity.sha256[:12]}, {ABOUT} says {about.tokenizer.sha256[:12]}"
+                f"{path} is {about.head.name}: an encoder with a head, which has no decoder. Expected a whole model"
             )
-    elif about.tokenizer:
-        raise SourceError(f"{path} lacks its tokenizer: expected the folder {TOKENIZER}/ in it")
-    params = _read_params(folder, about, shardings)
-    return Model(about.architecture, params, tokenizer, chosen, about)
+        folder, chosen = find_params(path, step)
+        tokenizer = _tokenizer_in(path)
+        _check_tokenizer(path, about, tokenizer)
+        params = _read_params(folder, about, shardings)
+        return LoadedModel(about.architecture, params, tokenizer, chosen, about.head, about.provenance)
 
+    def summarise(self, path: Path, step: Step = None) -> CheckpointSummary:
+        about = read_about(path)
+        folder, chosen = find_params(path, step)
+        tokenizer = _tokenizer_in(path)
+        return CheckpointSummary(
+            path,
+            self.kind(path),
+            about.architecture,
+            ("float32",),
+            folder_bytes(folder),
+            identify(tokenizer) if tokenizer else about.tokenizer,
+            chosen,
+            tuple(steps(path)),
+            about.provenance,
+            about.head,
+        )
 
-def read_about(path: Path) -> About | None:
-    """What glotmill_model.json says; None for a folder of Hugging Face; SourceError for anything else."""
-    if not path.exists():
-        raise SourceError(f"there is no checkpoint at {path}: {_EXPECTED}")
-    if not (path / ABOUT).is_file():
-        if (path / _HUGGING_FACE).is_file():
+    def kept_state(self, path: Path) -> bytes | None:
+        try:
+            return (path / T5X_STATE).read_bytes()
+        except FileNotFoundError:
             return None
-        raise SourceError(f"{path} holds no model: {_EXPECTED}{_hint(path)}")
+        except OSError as error:
+            raise SourceError(f"{path / T5X_STATE} cannot be read: {error.strerror}") from error
+
+
+def _tokenizer_in(path: Path) -> Path | None:
+    return path / TOKENIZER if (path / TOKENIZER).is_dir() else None
+
+
+def _check_tokenizer(path: Path, about: About, tokenizer: Path | None) -> None:
+    """Raise a SourceError if a model folder lacks its tokenizer, or holds another one."""
+    if not tokenizer:
+        if about.tokenizer:
+            raise SourceError(f"{path} lacks its tokenizer: expected the folder {TOKENIZER}/ in it")
+        return
+    identity = identify(tokenizer)
+    check_tokenizer(identity, about.architecture, str(tokenizer))
+    if about.tokenizer and about.tokenizer.sha256 != identity.sha256:
+        raise SourceError(
+            f"{tokenizer} is not the tokenizer that the model in {path} was made with: its sha256 begins with "
+            f"{identity.sha256[:12]}, {ABOUT} says {about.tokenizer.sha256[:12]}"
+        )
+
+
+def read_about(path: Path) -> About:
+    """Return what glotmill_model.json says; SourceError where it is missing or damaged."""
     try:
         values = json.loads((path / ABOUT).read_text("utf-8"))
         if values["format"] != FORMAT:
@@ -220,29 +252,8 @@ def read_about(path: Path) -> About | None:
         raise SourceError(f"{path / ABOUT} cannot be read: {' '.join(str(error).split())}") from error
 
 
-@dataclass(frozen=True)
-class Described:
-    """What is known of a checkpoint without a look at its weights."""
-
-    architecture: Architecture
-    tokenizer: Path | None
-    head: EncoderHead | None = None
-
-
-def describe(path: Path) -> Described:
-    """Of whatever `load` takes; SourceError where it is none."""
-    about = read_about(path)
-    if about is not None:
-        tokenizer = path / TOKENIZER if (path / TOKENIZER).is_dir() else None
-        return Described(about.architecture, tokenizer, about.head)
-    from finetune.checkpoints import hugging_face
-
-    return Described(hugging_face.architecture_of(path), find_model(path))
-
-
-def _hint(path: Path) -> str:
-    if path.is_file() or (path / "checkpoint").is_file():
-        return "; a checkpoint of T5X is taken by `glotmill checkpoint import`"
+def hint(path: Path) -> str:
+    """Return what may be meant by a path that holds no model, as the end of a sentence."""
     if path.parent.name == CHECKPOINTS or path.name == CHECKPOINTS:
         run = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
         return f"; this looks like a part of the run {run}: name that, and the step with --step"
@@ -250,17 +261,16 @@ def _hint(path: Path) -> str:
 
 
 def steps(run: Path) -> list[int]:
-    """The finished checkpoints of a run of training, oldest first."""
+    """Return the finished checkpoints of a training run, oldest first."""
     folder = run / CHECKPOINTS
     found = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
     return sorted(int(path.name) for path in found if is_finished(path / PARAMS))
 
 
 def find_params(path: Path, step: Step) -> tuple[Path, int | None]:
-    """The folder of the weights of a model folder or a run, and which step they are of."""
+    """Return the folder of the weights of a model folder or a run, and their step."""
     if not (path / CHECKPOINTS).is_dir():
-        if step is not None:
-            raise SourceError(f"{path} is a model, not a run of training, and has no steps: leave out --step")
+        ModelFolderFormat().check_step(path, step)
         if not is_finished(path / PARAMS):
             raise SourceError(f"{path / PARAMS} is not there or not whole: import the model again")
         return path / PARAMS, None
@@ -296,7 +306,7 @@ def _read_params(folder: Path, about: About, shardings: Mapping[str, Any] | None
     arrays = Arrays(folder)
     own = {name: shape for name, shape in arrays.shapes.items() if not _is_addition(name)}
     parameters.check(own, about.architecture, str(folder), about.head.projection if about.head else None)
-    # Additions are small: they need no place of their own before they are added in.
+    # Additions are small: they are placed once they are added in.
     places = parameters.flat(shardings) if shardings else {}
     params = parameters.nested({name: arrays.read(name, places.get(name)) for name in arrays.shapes})
     if about.lora.rank:

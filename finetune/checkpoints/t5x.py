@@ -1,4 +1,4 @@
-"""Checkpoints of T5X, version 3, in and out.
+"""Read checkpoints of T5X, version 3.
 
 checkpoint                 msgpack: version, optimizer/{target, state/{step, param_states}}
 target.encoder....kernel/  a leaf that is too large for it: TensorStore's zarr 2, gzip, with a spec in its place
@@ -11,8 +11,6 @@ the older form comes out bit for bit as it went in.
 from __future__ import annotations
 
 import re
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,23 +18,33 @@ from typing import Any, Final
 
 import numpy as np
 
-from core.errors import ConfigError, OutputError, SourceError, explain_os_error
-from finetune.checkpoints.t5x_arrays import is_spec, read_spec, write_array
+from core.errors import ConfigError, SourceError
+from finetune.checkpoints.base import (
+    WITHOUT_TOKENIZER,
+    CheckpointFormat,
+    CheckpointKind,
+    CheckpointSummary,
+    ImportedModel,
+    LoadedModel,
+    ModelDescription,
+    Step,
+    folder_bytes,
+)
+from finetune.checkpoints.t5x_arrays import is_spec, read_spec
 from finetune.model import parameters
 from finetune.model.architecture import Architecture
 
 FILE: Final = "checkpoint"
 VERSION: Final = 3
-# A leaf that is smaller stays in the msgpack file.
-_LARGE: Final = 1 << 10
 _NAMED: Final = re.compile(r"checkpoint_(\d+)")
 _LAYER: Final = re.compile(r"layers_(\d+)")
 _STACK: Final = "layers"
-_APART: Final = " apart"
+# Marks a leaf that is written outside the msgpack file.
+APART: Final = " apart"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class T5XCheckpoint:
     """What was read. `state` is all but the weights, in msgpack, for `export`; None where it cannot be kept."""
 
     architecture: Architecture
@@ -45,6 +53,49 @@ class Checkpoint:
     state: bytes | None
     dtypes: tuple[str, ...]  # of the weights, as they were
     stacked: bool  # whether all layers of a side were in one leaf
+
+
+class T5XFormat(CheckpointFormat):
+    """A checkpoint of T5X. It is imported before it is used, which is slow for large models."""
+
+    no_steps = "is of T5X: name the folder of its step, checkpoint_N, instead of --step"
+
+    def matches(self, path: Path) -> bool:
+        return is_checkpoint(path)
+
+    def kind(self, path: Path) -> CheckpointKind:
+        return "t5x"
+
+    def describe(self, path: Path) -> ModelDescription:
+        raise _import_first(path)
+
+    def load(
+        self, path: Path, *, step: Step = None, shardings: Mapping[str, Any] | None = None, with_head: bool = False
+    ) -> LoadedModel:
+        raise _import_first(path)
+
+    def summarise(self, path: Path, step: Step = None) -> CheckpointSummary:
+        self.check_step(path, step)
+        checkpoint, file = load(path, keep_state=False), find(path)
+        size = file.stat().st_size + sum(folder_bytes(leaf) for leaf in file.parent.glob("target.*") if leaf.is_dir())
+        return CheckpointSummary(path, "t5x", checkpoint.architecture, checkpoint.dtypes, size, None, checkpoint.step)
+
+    def read_to_import(self, path: Path, step: Step, tokenizer: Path | None, weights_only: bool) -> ImportedModel:
+        self.check_step(path, step)
+        checkpoint = load(path, keep_state=not weights_only)
+        notes = [] if tokenizer else [WITHOUT_TOKENIZER]
+        if checkpoint.stacked and not weights_only:
+            notes.append("its layers were stacked: they are apart now, and the optimizer's state is left out")
+        model = LoadedModel(checkpoint.architecture, checkpoint.params, None, checkpoint.step)
+        provenance = {"imported_from": "t5x", "name": path.resolve().name, "step": checkpoint.step}
+        return ImportedModel(model, provenance, checkpoint.state, tuple(notes))
+
+
+def _import_first(path: Path) -> SourceError:
+    return SourceError(
+        f"{path} holds no model: expected a folder that `glotmill checkpoint import` or `glotmill finetune` wrote, or "
+        "one of Hugging Face; a checkpoint of T5X is taken by `glotmill checkpoint import`"
+    )
 
 
 def find(path: Path) -> Path:
@@ -60,12 +111,6 @@ def find(path: Path) -> Path:
     raise SourceError(f"{path} holds no checkpoint of T5X: expected a folder with the file {FILE}, or such a file")
 
 
-def check_step(path: Path, step: object) -> None:
-    """SourceError where a step is asked for: checkpoints of T5X have one folder each."""
-    if step is not None:
-        raise SourceError(f"{path} is of T5X: name the folder of its step, checkpoint_N, instead of --step")
-
-
 def is_checkpoint(path: Path) -> bool:
     """Whether `find` finds one."""
     try:
@@ -75,7 +120,7 @@ def is_checkpoint(path: Path) -> bool:
     return True
 
 
-def load(path: Path, *, keep_state: bool = True) -> Checkpoint:
+def load(path: Path, *, keep_state: bool = True) -> T5XCheckpoint:
     """The checkpoint at a path, in float32.
 
     The architecture follows from shapes. SourceError where it is damaged, or no T5.
@@ -108,7 +153,7 @@ def load(path: Path, *, keep_state: bool = True) -> Checkpoint:
     leaves = {name: np.asarray(leaf, np.float32) for name, leaf in _unstacked(leaves, file)}
     architecture = _architecture(leaves, file)
     parameters.check({name: leaf.shape for name, leaf in leaves.items()}, architecture, str(file))
-    return Checkpoint(architecture, parameters.nested(leaves), step, kept, dtypes, stacked)
+    return T5XCheckpoint(architecture, parameters.nested(leaves), step, kept, dtypes, stacked)
 
 
 def _restore(file: Path) -> dict[str, Any]:
@@ -142,30 +187,8 @@ def _outline(tree: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, A
         if isinstance(node, Mapping):
             outline[name] = _outline(node, written[name])
         else:
-            outline[name] = np.asarray(node).dtype.name + (_APART if is_spec(written[name]) else "")
+            outline[name] = np.asarray(node).dtype.name + (APART if is_spec(written[name]) else "")
     return outline
-
-
-def _drawn(outline: Mapping[str, Any], leaves: Mapping[str, Any], folder: Path, before: str = "") -> dict[str, Any]:
-    drawn: dict[str, Any] = {}
-    for name, node in outline.items():
-        path = before + name
-        if isinstance(node, Mapping):
-            drawn[name] = _drawn(node, leaves, folder, path + "/")
-        else:
-            leaf = leaves[path].astype(_dtype(node.removesuffix(_APART)))
-            drawn[name] = _apart(path, leaf, folder) if node.endswith(_APART) else leaf
-    return drawn
-
-
-def _apart(name: str, leaf: np.ndarray, folder: Path) -> dict[str, Any]:
-    return write_array(leaf, folder, "target." + name.replace("/", "."))
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    import ml_dtypes
-
-    return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
 
 
 def _unstacked(leaves: Mapping[str, np.ndarray], file: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -224,48 +247,3 @@ def _architecture(leaves: Mapping[str, np.ndarray], file: Path) -> Architecture:
         )
     except ConfigError as error:
         raise SourceError(f"{file}: {error}") from error
-
-
-def export(
-    architecture: Architecture, params: Mapping[str, Any], out: Path, *, step: int = 0, state: bytes | None = None
-) -> list[str]:
-    """Writes the folder of a checkpoint, `out`, in one piece; the names of what is in it.
-
-    With a `state` it is of the form that was read, with all that came in; else without an optimizer's state, large
-    leaves in TensorStore. OutputError where something stands in `out`.
-    """
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise OutputError(f"{out} is there already: choose another --out")
-    leaves = {name: np.asarray(leaf, np.float32) for name, leaf in parameters.flat(params).items()}
-    parameters.check({name: leaf.shape for name, leaf in leaves.items()}, architecture, "the model to be exported")
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        (temporary / FILE).write_bytes(_packed(leaves, temporary, step, state))
-        temporary.rename(out)
-    except OSError as error:
-        raise OutputError(explain_os_error(error, f"cannot write {out}")) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return sorted(path.name for path in out.iterdir())
-
-
-def _packed(leaves: Mapping[str, np.ndarray], folder: Path, step: int, state: bytes | None) -> bytes:
-    """The content of the msgpack file; what is large goes into the folder."""
-    from flax import serialization
-
-    if state is not None:
-        tree = serialization.msgpack_restore(state)
-        tree["optimizer"]["target"] = _drawn(tree["optimizer"]["target"], leaves, folder)
-    else:
-        target = {}
-        for name, leaf in leaves.items():
-            large = leaf.nbytes >= _LARGE
-            target[name] = _apart(name, leaf, folder) if large else leaf
-        optimizer = {
-            "state": {"param_states": {}, "step": np.asarray(step, np.int32)},
-            "target": parameters.nested(target),
-        }
-        tree = {"version": VERSION, "optimizer": optimizer}
-    packed: bytes = serialization.msgpack_serialize(tree, in_place=True)
-    return packed

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import ConfigError, SourceError
-from finetune.checkpoints import model_folder
-from finetune.checkpoints.model_folder import Model, Step
+from finetune.checkpoints import formats
+from finetune.checkpoints.base import LoadedModel, Step
 from finetune.data.conversation import with_end
 from finetune.decoding.decoder import Decoded, Decoding, decoder, ready
 from finetune.model.architecture import Execution
@@ -61,7 +61,7 @@ class Generator:
 
     def __init__(
         self,
-        model: Model,
+        model: LoadedModel,
         decoding: Decoding = Decoding(),
         run: Execution = Execution(),
         *,
@@ -85,7 +85,7 @@ class Generator:
     @classmethod
     def load(cls, path: Path, decoding: Decoding, run: Execution, *, step: Step = None, **options: Any) -> Generator:
         """Of a model folder, a run of training or a folder of Hugging Face."""
-        return cls(model_folder.load(path, step=step), decoding, run, **options)
+        return cls(formats.load(path, step=step), decoding, run, **options)
 
     def prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """The ids of texts: cut at their end where they are too long, with eos even then."""

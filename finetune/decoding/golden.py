@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from core.errors import ConfigError, SourceError
-from finetune.checkpoints import model_folder
+from finetune.checkpoints import formats
 from finetune.decoding.decoder import Decoding, decoder, ready
 from finetune.model.architecture import Execution
 from finetune.model.encoder_decoder import EncoderDecoder
@@ -69,7 +69,7 @@ def check(folder: Path, tolerance: Tolerance = Tolerance(), weights: Path | None
     `weights`: another checkpoint of the same model, instead of the folder's own.
     """
     golden = _read(folder / FILE)
-    model = model_folder.load(weights or folder)
+    model = formats.load(weights or folder)
     vocabulary = model.architecture.vocabulary
     if golden["logits"].shape[-1] != vocabulary:
         raise SourceError(

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from core.errors import ConfigError, SourceError
-from finetune.checkpoints import model_folder
-from finetune.checkpoints.model_folder import Model, Step
+from finetune.checkpoints import formats
+from finetune.checkpoints.base import LoadedModel, Step
 from finetune.data.examples import Pair
 from finetune.data.features import features
 from finetune.decoding.decoder import ready
@@ -38,7 +38,7 @@ class Scorer:
 
     def __init__(
         self,
-        model: Model,
+        model: LoadedModel,
         run: Execution = Execution(),
         *,
         rows: int = 16,
@@ -61,7 +61,7 @@ class Scorer:
     @classmethod
     def load(cls, path: Path, run: Execution = Execution(), *, step: Step = None, **options: Any) -> Scorer:
         """Of a model folder, a run of training or a folder of Hugging Face."""
-        return cls(model_folder.load(path, step=step), run, **options)
+        return cls(formats.load(path, step=step), run, **options)
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Likelihood]:
         """Of each pair of a prompt and an answer, in order. Neither padding nor the other pairs change it."""

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from core.progress import Progress
-from finetune.checkpoints.model_folder import Step
+from finetune.checkpoints.base import Step
 from finetune.heads.config import HeadConfig
 from finetune.heads.inputs import HeadInputs, Ids
 from finetune.heads.loss import HeadLoss

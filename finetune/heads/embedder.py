@@ -15,7 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from core.errors import ConfigError
-from finetune.checkpoints.model_folder import Step
+from finetune.checkpoints.base import Step
 from finetune.heads.inference import HeadModel
 from finetune.heads.inputs import TextKind
 from finetune.model.quantize import Ranges

@@ -13,7 +13,7 @@ import numpy as np
 from core.errors import ConfigError
 from core.progress import Progress
 from finetune.checkpoints import model_folder
-from finetune.checkpoints.model_folder import Step
+from finetune.checkpoints.base import Step
 from finetune.data.shuffle import key_of
 from finetune.heads.base import Encode, HeadBatch, PairRows, PairValidation, TrainableHead
 from finetune.heads.config import HeadConfig

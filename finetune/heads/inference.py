@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from core.errors import ConfigError, SourceError
-from finetune.checkpoints import model_folder
-from finetune.checkpoints.model_folder import Step
+from finetune.checkpoints import formats, model_folder
+from finetune.checkpoints.base import Step
 from finetune.heads.inputs import HeadInputs, Ids, batches
 from finetune.model.architecture import Architecture, Execution
 from finetune.model.encoder import EncoderModel
@@ -38,7 +38,7 @@ class HeadModel:
         """Load a model; raise ConfigError if its head is of another kind, SourceError if the model is not complete."""
         if batch_tokens < 1:
             raise ConfigError(f"batch_tokens is {batch_tokens}: expected 1 or more")
-        described = model_folder.describe(folder)
+        described = formats.describe(folder)
         if described.head is None or described.head.kind != kind:
             given = described.head.name if described.head else "a whole model without a head"
             raise ConfigError(
@@ -48,7 +48,7 @@ class HeadModel:
         if described.tokenizer is None:
             raise SourceError(f"{folder} lacks its tokenizer: expected the folder {model_folder.TOKENIZER}/ in it")
         run = Execution(dtype=dtype)
-        model = model_folder.load(folder, step=step, with_head=True)
+        model = formats.load(folder, step=step, with_head=True)
         inputs = HeadInputs.of(Tokenizer.load(described.tokenizer), described.head)
         params = jax.tree.map(jnp.asarray, model.params)
         return cls(described.head, model.architecture, params, inputs, batch_tokens, run)

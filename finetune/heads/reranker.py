@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import ConfigError
-from finetune.checkpoints.model_folder import Step
+from finetune.checkpoints.base import Step
 from finetune.heads.documents import Document, render
 from finetune.heads.inference import HeadModel
 

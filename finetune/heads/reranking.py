@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from core.errors import ConfigError
-from finetune.checkpoints.model_folder import Step
+from finetune.checkpoints.base import Step
 from finetune.heads.base import Encode, HeadBatch, PairRows, PairValidation, TrainableHead
 from finetune.heads.config import HeadConfig
 from finetune.heads.inputs import HeadInputs, Ids

@@ -135,12 +135,27 @@ SIZES: Final = {
 }
 
 
-# What sets the families apart. t5 is T5 1.0; T5 1.1 is mT5 with another vocabulary.
-FAMILIES: Final[dict[str, dict[str, Any]]] = {
-    "mt5": {},
-    "umt5": {"bias_per_layer": True},
-    "t5": {"tied": True, "gated": False, "activation": "relu"},
+@dataclass(frozen=True)
+class ModelFamily:
+    """Models that differ in size only."""
+
+    title: str
+    changes: dict[str, Any]  # of the values of Architecture
+
+
+# By the name that model.family takes. T5 1.1 is mT5 with another vocabulary.
+FAMILIES: Final[dict[str, ModelFamily]] = {
+    "mt5": ModelFamily("mT5 or T5 1.1", {}),
+    "umt5": ModelFamily("umT5", {"bias_per_layer": True}),
+    "t5": ModelFamily("T5", {"tied": True, "gated": False, "activation": "relu"}),
 }
+
+
+def family_of(architecture: Architecture) -> ModelFamily:
+    """Return the family that an architecture belongs to, or is nearest to."""
+    if architecture.bias_per_layer:
+        return FAMILIES["umt5"]
+    return FAMILIES["mt5" if architecture.gated and not architecture.tied else "t5"]
 
 
 def architecture(size: str, vocabulary: int, **changes: Any) -> Architecture:

@@ -39,7 +39,7 @@ class ModelConfig:
 
     def architecture(self, vocabulary: int) -> Architecture:
         """Return the architecture of the new model."""
-        return architecture(self.size, vocabulary, **FAMILIES[self.family], **self.shape)
+        return architecture(self.size, vocabulary, **FAMILIES[self.family].changes, **self.shape)
 
 
 @dataclass(frozen=True)

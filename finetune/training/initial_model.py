@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import ConfigError
 from core.paths import as_path
-from finetune.checkpoints import model_folder
+from finetune.checkpoints import formats
 from finetune.checkpoints.tokenizer_copy import TokenizerId, check_tokenizer, identify
 from finetune.model.architecture import Architecture
 from finetune.training.config import ModelConfig
@@ -45,7 +45,7 @@ class InitialModel:
             identity = identify(tokenizer)
             return cls(config.architecture(_vocabulary(identity.pieces)), tokenizer, identity, None, with_head)
         checkpoint = as_path(config.init)
-        described = model_folder.describe(checkpoint)
+        described = formats.describe(checkpoint)
         if described.head and not with_head:
             raise ConfigError(f"{config.init} is {described.head.name}, an encoder with a head: expected a whole model")
         tokenizer = _tokenizer(config, described.tokenizer)
@@ -58,9 +58,7 @@ class InitialModel:
         if self.checkpoint is None:
             return trainer.new_state()
         shardings: Mapping[str, Any] = trainer.weight_shardings
-        return trainer.state_from(
-            model_folder.load(self.checkpoint, shardings=shardings, with_head=self.with_head).params
-        )
+        return trainer.state_from(formats.load(self.checkpoint, shardings=shardings, with_head=self.with_head).params)
 
 
 def _tokenizer(config: ModelConfig, own: Path | None) -> Path:

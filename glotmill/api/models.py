@@ -68,10 +68,10 @@ class Model:
         Raises:
             SourceError: there is no model in the folder.
         """
-        from finetune.checkpoints import model_folder
+        from finetune.checkpoints import formats
 
         folder = path_of(path)
-        model_folder.describe(folder)
+        formats.describe(folder)
         return cls(folder, dtype=dtype, step=step)
 
     @overload

@@ -11,7 +11,8 @@ from glotmill.cli.options import Debug, Fresh, Json
 from glotmill.cli.output import folder_name, guarded, print_json, print_table
 
 if TYPE_CHECKING:
-    from finetune.checkpoints.summary import Summary
+    from finetune.checkpoints.base import CheckpointSummary
+
 
 app = typer.Typer(help="Models of Hugging Face and T5X in and out; what a checkpoint is.", no_args_is_help=True)
 StepOption = Annotated[
@@ -55,8 +56,7 @@ def import_(
     [dim]glotmill checkpoint import checkpoint_1000000 --tokenizer spiece.model --out models/mt5-xxl[/dim]
     [dim]glotmill checkpoint import runs/aya --step 30000 --out models/aya[/dim]
     """
-    from finetune.checkpoints.convert import import_model
-    from finetune.checkpoints.summary import summarise
+    from finetune.checkpoints.formats import import_model, summarise
 
     imported = import_model(
         source, out, tokenizer=tokenizer, step=parse_step(step), weights_only=weights_only, fresh=fresh
@@ -88,15 +88,12 @@ def export(
     [dim]glotmill checkpoint export runs/aya --format hugging-face --out aya-hf[/dim]
     [dim]glotmill checkpoint export models/mt5-base --format t5x --out checkpoint_1000000[/dim]
     """
-    from core.errors import UnknownNameError
-    from finetune.checkpoints.convert import FORMATS, export_model
+    from finetune.checkpoints.formats import export_model
 
-    if format not in FORMATS:
-        raise UnknownNameError("format", format, FORMATS, f"expected {' or '.join(FORMATS)}")
-    names, notes = export_model(source, out, format, step=parse_step(step))  # type: ignore[arg-type]
+    exported = export_model(source, out, format, step=parse_step(step))
+    names, notes = exported.names, exported.notes
     if json:
-        told = {"command": "checkpoint export", "out": str(out), "format": format, "files": names, "notes": notes}
-        print_json(told)
+        print_json({"command": "checkpoint export", "out": str(out), "format": format, "files": names, "notes": notes})
         return
     for note in notes:
         print(f"note: {note}")
@@ -115,7 +112,7 @@ def show(
 
     [dim]glotmill checkpoint show models/mt5-base[/dim]
     """
-    from finetune.checkpoints.summary import summarise
+    from finetune.checkpoints.formats import summarise
 
     summary = summarise(path, parse_step(step))
     if json:
@@ -185,7 +182,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _named(summary: Summary) -> str:
+def _named(summary: CheckpointSummary) -> str:
     name = f"{summary.family}, {summary.size}" if summary.size else summary.family
     return f"{name}, encoder with a head to {summary.head.kind}" if summary.head else name
 

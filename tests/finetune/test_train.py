@@ -15,7 +15,7 @@ import pytest
 from core.config import build
 from core.errors import ConfigError, OutputError, SourceError, UnknownNameError, UserError
 from core.progress import Progress
-from finetune.checkpoints import model_folder
+from finetune.checkpoints import formats, model_folder
 from finetune.config import FinetuneConfig
 from finetune.model import parameters
 from finetune.train import train
@@ -71,14 +71,14 @@ def test_a_run_learns_and_leaves_all_that_its_folder_should_hold(finished):
     lines = (out / "validation.csv").read_text("utf-8").splitlines()
     assert len(lines) == 1 + 2 * 8  # two languages at 4, 8, ..., 28 and 30
     assert {path.name for path in (out / "checkpoints").iterdir()} >= {"30", "best.json"}
-    loaded = model_folder.load(out, step="last")
+    loaded = formats.load(out, step="last")
     assert loaded.architecture.width == 16 and loaded.tokenizer == out / "tokenizer"
 
 
 def assert_same_run(one, other):
     assert curve(one) == curve(other)
     assert (one / "validation.csv").read_bytes() == (other / "validation.csv").read_bytes()
-    params = [model_folder.load(out, step="last").params for out in (one, other)]
+    params = [formats.load(out, step="last").params for out in (one, other)]
     assert jax.tree.all(jax.tree.map(np.array_equal, *params))
 
 
@@ -109,7 +109,7 @@ def test_additions_to_another_model_s_stacked_layers_go_on_to_the_bit(configured
     (parts / "checkpoints/best.json").unlink()
     assert train(config, parts).complete
     assert_same_run(parts, tmp_path / "whole")
-    base, after = (model_folder.load(folder).params for folder in (source, parts))
+    base, after = (formats.load(folder).params for folder in (source, parts))
     np.testing.assert_array_equal(base["token_embedder"]["embedding"], after["token_embedder"]["embedding"])
     kernels = [tree["encoder"]["layers_1"]["mlp"]["wo"]["kernel"] for tree in (base, after)]
     assert not np.array_equal(*kernels) and np.abs(kernels[0] - kernels[1]).max() < 0.2

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from core.errors import OutputError, SourceError
 from finetune.checkpoints import hugging_face, hugging_face_export
-from finetune.checkpoints.model_folder import Model
+from finetune.checkpoints.base import LoadedModel
 from finetune.model import parameters
 
 
@@ -167,11 +167,11 @@ def test_the_tokenizer_goes_with_it(tiny, small_tokenizer, tmp_path):
     architecture = dataclasses.replace(tiny.shape, vocabulary=384)
     shapes = parameters.shapes(architecture)
     params = parameters.nested({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
-    model = Model(architecture, params, small_tokenizer)
+    model = LoadedModel(architecture, params, small_tokenizer)
     names = hugging_face_export.export(model, tmp_path / "out")
     assert {"spiece.model", "tokenizer_config.json"} <= set(names)
     assert hugging_face.load(tmp_path / "out").tokenizer == tmp_path / "out" / "spiece.model"
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         hugging_face_export.export(model, tmp_path / "out")
 
 

@@ -10,9 +10,8 @@ import pytest
 from jax.sharding import SingleDeviceSharding
 
 from core.errors import OutputError, SourceError
-from finetune.checkpoints import model_folder
-from finetune.checkpoints.convert import import_model
-from finetune.checkpoints.summary import summarise
+from finetune.checkpoints import formats, model_folder
+from finetune.checkpoints.formats import import_model, summarise
 from finetune.checkpoints.tokenizer_copy import identify
 from finetune.model import parameters
 
@@ -51,16 +50,16 @@ def run_folder(model, folder, steps):
 
 
 def test_what_was_saved_comes_back(saved, model, small_tokenizer):
-    found = model_folder.load(saved)
+    found = formats.load(saved)
     assert found.architecture == model[0] and same(found.params, model[1])
     assert all(type(leaf) is np.ndarray and leaf.dtype == np.float32 for leaf in jax.tree.leaves(found.params))
-    assert identify(found.tokenizer) == identify(small_tokenizer) == found.about.tokenizer
-    assert found.about.provenance == {"from": "a test"} and found.step is None
+    assert identify(found.tokenizer) == identify(small_tokenizer) == model_folder.read_about(saved).tokenizer
+    assert found.provenance == {"from": "a test"} and found.step is None
 
 
 def test_weights_go_where_shardings_say(saved, model):
     place = SingleDeviceSharding(jax.devices()[0])
-    found = model_folder.load(saved, shardings=jax.tree.map(lambda leaf: place, model[1]))
+    found = formats.load(saved, shardings=jax.tree.map(lambda leaf: place, model[1]))
     assert all(leaf.sharding == place for leaf in jax.tree.leaves(found.params)) and same(found.params, model[1])
 
 
@@ -68,7 +67,7 @@ def test_a_folder_in_use_is_left_alone(saved, model, tmp_path):
     with pytest.raises(OutputError, match=r"holds a model already.*--fresh"):
         model_folder.save(saved, *model)
     model_folder.save(saved, *model, fresh=True)
-    assert model_folder.load(saved).tokenizer is None
+    assert formats.load(saved).tokenizer is None
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError, match="no model that may be replaced"):
@@ -80,15 +79,15 @@ def test_of_a_run_the_best_or_the_newest_whole_checkpoint_is_taken(model, tmp_pa
     run = run_folder(model, tmp_path / "run", (2, 10, 9))
     (run / "checkpoints" / "11" / "params").mkdir(parents=True)  # a killed save
     assert model_folder.steps(run) == [2, 9, 10]
-    assert model_folder.load(run).step == 10
+    assert formats.load(run).step == 10
     (run / "checkpoints" / "best.json").write_text('{"step": 9}')
-    best = model_folder.load(run)
+    best = formats.load(run)
     assert best.step == 9 and same(best.params, jax.tree.map(lambda leaf: leaf + 9, model[1]))
-    assert [model_folder.load(run, step=step).step for step in ("last", "best", 2)] == [10, 9, 2]
+    assert [formats.load(run, step=step).step for step in ("last", "best", 2)] == [10, 9, 2]
     with pytest.raises(SourceError, match="no finished checkpoint of step 11: there are 2, 9, 10"):
-        model_folder.load(run, step=11)
+        formats.load(run, step=11)
     with pytest.raises(SourceError, match=f"part of the run {run}.*--step"):
-        model_folder.load(run / "checkpoints" / "2")
+        formats.load(run / "checkpoints" / "2")
 
 
 def truncated(folder):
@@ -144,7 +143,7 @@ def no_json(folder):
 def test_damage_is_told_in_one_line(saved, damage, told):
     damage(saved)
     with pytest.raises(SourceError, match=told) as caught:
-        model_folder.load(saved)
+        formats.load(saved)
     assert "\n" not in str(caught.value)
 
 
@@ -157,9 +156,9 @@ def test_a_tokenizer_with_more_pieces_than_the_model_is_refused(tiny, small_toke
 
 def test_what_is_no_checkpoint_is_told(tmp_path):
     with pytest.raises(SourceError, match="there is no checkpoint at"):
-        model_folder.load(tmp_path / "none")
+        formats.load(tmp_path / "none")
     with pytest.raises(SourceError, match="holds no model: expected a folder that"):
-        model_folder.load(tmp_path)
+        formats.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from flax import serialization
 
 from core.errors import OutputError, SourceError
-from finetune.checkpoints import hugging_face, hugging_face_export, t5x
-from finetune.checkpoints.convert import export_model, import_model
-from finetune.checkpoints.model_folder import Model
+from finetune.checkpoints import hugging_face, hugging_face_export, t5x, t5x_export
+from finetune.checkpoints.base import LoadedModel
+from finetune.checkpoints.formats import export_model, import_model
 from finetune.model import parameters
 
 
@@ -46,7 +46,7 @@ def test_the_real_checkpoint_agrees_with_our_way_through_hugging_face(source, tm
     checkpoint = t5x.load(source)
     shape = checkpoint.architecture
     assert (shape.heads, shape.head_width, shape.width, shape.gated, shape.tied) == (4, 3, 8, True, False)
-    hugging_face_export.export(Model(shape, checkpoint.params), tmp_path / "hf")
+    hugging_face_export.export(LoadedModel(shape, checkpoint.params), tmp_path / "hf")
     through = hugging_face.load(tmp_path / "hf")
     assert through.architecture == shape and equal(through.params, checkpoint.params)
     ids = np.arange(3, 15, dtype=np.int32).reshape(2, 6)
@@ -56,19 +56,19 @@ def test_the_real_checkpoint_agrees_with_our_way_through_hugging_face(source, tm
 
 def test_large_leaves_lie_in_tensorstore_and_come_back_with_and_without_their_metadata(tiny, weights, tmp_path):
     folder = tmp_path / "checkpoint_7"
-    names = t5x.export(tiny.shape, weights, folder, step=7)
+    names = t5x_export.export(tiny.shape, weights, folder, step=7)
     assert "target.token_embedder.embedding" in names and "target.encoder.encoder_norm.scale" not in names
     for metadata in ("there", "gone"):
         found = t5x.load(tmp_path)  # the folder of checkpoints
         assert found.step == 7 and equal(found.params, weights), metadata
         for path in folder.rglob(".zarray"):
             path.unlink()
-    t5x.export(tiny.shape, weights, tmp_path / "again", state=t5x.load(folder).state)
+    t5x_export.export(tiny.shape, weights, tmp_path / "again", state=t5x.load(folder).state)
     assert (tmp_path / "again" / "checkpoint").read_bytes() == (folder / "checkpoint").read_bytes()
 
 
 def test_specs_of_other_file_systems_are_read_beside_the_file(tiny, weights, tmp_path):
-    t5x.export(tiny.shape, weights, tmp_path / "out")
+    t5x_export.export(tiny.shape, weights, tmp_path / "out")
     file = tmp_path / "out" / "checkpoint"
     tree = serialization.msgpack_restore(file.read_bytes())
     spec = tree["optimizer"]["target"]["token_embedder"]["embedding"]
@@ -107,16 +107,16 @@ def test_stacked_layers_come_apart(tiny, weights, tmp_path):
 def test_the_architecture_follows_from_shapes(tiny, tmp_path, change):
     shape = replace(tiny.shape, **change)
     params = drawn(shape)
-    t5x.export(shape, params, tmp_path / "out")
+    t5x_export.export(shape, params, tmp_path / "out")
     found = t5x.load(tmp_path / "out")
     assert found.architecture == shape and equal(found.params, params)
 
 
 def test_damage_is_told_in_one_line(tiny, weights, tmp_path, source):
     folder = tmp_path / "out"
-    t5x.export(tiny.shape, weights, folder)
-    with pytest.raises(OutputError, match="is there already"):
-        t5x.export(tiny.shape, weights, folder)
+    t5x_export.export(tiny.shape, weights, folder)
+    with pytest.raises(OutputError, match="exists already"):
+        t5x_export.export(tiny.shape, weights, folder)
     (folder / "target.token_embedder.embedding" / "0.0").rename(folder / "elsewhere")
     with pytest.raises(SourceError, match=r"lacks its chunk 0\.0"):
         t5x.load(folder)

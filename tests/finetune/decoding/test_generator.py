@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, SourceError
-from finetune.checkpoints.model_folder import Model
+from finetune.checkpoints.base import LoadedModel
 from finetune.decoding.decoder import Decoded, Decoding
 from finetune.decoding.generator import Answer, Generator, Prompt, Stream, _batches, _shape
 from tokenizer.vocabulary import Tokenizer
@@ -18,7 +18,7 @@ TEXTS = ["habari", "你好 世界 一天", "", "siku moja mbili tatu " * 9, "п�
 @pytest.fixture(scope="module")
 def model(tiny, small_tokenizer):
     architecture = dataclasses.replace(tiny.shape, vocabulary=384)
-    return Model(architecture, tiny.params(architecture, seed=1), small_tokenizer)
+    return LoadedModel(architecture, tiny.params(architecture, seed=1), small_tokenizer)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, SourceError
-from finetune.checkpoints.model_folder import Model
+from finetune.checkpoints.base import LoadedModel
 from finetune.decoding.likelihood import Scorer
 from tokenizer.vocabulary import Tokenizer
 
@@ -22,7 +22,7 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def model(tiny, small_tokenizer):
     architecture = dataclasses.replace(tiny.shape, vocabulary=384)
-    return Model(architecture, tiny.params(architecture), small_tokenizer)
+    return LoadedModel(architecture, tiny.params(architecture), small_tokenizer)
 
 
 @pytest.fixture(scope="module")

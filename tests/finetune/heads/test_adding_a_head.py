@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, UnknownNameError
-from finetune.checkpoints import model_folder
+from finetune.checkpoints import formats
 from finetune.heads.base import PairRows, TrainableHead, trainable_head
 from finetune.heads.inference import HeadModel
 from finetune.heads.loss import HeadLoss
@@ -63,7 +63,7 @@ def test_a_head_of_one_class_and_one_row_is_trained_described_and_loaded(length_
     config = with_head(steps=2, head={"kind": "length", "query_tokens": 20, "dimensions": [256, 512, 1024, 1536]})
     result = train(config, tmp_path / "run")
     assert result.complete and [language.language for language in result.metrics.languages] == ["swh_Latn"]
-    head = model_folder.describe(tmp_path / "run").head
+    head = formats.describe(tmp_path / "run").head
     assert head == LengthHead(query_tokens=20, scale=4.0, query_prefix="q:", document_prefix="d:", max_tokens=48)
     model = head.load(tmp_path / "run")
     assert model.outputs([np.array([5, 6, 1], np.int32)]).shape == (1, 1)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, SourceError, UnknownNameError
-from finetune.checkpoints import model_folder
-from finetune.checkpoints.convert import import_model
-from finetune.checkpoints.summary import summarise
+from finetune.checkpoints import formats, model_folder
+from finetune.checkpoints.formats import import_model, summarise
 from finetune.heads.embedder import Embedder
 from finetune.heads.reranker import Reranker
 
@@ -89,7 +88,7 @@ def test_a_folder_says_what_it_is(head_folder, model_of_all, tmp_path):
     with pytest.raises(ConfigError, match="is an embedding model: expected a rerank model"):
         Reranker.load(head_folder())
     with pytest.raises(SourceError, match="has no decoder"):
-        model_folder.load(head_folder())
+        formats.load(head_folder())
     with pytest.raises(SourceError, match="there is no checkpoint"):
         Embedder.load(tmp_path / "nowhere")
     summary = summarise(head_folder())

@@ -9,7 +9,7 @@ import pytest
 
 from core.config import load
 from core.errors import ConfigError, SourceError
-from finetune.checkpoints import model_folder
+from finetune.checkpoints import formats
 from finetune.config import FinetuneConfig
 from finetune.heads.base import trainable_head
 from finetune.heads.embedder import Embedder
@@ -62,9 +62,9 @@ def test_a_stopped_run_goes_on_to_the_bit(with_head, tmp_path, how, signal_at):
     assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
     same = [(tmp_path / name / "validation.csv").read_bytes() for name in ("parts", "whole")]
     assert same[0] == same[1]
-    models = [model_folder.load(tmp_path / name, step="last", with_head=True) for name in ("parts", "whole")]
+    models = [formats.load(tmp_path / name, step="last", with_head=True) for name in ("parts", "whole")]
     assert jax.tree.all(jax.tree.map(np.array_equal, *(model.params for model in models)))
-    assert models[0].about.head == models[1].about.head
+    assert models[0].head == models[1].head
     if config.head.kind == "rerank":
         found = Reranker.load(tmp_path / "whole").scores("moja", ["бир", "он"])
         assert ((found > 0) & (found < 1)).all()
@@ -72,21 +72,21 @@ def test_a_stopped_run_goes_on_to_the_bit(with_head, tmp_path, how, signal_at):
 
 def test_a_head_begins_with_the_encoder_of_a_whole_model_or_of_any_head(configured, with_head, tmp_path):
     train(configured(steps=1), tmp_path / "whole")
-    begun = model_folder.load(tmp_path / "whole").params
+    begun = formats.load(tmp_path / "whole").params
     slow = {"schedule": {"base": 1e-9}}
     config = with_head(steps=1, model={"init": str(tmp_path / "whole")}, optimizer=slow)
     train(config, tmp_path / "embed")
-    found = model_folder.load(tmp_path / "embed", with_head=True).params
+    found = formats.load(tmp_path / "embed", with_head=True).params
     assert set(found) == {"token_embedder", "encoder", "embedding_projection"}
     for part in ("token_embedder", "encoder"):
         assert jax.tree.all(jax.tree.map(lambda one, other: np.allclose(one, other, atol=1e-6), found[part], begun[part]))  # fmt: skip
     again = with_head(steps=1, model={"init": str(tmp_path / "embed")}, optimizer=slow)
     train(again, tmp_path / "again")
-    kept = model_folder.load(tmp_path / "again", with_head=True).params
+    kept = formats.load(tmp_path / "again", with_head=True).params
     np.testing.assert_allclose(kept["embedding_projection"]["kernel"], found["embedding_projection"]["kernel"], atol=1e-6)  # fmt: skip
     negatives = {"kind": "rerank", "negatives": 1, "query_tokens": 12, "overlap": 4}
     train(with_head(steps=1, model={"init": str(tmp_path / "embed")}, head=negatives, optimizer=slow), tmp_path / "rerank")  # fmt: skip
-    reranker = model_folder.load(tmp_path / "rerank", with_head=True).params
+    reranker = formats.load(tmp_path / "rerank", with_head=True).params
     assert set(reranker) == {"token_embedder", "encoder", "rerank_projection"}
     assert jax.tree.all(jax.tree.map(lambda one, other: np.allclose(one, other, atol=1e-6), reranker["encoder"], found["encoder"]))  # fmt: skip
     with pytest.raises(ConfigError, match="is an embedding model, an encoder with a head: expected a whole model"):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from finetune.checkpoints import model_folder
+from finetune.checkpoints import formats
 from finetune.data.sources import DataSources
 from finetune.data.special_ids import SpecialIds
 from finetune.data.validation import ValidationData
@@ -71,7 +71,7 @@ def samples(run, step):
 
 def decoded(config, run):
     """The answers of the run's checkpoint to the same examples, one by one."""
-    tokenizer, model = Tokenizer.load(run / "tokenizer"), model_folder.load(run, step="last")
+    tokenizer, model = Tokenizer.load(run / "tokenizer"), formats.load(run, step="last")
     decoder = Decoder(model.architecture, decoding=Decoding(max_tokens=6))
     sources = DataSources.open(config.data, SpecialIds.of(run / "tokenizer"))
     for example in ValidationData(sources).examples(3):
