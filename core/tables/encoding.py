@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import UnknownNameError
-from core.tables.streams import Stream, open_bytes
+from core.tables.streams import ByteStream, open_bytes
 
 UTF_8: Final = "utf-8"
 _MARKS: Final = {
@@ -40,7 +40,7 @@ def marked_encoding(path: Path) -> str:
     return next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "")
 
 
-def open_utf8(path: Path, encoding: str) -> tuple[io.BufferedReader, Stream]:
+def open_utf8(path: Path, encoding: str) -> tuple[io.BufferedReader, ByteStream]:
     """Open a file as UTF-8 text; return it with the stream below it.
 
     Text that cannot be decoded becomes bytes that are not valid UTF-8.

@@ -11,7 +11,7 @@ from core.tables.encoding import open_utf8
 from core.tables.json_lines import JsonLinesReader, json_type, parse
 from core.tables.reader import MAX_ROW, Batch, TableReader, batched
 from core.tables.row import BadRow, Row, RowFault, Slice, bad_row, has_undecodable, truncated
-from core.tables.streams import Stream
+from core.tables.streams import ByteStream
 
 
 class JsonReader(TableReader):
@@ -30,7 +30,7 @@ class JsonReader(TableReader):
             yield from JsonLinesReader().batches(part)
 
 
-def _open_text(part: Slice) -> tuple[io.TextIOWrapper, Stream]:
+def _open_text(part: Slice) -> tuple[io.TextIOWrapper, ByteStream]:
     """Open the text. Undecodable bytes become lone surrogates, so that they spoil only their own row."""
     file, stream = open_utf8(as_path(part.path), part.encoding)
     return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""), stream
@@ -68,7 +68,7 @@ def _array(part: Slice) -> Iterator[Row | BadRow]:
         yield from _end_of(part, stream, number + 1)
 
 
-def _end_of(part: Slice, stream: Stream, number: int) -> list[BadRow]:
+def _end_of(part: Slice, stream: ByteStream, number: int) -> list[BadRow]:
     """Return the bad row for a file that ends too early, if it does."""
     return [truncated(part, number, stream.fault)] if stream.fault else []
 

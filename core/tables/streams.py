@@ -43,7 +43,7 @@ def regular_size(path: Path) -> int:
     return status.st_size
 
 
-class Stream(io.RawIOBase):
+class ByteStream(io.RawIOBase):
     """A readable stream of decompressed bytes. `fault` is the error that ended it too early, "" without one."""
 
     def __init__(self, path: Path) -> None:
@@ -104,9 +104,9 @@ class Stream(io.RawIOBase):
         return bytes(saved)
 
 
-def open_bytes(path: Path) -> tuple[io.BufferedReader, Stream]:
+def open_bytes(path: Path) -> tuple[io.BufferedReader, ByteStream]:
     """Open the decompressed bytes of a file; return a buffered reader and the stream below it, which has the fault."""
-    stream = Stream(path)
+    stream = ByteStream(path)
     return io.BufferedReader(stream, 1 << 16), stream
 
 

@@ -22,7 +22,7 @@ from collection.quality import Fault, FilterConfig
 from collection.record import Message, Record, record_id
 from collection.reject import Reason, Reject, check_raw_limit
 from core.tables import Row, Slice, location, raw_text
-from pipelines.ingest.sources.base import Parsed, ParseFault, Source
+from pipelines.ingest.sources.base import Parsed, ParseFault, RowSource
 from pipelines.ingest.sources.conversation import conversation
 
 
@@ -74,7 +74,7 @@ class RowCleaner:
         self._wanted = wanted_languages(config.languages)
         self.tally = Tally()
 
-    def clean(self, rows: Sequence[Row | Reject], source: Source, part: Slice) -> list[Record | Reject]:
+    def clean(self, rows: Sequence[Row | Reject], source: RowSource, part: Slice) -> list[Record | Reject]:
         """Return a record or a reject for each row, in their order.
 
         Each step runs over all rows before the next one. A detector's model and the other code do not fit into the
@@ -98,7 +98,7 @@ class RowCleaner:
             for outcome, row in zip(outcomes, rows, strict=True)
         ]
 
-    def _guarded(self, step: Callable[[Any, Source, Slice], Any], row: Any, source: Source, part: Slice) -> Any:
+    def _guarded(self, step: Callable[[Any, RowSource, Slice], Any], row: Any, source: RowSource, part: Slice) -> Any:
         try:
             return step(row, source, part)
         except ParseFault as fault:
@@ -106,7 +106,7 @@ class RowCleaner:
         except Exception as error:  # a bug must neither lose the row nor stop the run
             return _failed(error)
 
-    def _draft(self, row: Row, source: Source, part: Slice) -> _Draft | Reject:
+    def _draft(self, row: Row, source: RowSource, part: Slice) -> _Draft | Reject:
         parsed = source.parse(row.data, part.name)
         declared = parsed.declared
         row_id = record_id(source.name, parsed.source_id, declared.code if declared else "", parsed.messages)
@@ -128,7 +128,7 @@ class RowCleaner:
                 return _rejected(fault, row_id, declared)
         return _Draft(row, row_id, parsed, messages, is_code)
 
-    def _finish(self, draft: _Draft, source: Source, part: Slice) -> Record | Reject:
+    def _finish(self, draft: _Draft, source: RowSource, part: Slice) -> Record | Reject:
         parsed, messages, decision = draft.parsed, draft.messages, draft.decision
         language = self._settle(parsed.declared, decision)
         if isinstance(language, Fault):
@@ -193,7 +193,7 @@ class RowCleaner:
             masked.append(message)
         return masked
 
-    def _counted(self, reject: Reject, row: Row | Reject, source: Source, part: Slice) -> Reject:
+    def _counted(self, reject: Reject, row: Row | Reject, source: RowSource, part: Slice) -> Reject:
         """Count a reject, and return it with the location and the text of its row, cut at the limit."""
         place, raw = (location(part, row.number), raw_text(row)) if isinstance(row, Row) else (row.location, row.raw)
         limit, detail = self._config.raw_limit, reject.detail

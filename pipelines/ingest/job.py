@@ -28,7 +28,7 @@ from pipelines import runner
 from pipelines.ingest import preflight
 from pipelines.ingest.clean import RowCleaner, detector_of, wanted_languages
 from pipelines.ingest.config import IngestConfig
-from pipelines.ingest.sources.base import Source, SourceKind
+from pipelines.ingest.sources.base import RowSource, SourceKind
 from pipelines.rows import read_rows, size_of
 from pipelines.runner import Phase
 from pipelines.shards import Plan, ShardTask, plan
@@ -128,7 +128,7 @@ def _identity(config: IngestConfig, planned: Plan, detector: str) -> dict[str, A
     }
 
 
-def _check_sources(manifest: Manifest, sources: Sequence[Source]) -> None:
+def _check_sources(manifest: Manifest, sources: Sequence[RowSource]) -> None:
     for source in sources:
         balance = manifest.sources.get(source.name)
         read = (

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from collection.reject import REASONS, Reason, Reject
 from core.errors import SourceError
 from core.tables import Row, Slice, location
-from pipelines.ingest.sources.base import ParseFault, Source
+from pipelines.ingest.sources.base import ParseFault, RowSource
 from pipelines.rows import read_rows
 
 _FILES, _ROWS = 20, 50
 
 
-def check(path: str, kind: str, source: Source, slices: Sequence[Slice]) -> None:
+def check(path: str, kind: str, source: RowSource, slices: Sequence[Slice]) -> None:
     """Raise SourceError if no checked row is of this kind of source, or if there are no rows.
 
     The first rows of up to twenty files are checked, spread evenly over all files.
@@ -33,7 +33,7 @@ def check(path: str, kind: str, source: Source, slices: Sequence[Slice]) -> None
     raise SourceError(f"{path} cannot be read as {kind}: {problem}")
 
 
-def _fault(row: Row | Reject, source: Source, part: Slice) -> str:
+def _fault(row: Row | Reject, source: RowSource, part: Slice) -> str:
     """Return why a row is not of this source; "" for one that is, even if it is not kept later."""
     if isinstance(row, Reject):
         return f"{row.location}: {REASONS[row.reason][1]} ({row.detail})"

@@ -52,7 +52,7 @@ def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budge
     synthesis = Synthesis.of(config)
     check_budget(budget, synthesis)
     rows = given(inputs).rows
-    paid = [one for one in synthesis.generators if generators.is_paid(one)]
+    paid = [generator for generator in synthesis.generators if generators.is_paid(generator)]
     judged = synthesis.has_judge and generators.is_paid(synthesis.judge)
     sample = _measured(inputs, synthesis)
     share = rows / sample.rows if sample.rows else 0.0
@@ -61,12 +61,12 @@ def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budge
     expected, most = round(sample.prompts * share), 0
     usd = most_usd = 0.0
     total_in = total_out = 0.0
-    for one in paid:
-        longest = expected * one.max_tokens
+    for generator in paid:
+        longest = expected * generator.max_tokens
         out = min(tokens_out, longest)
         total_in, total_out, most = total_in + tokens_in, total_out + out, most + longest
-        usd += one.account.usd_per_million.cost(round(tokens_in), round(out))
-        most_usd += one.account.usd_per_million.cost(round(tokens_in), longest)
+        usd += generator.account.usd_per_million.cost(round(tokens_in), round(out))
+        most_usd += generator.account.usd_per_million.cost(round(tokens_in), longest)
     if judged:
         # A judge reads the question and all answers, and answers with a letter.
         judge_in, judge_out = tokens_in + len(synthesis.generators) * tokens_out, expected * 10
@@ -79,7 +79,7 @@ def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budge
         usd += prices.cost(round(judge_in), judge_out)
         most_usd += prices.cost(round(judge_in), expected * synthesis.judge.max_tokens)
     requests = expected * (len(paid) + judged)
-    priced = bool(paid) and all(one.account.usd_per_million.known for one in paid)
+    priced = bool(paid) and all(generator.account.usd_per_million.known for generator in paid)
     limit = config.remote.requests_per_minute
     within = [
         have <= allowed

@@ -18,7 +18,7 @@ SOURCES: Final[dict[str, str]] = {
     "aya": "pipelines.ingest.sources.aya:AyaDataset",
     "aya_collection": "pipelines.ingest.sources.aya:AyaCollection",
     "sharegpt": "pipelines.ingest.sources.sharegpt:ShareGpt",
-    "table": "pipelines.ingest.sources.table:Table",
+    "table": "pipelines.ingest.sources.table:TableSource",
 }
 
 
@@ -27,8 +27,8 @@ def source_class(kind: str) -> type[SourceKind]:
     if kind not in SOURCES:
         raise UnknownNameError("kind of source", kind, SOURCES, f"expected one of {', '.join(SOURCES)}")
     module, _, name = SOURCES[kind].partition(":")
-    found: type[SourceKind] = getattr(importlib.import_module(module), name)
-    return found
+    cls: type[SourceKind] = getattr(importlib.import_module(module), name)
+    return cls
 
 
 def make_source(kind: str, options: SourceOptions | None = None) -> SourceKind:

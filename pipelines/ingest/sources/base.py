@@ -56,7 +56,7 @@ class ParseFault(Exception):
         self.detail = detail
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """What turns the raw rows of one source into parsed ones. `name` is the `source` column."""
 
     name: str
@@ -93,7 +93,7 @@ class SourceKind(ABC):
 
     @abstractmethod
     def parse(self, row: Mapping[str, Any], file: str) -> Parsed:
-        """Return what a raw row says, or raise ParseFault. See Source."""
+        """Return what a raw row says, or raise ParseFault. See RowSource."""
 
 
 def text_field(row: Mapping[str, Any], name: str) -> str:

@@ -37,7 +37,7 @@ class TableOptions(SourceOptions):
     split: str = ""  # train, validation or test; empty: what the file's name says
 
 
-class Table(SourceKind):
+class TableSource(SourceKind):
     """Rows of any table. A column that is mapped but absent makes the row a reject; an empty one is empty text."""
 
     help = "any table: CSV, JSON lines or Parquet, by a mapping of its columns"
