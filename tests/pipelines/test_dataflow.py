@@ -118,7 +118,7 @@ def test_a_dry_run_of_another_runner_would_be_a_real_one(tmp_path, bucket):
 
 
 @pytest.mark.parametrize("arguments", [["--runner=NoSuch"], ["--runner"], ["--runner", "--dry_run"]])
-def test_a_runner_that_is_none_is_told(bucket, arguments):
+def test_an_unknown_runner_is_an_error(bucket, arguments):
     with pytest.raises(ConfigError, match=r"NoSuch|expected a name"):
         ingest(source(bucket), bucket / "out", beam_args=arguments)
 

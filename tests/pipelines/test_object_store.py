@@ -73,7 +73,7 @@ def both(source, work, **more):
     return first, build([work / "in"], BuildConfig(run=IN_MEMORY, **more), work / "out")
 
 
-def test_a_job_in_an_object_store_makes_what_it_makes_on_a_disk(bucket, tmp_path):
+def test_a_job_gives_the_same_output_in_an_object_store_as_on_a_disk(bucket, tmp_path):
     for folder in (bucket, tmp_path):
         put(folder / "source", "a b/ñ.jsonl", lines(rows()))
         put(folder / "source", ".hidden.jsonl", b"{")
@@ -125,7 +125,7 @@ def test_every_form_of_a_source_can_be_read(bucket, name):
     assert (manifest.rows_in, manifest.rows_out) == (20, 20)
 
 
-def test_evaluation_sets_and_what_is_there_already_can_lie_there(bucket):
+def test_evaluation_sets_and_finished_folders_can_be_in_an_object_store(bucket):
     put(bucket, "source/rows.jsonl", lines(rows(20)))
     put(bucket, "sets/quiz.jsonl", lines([{"q": LANGUAGES["arb_Arab"].format(7)}]))
     sets = DecontaminateConfig(sets=(EvaluationSet("quiz", str(bucket / "sets")),), share=1.0)
@@ -201,7 +201,7 @@ def test_one_run_at_a_time(bucket, monkeypatch):
     assert not (bucket / ".lock").exists()
 
 
-def test_a_lock_that_is_renewed_is_no_old_one_whatever_its_clock_says(bucket, monkeypatch):
+def test_a_renewed_lock_is_not_old_whatever_its_clock_says(bucket, monkeypatch):
     monkeypatch.setattr(locks, "_RENEWED", 0.2)
     held = {"token": "t", "machine": "another", "process": 1, "started": "1", "renewed": time.time() - 1000}
     (bucket / ".lock").write_text(json.dumps(held))
@@ -243,7 +243,7 @@ def test_a_run_that_lost_its_lock_ends_without_a_manifest(bucket, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["run[123]", "run?", "run*", "a#b %20+&", "in{0}"])
-def test_a_name_is_taken_as_it_stands(bucket, name):
+def test_a_name_is_used_unchanged(bucket, name):
     for other in ("run1", "run2", "runs", "other"):
         put(bucket, f"{other}/data/part.parquet", b"mine")
         put(bucket, f"{other}/.work/done/x.json", b"mine")
@@ -298,7 +298,7 @@ def test_a_file_appears_whole_or_not_at_all(bucket):
     assert local(bucket / "x").read_text() == "other"
 
 
-def test_what_is_not_there_is_told(bucket, server):
+def test_a_missing_object_is_an_error(bucket, server):
     for path in (bucket / "none.jsonl", bucket / "*.jsonl", as_path("s3://no-such-bucket/x")):
         with pytest.raises(SourceError):
             shards.plan([(str(path), "utf-8")])
@@ -324,7 +324,7 @@ def test_from_the_shell(bucket, server):
     assert lost.returncode == 2 and len(lost.stderr.strip().splitlines()) == 1 and "no-such-bucket" in lost.stderr
 
 
-def test_a_path_that_cannot_be_one_is_told(monkeypatch):
+def test_an_invalid_path_is_an_error(monkeypatch):
     assert not is_remote(as_path("a:b/c")) and not is_remote(as_path(Path("x")))
     with pytest.raises(UserError, match=r"no file system is known by nosuch://"):
         as_path("nosuch://bucket/x")

@@ -104,7 +104,7 @@ def test_a_pattern_means_the_files_that_match_named_below_its_fixed_folders(tmp_
     assert names(planned(f"{tmp_path}/{pattern}")) == expected
 
 
-def test_a_path_that_exists_is_no_pattern_whatever_its_name(tmp_path):
+def test_a_path_that_exists_is_not_a_pattern_whatever_its_name(tmp_path):
     make(tmp_path, "a[1]?.jsonl", "a1x.jsonl")
     assert names(planned(tmp_path / "a[1]?.jsonl")) == ["a[1]?.jsonl"]
     make(tmp_path / "folder [old]", "b.jsonl")
@@ -162,7 +162,7 @@ def test_a_link_back_to_a_folder_above_reads_no_file_twice(tmp_path):
     assert names(planned(tmp_path / "data")) == ["a.jsonl", "sub/b.jsonl"]
 
 
-def test_a_device_is_no_data_file():
+def test_a_device_is_not_a_data_file():
     with pytest.raises(SourceError, match="/dev/null"):
         planned("/dev/null")
 
@@ -325,7 +325,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_key_of_a_shard_changes_with_what_it_reads(tmp_path, change):
+def test_the_key_of_a_shard_changes_with_its_input(tmp_path, change):
     make(tmp_path, "a.jsonl")
     before = keys(planned(tmp_path))
     assert keys(planned(tmp_path)) == before

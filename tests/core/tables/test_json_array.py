@@ -26,7 +26,7 @@ CHATS = [
 
 
 class Trickle(io.StringIO):
-    """A file that gives at most so many characters at a time, so that any place can be the end of what was read."""
+    """A file that gives a limited number of characters at a time, so that the end of the read text can be anywhere."""
 
     def __init__(self, text, most):
         super().__init__(text)
@@ -164,7 +164,7 @@ def test_several_damaged_elements_are_each_one_fault():
     assert len(faults(found)) == 3
 
 
-def test_the_element_after_a_damaged_one_is_kept_where_what_was_read_ends_in_it():
+def test_the_element_after_a_damaged_one_is_kept_if_the_read_text_ends_in_it():
     rows = [{"inputs": f"{n}", "targets": "ไ" * 400} for n in range(20)]
     pieces = [json.dumps(row, ensure_ascii=False) for row in rows]
     pieces[3] = pieces[3].replace(":", "", 1)
@@ -173,7 +173,7 @@ def test_the_element_after_a_damaged_one_is_kept_where_what_was_read_ends_in_it(
         assert [value["inputs"] for value in values(read(text, most))] == [str(n) for n in range(20) if n != 3]
 
 
-def test_an_element_larger_than_what_is_read_at_once_comes_back():
+def test_an_element_larger_than_one_read_comes_back():
     rows = [{"inputs": "ก" * size, "targets": "ข"} for size in (1, 3 << 20, 2)]
     assert values(list(elements(io.StringIO(json.dumps(rows, ensure_ascii=False)), LIMIT))) == rows
 
@@ -210,7 +210,7 @@ def test_an_empty_array_has_no_elements(text):
 
 
 @pytest.mark.parametrize("text", ['{"a": 1}', '"a"', "garbage", "", "]", "\ufeff", "null"])
-def test_what_is_no_array_is_one_fault(text):
+def test_text_that_is_not_an_array_is_one_fault(text):
     (element,) = read(text)
     assert element.fault == "no JSON array" and element.text == text
 
@@ -225,7 +225,7 @@ def test_an_array_that_is_not_closed_ends_with_a_cut(text):
 @pytest.mark.parametrize(
     "text", ['[{"a": 1}]\n[{"a": 2}]', '[{"a": 1}]\n{"a": 2}', '[{"a": 1}]}, {"a": 2}]', '[{"a": 1}] garbage']
 )
-def test_what_stands_behind_the_end_of_the_array_is_not_passed_over_in_silence(text):
+def test_text_after_the_end_of_the_array_is_not_ignored(text):
     first, *others = read(text)
     assert first.value == {"a": 1} and others
 

@@ -1,4 +1,4 @@
-"""Rows of files: every format gives the same rows, and what is no row is one reject that says where and why."""
+"""Rows of files: every format gives the same rows, and each bad row says where and why."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ LINES = [
 
 @pytest.mark.parametrize(("line", "reason"), LINES)
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.jsonl.gz"])
-def test_a_line_that_is_no_row_is_one_reject_and_its_neighbours_are_read(tmp_path, write_lines, name, line, reason):
+def test_a_line_that_is_not_a_row_is_one_bad_row_and_its_neighbours_are_read(tmp_path, write_lines, name, line, reason):
     path = write_lines(tmp_path / name.removesuffix(".gz"), [GOOD, line, "", GOOD, line])
     if name.endswith(".gz"):
         path = tmp_path / name
@@ -181,7 +181,7 @@ def test_a_line_that_is_no_row_is_one_reject_and_its_neighbours_are_read(tmp_pat
     assert [row.number for row in found if not isinstance(row, BadRow)] == [1, 4]
 
 
-def test_the_reject_of_a_line_holds_what_stood_there_whatever_its_bytes(tmp_path, write_lines):
+def test_the_bad_row_of_a_line_holds_its_text_whatever_its_bytes(tmp_path, write_lines):
     path = write_lines(tmp_path / "rows.jsonl", ['["ኣማርኛ"]', b'{"a": "\xff\xfe"}'])
     assert [bad.raw for bad in read(path)] == ['["ኣማርኛ"]', '{"a": "\\xff\\xfe"}']
 
@@ -401,7 +401,7 @@ def test_tables_are_read_by_their_quotes_and_a_line_of_another_width_is_a_reject
     assert all(detail in row.detail for row, (_, _, detail) in zip(refusals, refused, strict=True))
 
 
-def test_a_quote_that_is_never_closed_is_a_reject_that_holds_what_it_swallowed(tmp_path):
+def test_a_quote_that_is_never_closed_is_a_bad_row_with_all_text_after_it(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('a,b\n1,2\n3,"x\n5,6\n7,8\n', "utf-8")
     *_, bad = found = read(path)

@@ -141,7 +141,7 @@ def test_a_plain_file_can_be_read_from_any_place(tmp_path):
 
 
 class Trickle(io.BytesIO):
-    """A file that gives at most so many bytes at a time, so that any place can be the end of a block."""
+    """A file that gives a limited number of bytes at a time, so that the end of a block can be anywhere."""
 
     def __init__(self, data, most):
         super().__init__(data)
@@ -152,7 +152,7 @@ class Trickle(io.BytesIO):
 
 
 def lines_of(data):
-    """The lines by the book: what stands between line ends, no empty one after the last."""
+    """Return the text between line ends, without an empty line after the last."""
     lines = data.split(b"\n")
     return lines if lines[-1] else lines[:-1]
 
@@ -200,7 +200,7 @@ def test_each_line_is_in_exactly_one_slice_wherever_a_file_is_cut(data, cuts, mo
 @example(data=b"aaaaa\nb\n", cuts=[2], limit=5)  # exactly as long as may be, and its end beyond the slice
 @example(data=b"aaaaaaaaa\nb\n", cuts=[6], limit=5)  # over the limit before the slice ends
 @settings(max_examples=200, deadline=None)
-def test_a_long_line_is_told_with_its_whole_size_wherever_a_file_is_cut(data, cuts, limit):
+def test_a_long_line_has_its_whole_size_wherever_a_file_is_cut(data, cuts, limit):
     bounds = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     found = [
         line for start, end in itertools.pairwise(bounds) for line in of_slice(Trickle(data, limit), start, end, limit)

@@ -173,7 +173,7 @@ HELD_OUT = [
 
 
 @pytest.mark.parametrize(("kind", "row", "file"), HELD_OUT)
-def test_the_test_split_of_the_dataset_is_held_out_wherever_it_stands_unless_it_is_asked_for(kind, row, file):
+def test_the_test_split_of_the_dataset_is_held_out_in_any_place_unless_it_is_asked_for(kind, row, file):
     with pytest.raises(ParseFault) as caught:
         parse(kind, row, file)
     assert caught.value.reason == "held_out" and "Evaluation Suite" in caught.value.detail
@@ -193,7 +193,7 @@ def test_the_test_split_of_another_data_set_in_the_collection_is_kept():
         ({"language": "Swahilli", "language_code": "Swahilli"}, "unknown_language"),
     ],
 )
-def test_a_row_that_is_none_says_what_is_wrong(kind, change, reason):
+def test_a_bad_row_says_what_is_wrong(kind, change, reason):
     with pytest.raises(ParseFault) as caught:
         parse(kind, {**COLLECTION, **change})
     assert caught.value.reason == reason

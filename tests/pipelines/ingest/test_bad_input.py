@@ -297,7 +297,7 @@ def test_a_truncated_zst_gives_the_rows_of_its_whole_blocks_and_one_reject(folde
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst", ".bz2", ".xz", ".lz4"])
-def test_a_packed_file_that_is_none_is_one_reject(folder, mill, suffix):
+def test_a_damaged_compressed_file_is_one_reject(folder, mill, suffix):
     (folder / f"odd.jsonl{suffix}").write_bytes(lines(good(4)))
     assert mill("aya", folder).reasons == {"truncated_file": 1}
 
@@ -361,12 +361,12 @@ def test_a_parquet_file_with_a_missing_column_is_refused_row_by_row(folder, mill
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1PAR1", b"not parquet at all" * 10])
-def test_a_parquet_file_that_is_none_is_one_reject(folder, mill, data):
+def test_a_damaged_parquet_file_is_one_reject(folder, mill, data):
     (folder / "odd.parquet").write_bytes(data)
     assert mill("aya", folder).reasons == {"truncated_file": 1}
 
 
-def test_a_parquet_file_without_rows_is_no_row(folder, mill):
+def test_a_parquet_file_without_rows_gives_no_row(folder, mill):
     pq.write_table(pa.table({"inputs": pa.array([], pa.string())}), folder / "none.parquet")
     assert mill("aya", folder).manifest.rows_in == 3
 

@@ -138,7 +138,7 @@ def test_a_row_that_names_no_language_gets_the_one_that_is_found():
     assert tally.verdicts == Counter({("tha_Thai", "detected"): 1})
 
 
-def test_without_a_detector_the_declared_language_stands_and_nothing_is_said_of_it():
+def test_without_a_detector_the_declared_language_is_kept_and_not_checked():
     (found,), tally = cleaned([row(ENGLISH, "hau")])
     assert (found.language, found.lid_language, found.lid_score) == ("hau_Latn", None, None)
     assert tally.verdicts == Counter({("hau_Latn", "unsupported"): 1})

@@ -85,7 +85,7 @@ def output(out):
 
 
 def plain(manifest):
-    """As it stands in the file: lists for tuples."""
+    """Return it as in the file: lists for tuples."""
     return json.loads(json.dumps(asdict(manifest)))
 
 
@@ -118,7 +118,7 @@ def notes():
     return Notes()
 
 
-def test_the_manifest_tells_to_the_row_what_went_in_what_came_out_and_why_not_the_rest(tmp_path, sources, small_shards):
+def test_the_manifest_counts_each_row_in_each_row_out_and_each_reject_by_reason(tmp_path, sources, small_shards):
     out = tmp_path / "out"
     manifest = ingest(config(sources), out)
     assert (manifest.rows_in, manifest.rows_out, manifest.rows_rejected) == (75, 72, 3)
@@ -207,7 +207,7 @@ def killed(monkeypatch, sources, small_shards):
     return begin
 
 
-def test_a_killed_run_is_no_finished_folder(tmp_path, killed):
+def test_a_killed_run_is_not_a_finished_folder(tmp_path, killed):
     killed(tmp_path / "out")
     with pytest.raises(SourceError, match="not the output of a finished glotmill command"):
         Manifest.read(tmp_path / "out")

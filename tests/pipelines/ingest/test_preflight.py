@@ -1,4 +1,4 @@
-"""The look at a source before a run: what is none of the rows it is said to be is one error that shows an example."""
+"""The check of a source before a run: rows of another kind are one error that shows an example."""
 
 from __future__ import annotations
 

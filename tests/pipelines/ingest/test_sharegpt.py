@@ -1,4 +1,4 @@
-"""ShareGPT and its dialects: each gives the conversation that it stands for, and each fault its reason or its repair."""
+"""ShareGPT and its dialects: each gives its conversation, and each fault its reason or its repair."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ DIALECTS = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_dialect_gives_the_conversation_that_it_stands_for(dialect):
+def test_every_dialect_gives_its_conversation(dialect):
     row, expected = DIALECTS[dialect]
     assert turns(row) == expected
     assert parse(row).repairs == ()

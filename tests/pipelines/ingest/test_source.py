@@ -20,12 +20,12 @@ from pipelines.ingest.sources.base import (
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_every_kind_names_its_rows_after_itself_or_as_it_is_told(kind):
+def test_every_kind_names_its_rows_after_itself_or_by_its_option(kind):
     assert make_source(kind).name in (kind, f"{kind}_dataset")
     assert make_source(kind, source_class(kind).Options(name="mine")).name == "mine"
 
 
-def test_a_kind_that_is_none_is_an_error_with_the_nearest_one():
+def test_an_unknown_kind_is_an_error_with_the_nearest_one():
     with pytest.raises(UnknownNameError, match="xp3x") as caught:
         make_source("xp3")
     assert all(kind in str(caught.value) for kind in SOURCES)
@@ -59,7 +59,7 @@ def test_a_text_field_is_text_or_the_digits_of_a_number(value, text):
         ({str(n): n for n in range(1000)}, "which has: 0, 1, 2"),
     ],
 )
-def test_a_text_field_that_is_absent_or_no_text_is_a_missing_field_that_says_what_there_is(row, said):
+def test_a_text_field_that_is_absent_or_not_text_is_a_missing_field_that_lists_the_fields(row, said):
     with pytest.raises(ParseFault) as caught:
         text_field(row, "inputs")
     assert caught.value.reason == "missing_field" and said in caught.value.detail
@@ -210,7 +210,7 @@ def test_the_language_option_is_for_rows_that_name_none(kind):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_licence_and_origin_may_be_told_for_any_source(kind):
+def test_licence_and_origin_can_be_set_for_any_source(kind):
     row = {
         "inputs": "q",
         "targets": "a",

@@ -102,7 +102,7 @@ def test_the_split_is_that_of_the_row_or_of_its_file(row, file, split):
         ({"inputs": "q", "targets": "a", "language": "Swahilli"}, "unknown_language", "Swahili"),
     ],
 )
-def test_a_row_that_is_none_says_what_is_wrong(row, reason, said):
+def test_a_bad_row_says_what_is_wrong(row, reason, said):
     with pytest.raises(ParseFault) as caught:
         parse(row)
     assert caught.value.reason == reason and said in caught.value.detail

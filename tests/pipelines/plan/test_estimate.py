@@ -1,4 +1,4 @@
-"""--plan: what a run would cost, told from a sample, near what it then costs, and without a trace."""
+"""--plan: the cost of a run, estimated from a sample, is near the real cost, and leaves no trace."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def config(tmp_path, write_lines):
     )
 
 
-def test_the_rows_and_the_disk_of_an_ingest_are_told(config, tmp_path):
+def test_the_rows_and_the_disk_of_an_ingest_are_estimated(config, tmp_path):
     told = of_ingest(config)
     done = ingest(config, tmp_path / "out")
     assert (told.files, told.shards, told.processes) == (2, done.shards, 1)
