@@ -30,7 +30,7 @@ class LanguageIdConfig:
     min_characters: int = 20  # letters, in characters of English, from which one turn can tell
 
 
-class Verdict(StrEnum):
+class LanguageVerdict(StrEnum):
     """What became of the declared language."""
 
     AGREED = "agreed"  # the text speaks for it
@@ -40,17 +40,17 @@ class Verdict(StrEnum):
     CONTRADICTED = "contradicted"  # the text is in another
 
 
-class Decision(NamedTuple):
+class LanguageDecision(NamedTuple):
     """`detected` and `score` are empty where the detector could not tell."""
 
-    verdict: Verdict
+    verdict: LanguageVerdict
     detected: Language | None = None
     score: float | None = None
 
 
 def decide(
     messages: Sequence[Message], declared: Language | None, detector: Detector, config: LanguageIdConfig
-) -> Decision:
+) -> LanguageDecision:
     """Return the verdict of a detector on a conversation.
 
     UNDECIDED without a declared language means that no language could be detected.
@@ -60,7 +60,7 @@ def decide(
     telling = length >= config.min_characters
     found = detector.detect(last, declared) if telling else UNKNOWN
     decision = _weigh(found, last, length, declared, detector, config)
-    if decision.verdict != Verdict.UNDECIDED:
+    if decision.verdict != LanguageVerdict.UNDECIDED:
         return decision
 
     whole = prose("\n".join([content for role, content in messages if role != "system"]))
@@ -74,7 +74,11 @@ def decide(
     around = detector.detect(whole, declared)
     # A Swahili word under an English question is a Swahili row: the rest of a conversation can speak for the declared
     # language, never against it.
-    return Decision(Verdict.AGREED, around.language, around.score) if declared.group in around.groups else decision
+    return (
+        LanguageDecision(LanguageVerdict.AGREED, around.language, around.score)
+        if declared.group in around.groups
+        else decision
+    )
 
 
 # How much longer than a turn that could tell, and did not, the whole must be to be asked.
@@ -128,16 +132,16 @@ _OVERRULES_UNSUPPORTED: Final = "eng"
 _FEW_WORDS: Final = 0.97
 
 
-def _without_declaration(detection: Detection, text: str, telling: bool, config: LanguageIdConfig) -> Decision:
+def _without_declaration(detection: Detection, text: str, telling: bool, config: LanguageIdConfig) -> LanguageDecision:
     """Return the verdict on a whole conversation without a declared language, the last attempt to detect one."""
     least = config.min_undeclared_score if telling else _FEW_WORDS
     if detection.language is not None and detection.score >= least:
-        return Decision(Verdict.DETECTED, detection.language, detection.score)
+        return LanguageDecision(LanguageVerdict.DETECTED, detection.language, detection.score)
     by_script = _ONLY_LANGUAGE.get(dominant_script(text) or "")
     return (
-        Decision(Verdict.DETECTED, table()[by_script], None)
+        LanguageDecision(LanguageVerdict.DETECTED, table()[by_script], None)
         if by_script
-        else Decision(Verdict.UNDECIDED, detection.language, detection.score)
+        else LanguageDecision(LanguageVerdict.UNDECIDED, detection.language, detection.score)
     )
 
 
@@ -171,22 +175,26 @@ def _weigh(
     declared: Language | None,
     detector: Detector,
     config: LanguageIdConfig,
-) -> Decision:
+) -> LanguageDecision:
     found, score = detection.language, detection.score
     if found is None:
-        return Decision(Verdict.UNDECIDED)
+        return LanguageDecision(LanguageVerdict.UNDECIDED)
     if declared is None:
         sure = score >= config.min_undeclared_score
-        return Decision(Verdict.DETECTED, found, score) if sure else Decision(Verdict.UNDECIDED)
+        return (
+            LanguageDecision(LanguageVerdict.DETECTED, found, score)
+            if sure
+            else LanguageDecision(LanguageVerdict.UNDECIDED)
+        )
     if declared.group == found.group or declared.group in detection.groups:
-        return Decision(Verdict.AGREED, found, score)
+        return LanguageDecision(LanguageVerdict.AGREED, found, score)
     if not detector.knows(declared) and not (found.group == _OVERRULES_UNSUPPORTED and text.isascii()):
-        return Decision(Verdict.UNSUPPORTED, found, score)
+        return LanguageDecision(LanguageVerdict.UNSUPPORTED, found, score)
     related = are_related(declared, found)
     enough = (_OVERRULING_RELATIVES if related else _OVERRULING) * config.min_characters
     if score < config.min_score or length < enough:
-        return Decision(Verdict.UNDECIDED)
-    return Decision(Verdict.CONTRADICTED, found, score)
+        return LanguageDecision(LanguageVerdict.UNDECIDED)
+    return LanguageDecision(LanguageVerdict.CONTRADICTED, found, score)
 
 
 def _length(text: str, declared: Language | None) -> float:

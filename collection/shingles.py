@@ -29,17 +29,17 @@ _APART: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ShingleRule:
     """What a shingle is in one language."""
 
     characters: int
     spaced: bool
 
 
-def shape_of(language: Language) -> Shape:
+def shingle_rule(language: Language) -> ShingleRule:
     """How texts of a language are cut: by words where its script has spaces, and how long a piece of characters is."""
     script = language.script
-    return Shape(max(3, round(_CHARACTERS * script.density)), script.spaced)
+    return ShingleRule(max(3, round(_CHARACTERS * script.density)), script.spaced)
 
 
 def comparable(text: str) -> str:
@@ -54,24 +54,24 @@ class Shingles(NamedTuple):
     offsets: Counts
 
 
-class Cut(NamedTuple):
+class TextShingles(NamedTuple):
     """The same texts cut in two ways; a text has no pieces where the way is not for it."""
 
     words: Shingles
     characters: Shingles
 
 
-def cut(texts: Sequence[str], shapes: Sequence[Shape]) -> Cut:
+def cut(texts: Sequence[str], shapes: Sequence[ShingleRule]) -> TextShingles:
     """Shingles of texts that are `comparable`. One shorter than a shingle has none."""
     hashed = _Hashed(texts)
     spaced = np.array([shape.spaced for shape in shapes], bool)
     by_words = spaced & (hashed.words >= _ENOUGH_WORDS)
     by_characters = ~spaced | (hashed.words < _ENOUGH_WORDS * _APART)
     lengths = np.array([shape.characters for shape in shapes], np.int64)
-    return Cut(hashed.word_shingles(WORDS, by_words), hashed.character_shingles(lengths, by_characters))
+    return TextShingles(hashed.word_shingles(WORDS, by_words), hashed.character_shingles(lengths, by_characters))
 
 
-def n_grams(texts: Sequence[str], shape: Shape, words: int) -> Shingles:
+def n_grams(texts: Sequence[str], shape: ShingleRule, words: int) -> Shingles:
     """Return n-grams of words, or of characters for a shape without spaces. A shorter text has no n-grams."""
     hashed, all_of_them = _Hashed(texts), np.ones(len(texts), bool)
     if shape.spaced:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from collection import store
-from collection.contamination import Index, Item, find_all, plain
+from collection.contamination import ContaminationIndex, EvaluationText, find_all, plain
 from core.errors import SourceError
 
 _TOGETHER: Final = 2_000
@@ -35,9 +35,13 @@ def measure(sets: Mapping[str, Mapping[str, Sequence[str]]], collection: Path) -
     """
     check_collection(collection)
     items = [
-        Item(name, key, text) for name, its in sets.items() for key, texts in its.items() for text in texts if text
+        EvaluationText(name, key, text)
+        for name, its in sets.items()
+        for key, texts in its.items()
+        for text in texts
+        if text
     ]
-    index = Index.of(items)
+    index = ContaminationIndex.of(items)
     # A text that several items of a set have stands in the index once; in the order in which texts come.
     owners: dict[tuple[str, str], set[str]] = {}
     for item in items:
@@ -53,8 +57,8 @@ def measure(sets: Mapping[str, Mapping[str, Sequence[str]]], collection: Path) -
     shares = {}
     for name, its in sets.items():
         total = counts.get(name)
-        untold = total.untold if total else len(its)
-        shares[name] = Share(len(its), len(its) - untold, len(found[name]))
+        too_short = total.short_items if total else len(its)
+        shares[name] = Share(len(its), len(its) - too_short, len(found[name]))
     return shares
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from collection import quality
 from collection.detectors import Detector
-from collection.language_id import Decision, LanguageIdConfig, Verdict, decide
+from collection.language_id import LanguageDecision, LanguageIdConfig, LanguageVerdict, decide
 from collection.languages import Language, resolve
 from collection.quality import Fault, FilterConfig
 from collection.record import Message, Record
@@ -67,7 +67,11 @@ def find_question_fault(
         return Fault(Reason.UNWANTED_LANGUAGE, f"{share:.2f} of the letters are {language.script.name}")
     if detector is not None:
         decision = decide([Message("user", question)], language, detector, config.language_id)
-        if decision.verdict is Verdict.CONTRADICTED and decision.detected and decision.detected.group not in groups:
+        if (
+            decision.verdict is LanguageVerdict.CONTRADICTED
+            and decision.detected
+            and decision.detected.group not in groups
+        ):
             return Fault(Reason.UNWANTED_LANGUAGE, f"the question is in {decision.detected}")
     return None
 
@@ -80,7 +84,7 @@ def find_answer_fault(
     method: Method,
     detector: Detector | None,
     config: AnswerConfig,
-) -> Fault | Decision:
+) -> Fault | LanguageDecision:
     """Why an answer is not kept; where it is, what language ID says of it.
 
     `text` is what the method takes from it, `language` the one that is wanted.
@@ -95,9 +99,9 @@ def find_answer_fault(
     if config.filters.enabled and (fault := quality.find_fault(method.made(record, text), language, config.filters)):
         return fault
     if detector is None or language.script.code == "Zyyy":
-        return Decision(Verdict.UNSUPPORTED)
+        return LanguageDecision(LanguageVerdict.UNSUPPORTED)
     decision = decide(said[-1:], language, detector, config.language_id)
-    if decision.verdict is Verdict.CONTRADICTED:
+    if decision.verdict is LanguageVerdict.CONTRADICTED:
         score = f" ({decision.score:.2f})" if decision.score is not None else ""
         return Fault(Reason.WRONG_LANGUAGE, f"wanted {language}, written in {decision.detected}{score}")
     return decision

@@ -20,7 +20,7 @@ import orjson
 
 from collection.detectors import Detector, optional_detector
 from collection.export import as_messages
-from collection.language_id import Decision
+from collection.language_id import LanguageDecision
 from collection.languages import Language, resolve, table
 from collection.manifest import Manifest
 from collection.normalize import normalize
@@ -316,7 +316,9 @@ class SynthesisMaker:
         generator = answer.model or self._generators[number].name
         return self._record(draft, self._method.made(draft.record, text or ""), generator, found)
 
-    def _record(self, draft: _Draft, messages: tuple[Message, ...], generator: str, decision: Decision) -> Record:
+    def _record(
+        self, draft: _Draft, messages: tuple[Message, ...], generator: str, decision: LanguageDecision
+    ) -> Record:
         made_of = draft.record
         return replace(
             made_of,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from collection import privacy
-from collection.contamination import ContaminationConfig, Hit, Index, Item, find
+from collection.contamination import ContaminationConfig, ContaminationHit, ContaminationIndex, EvaluationText, find
 from collection.manifest import Input
 from collection.normalize import normalize
 from core import tables
@@ -52,7 +52,7 @@ class DecontaminateConfig(ContaminationConfig):
             raise ConfigError(f"two evaluation sets are called {twice[0]}: expected a name of its own for each")
 
 
-def report(index: Index, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+def report(index: ContaminationIndex, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
     """Return for each set its items, those too short to check, those found, and the rows dropped by language.
 
     `rows` are the set, the item and the language of each row that was dropped.
@@ -65,9 +65,9 @@ def report(index: Index, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]
     return {
         name: {
             "items": total.items,
-            "too_short": total.untold,
+            "too_short": total.short_items,
             "texts": total.texts,
-            "texts_too_short": total.untold_texts,
+            "texts_too_short": total.short_texts,
             "items_hit": len(hit.get(name, ())),
             "rows_dropped": sum(languages.get(name, Counter()).values()),
             "languages": dict(sorted(languages.get(name, Counter()).items())),
@@ -76,14 +76,14 @@ def report(index: Index, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]
     }
 
 
-def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[Item], list[Input]]:
+def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[EvaluationText], list[Input]]:
     """Return the texts of all sets, and the files that they were read from.
 
     Every text in a row counts, however deep in it: a question, its choices, its answer; or those in the fields that are
     named. What many rows of a set say in one field, a licence or an instruction, is no item, and no bare address is.
     SourceError for a set without rows, or with one that cannot be read: an item passed over would be trained on.
     """
-    items: list[Item] = []
+    items: list[EvaluationText] = []
     inputs: list[Input] = []
     for one in sets:
         planned = plan([(one.path, one.encoding)])
@@ -96,7 +96,7 @@ def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[Item], list[Input]]:
     return items, inputs
 
 
-def _items(one: EvaluationSet, slices: Sequence[tables.Slice]) -> Iterator[Item]:
+def _items(one: EvaluationSet, slices: Sequence[tables.Slice]) -> Iterator[EvaluationText]:
     texts: list[_Text] = []
     rows = 0
     several = len({part.name for part in slices}) > 1  # their ids may be the same
@@ -118,11 +118,11 @@ def _items(one: EvaluationSet, slices: Sequence[tables.Slice]) -> Iterator[Item]
     most = max(_MOST_AT_LEAST, _MOST_SHARE * rows) if rows > _FEW_ROWS else rows
     telling = [text for text in wanted if said[text.field, text.text] <= most]
     for item, _, text in telling or wanted:
-        yield Item(one.name, item, text)
+        yield EvaluationText(one.name, item, text)
         # Rows were cleaned when they were ingested: an item has to be found in what became of it.
         cleaned = privacy.mask(normalize(text))[0]
         if cleaned != text:
-            yield Item(one.name, item, cleaned)
+            yield EvaluationText(one.name, item, cleaned)
 
 
 class _Text(NamedTuple):
@@ -165,7 +165,9 @@ def _texts(value: Any, there: _Text) -> Iterator[_Text]:
             yield from _texts(one, there)
 
 
-def hits(index: Path, texts: Sequence[str], config: ContaminationConfig) -> Iterator[tuple[int, Hit, tuple[str, str]]]:
+def hits(
+    index: Path, texts: Sequence[str], config: ContaminationConfig
+) -> Iterator[tuple[int, ContaminationHit, tuple[str, str]]]:
     """Each row that holds an item: its place, the hit, and set and id of the item."""
     index = local(index)
     stat = index.stat()
@@ -176,6 +178,6 @@ def hits(index: Path, texts: Sequence[str], config: ContaminationConfig) -> Iter
 
 
 @functools.lru_cache(maxsize=1)
-def _load(index: Path, *_: int) -> Index:
+def _load(index: Path, *_: int) -> ContaminationIndex:
     # Kept by what the file is, not by its name alone: a later run in the same process has another one there.
-    return Index.load(index)
+    return ContaminationIndex.load(index)

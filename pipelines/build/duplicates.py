@@ -10,11 +10,11 @@ from core.paths import as_path
 from pipelines.build import exact_duplicates
 from pipelines.build.near_duplicates import bands, candidates, clusters, similarity
 from pipelines.build.near_duplicates.candidates import Candidates
-from pipelines.build.phase import Job, Part, phase
+from pipelines.build.phase import BuildJob, InputPart, phase
 from pipelines.runner import Phase
 
 
-def phases(job: Job) -> list[Phase]:
+def phases(job: BuildJob) -> list[Phase]:
     """Exact duplicates first, then near ones among what is left."""
     found = []
     if job.duplicates.exact:
@@ -33,33 +33,33 @@ def phases(job: Job) -> list[Phase]:
     return found
 
 
-def _exact_buckets(job: Job) -> int:
+def _exact_buckets(job: BuildJob) -> int:
     return exact_duplicates.bucket_count(job.rows)
 
 
-def _near_buckets(job: Job) -> int:
+def _near_buckets(job: BuildJob) -> int:
     return bands.bucket_count(job.rows)
 
 
-def _fingerprint(part: Part, job: Job, work: WorkUnit) -> None:
+def _fingerprint(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
     target = job.file("fingerprints", part.index)
     exact_duplicates.write_fingerprints(as_path(part.path), target, _exact_buckets(job), part.was_there)
     work.beat(0, part.rows, last=True)
 
 
-def _find(bucket: int, job: Job, work: WorkUnit) -> None:
+def _find(bucket: int, job: BuildJob, work: WorkUnit) -> None:
     sources, target = job.files("fingerprints", len(job.parts)), job.file("drops", bucket)
     work.extra.update(asdict(exact_duplicates.find_duplicates(sources, target, bucket, _exact_buckets(job))))
 
 
-def _exact_drops(part: Part, job: Job) -> dict[int, str]:
+def _exact_duplicates(part: InputPart, job: BuildJob) -> dict[int, str]:
     if not job.duplicates.exact:
         return {}
-    return exact_duplicates.drops_of(job.files("drops", _exact_buckets(job)), part.index, len(job.parts))
+    return exact_duplicates.duplicates_of(job.files("drops", _exact_buckets(job)), part.index, len(job.parts))
 
 
-def _sign(part: Part, job: Job, work: WorkUnit) -> None:
-    target, skip = job.file("bands", part.index), _exact_drops(part, job)
+def _sign(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
+    target, skip = job.file("bands", part.index), _exact_duplicates(part, job)
     bands.write_bands(
         as_path(part.path),
         target,
@@ -71,18 +71,18 @@ def _sign(part: Part, job: Job, work: WorkUnit) -> None:
     work.beat(0, part.rows, last=True)
 
 
-def _pair(bucket: int, job: Job, work: WorkUnit) -> None:
+def _pair(bucket: int, job: BuildJob, work: WorkUnit) -> None:
     sources, targets = job.files("bands", len(job.parts)), (job.file("pairs", bucket), job.file("members", bucket))
     work.extra["pairs"] = bands.find_pairs(sources, job.starts, bucket, _near_buckets(job), *targets)
 
 
-def _shingle(part: Part, job: Job, work: WorkUnit) -> None:
+def _shingle(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
     members, target = job.files("members", _near_buckets(job)), job.file("shingles", part.index)
     candidates.write_shingles(as_path(part.path), part.index, part.start, members, len(job.parts), target)
     work.beat(0, part.rows, last=True)
 
 
-def _compare(part: Part, job: Job, work: WorkUnit) -> None:
+def _compare(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
     work.extra["alike"] = similarity.compare(
         job.files("pairs", _near_buckets(job)),
         part.index,
@@ -94,18 +94,19 @@ def _compare(part: Part, job: Job, work: WorkUnit) -> None:
     )
 
 
-def _candidates(job: Job) -> Candidates:
+def _candidates(job: BuildJob) -> Candidates:
     return Candidates(job.files("shingles", len(job.parts)), job.starts)
 
 
-def _cluster(_: int, job: Job, work: WorkUnit) -> None:
-    work.extra["gone"] = clusters.cluster(job.files("alike", len(job.parts)), job.clusters)
+def _cluster(_: int, job: BuildJob, work: WorkUnit) -> None:
+    work.extra["removed"] = clusters.cluster(job.files("alike", len(job.parts)), job.clusters)
 
 
-def drops_of(part: Part, job: Job) -> dict[int, tuple[Reason, str]]:
+def duplicates_of(part: InputPart, job: BuildJob) -> dict[int, tuple[Reason, str]]:
     """The rows of a part that go, each with the reason and its detail."""
     drops = {
-        row: (Reason.EXACT_DUPLICATE, f"the same as {survivor}") for row, survivor in _exact_drops(part, job).items()
+        row: (Reason.EXACT_DUPLICATE, f"the same as {survivor}")
+        for row, survivor in _exact_duplicates(part, job).items()
     }
     if job.duplicates.near:
         places, stays, shares = job.clusters.drops(part.start, part.start + part.rows)

@@ -27,14 +27,14 @@ _ROW: Final = np.dtype(
     [("high", "<u8"), ("low", "<u8"), ("language", "<u4"), ("rank", "u1"), ("row", "<u4"), ("id", "V16")]
 )
 # A row to drop: its part, its place there, and the id of the row that stays in its stead.
-_DROP: Final = np.dtype([("part", "<u4"), ("row", "<u4"), ("survivor", "V16")])
+_DUPLICATE: Final = np.dtype([("part", "<u4"), ("row", "<u4"), ("survivor", "V16")])
 
 _COLUMNS: Final = ["id", "language", "messages", "origin"]
 _ROWS_A_BUCKET: Final = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DuplicateCount:
     """What a bucket held: rows to drop, and texts that stand under more than one language."""
 
     duplicates: int
@@ -57,7 +57,7 @@ def write_fingerprints(part: Path, target: Path, count: int, was_there: bool = F
     return len(rows)
 
 
-def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: int) -> Found:
+def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: int) -> DuplicateCount:
     """Write to `target` the rows of one bucket to drop, from the fingerprints of all parts in order.
 
     Of equal rows in one language the one with the best origin stays (people before templates before translations
@@ -75,16 +75,16 @@ def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: i
     same[1:] &= rows["language"][1:] == rows["language"][:-1]
     survivor = np.maximum.accumulate(np.where(same, 0, np.arange(len(rows)))) if len(rows) else np.empty(0, np.int64)
 
-    drops = np.empty(int(same.sum()), _DROP)
+    drops = np.empty(int(same.sum()), _DUPLICATE)
     drops["part"], drops["row"], drops["survivor"] = part[same], rows["row"][same], rows["id"][survivor[same]]
     drops = drops[np.lexsort((drops["row"], drops["part"]))]
     buckets.write(target, drops, np.searchsorted(drops["part"], np.arange(len(sources))))
-    return Found(len(drops), int((same_text & ~same).sum()))
+    return DuplicateCount(len(drops), int((same_text & ~same).sum()))
 
 
-def drops_of(sources: Sequence[Path], part: int, parts: int) -> dict[int, str]:
+def duplicates_of(sources: Sequence[Path], part: int, parts: int) -> dict[int, str]:
     """Return the rows of one part to drop, each with the id of the kept row, from the lists of all buckets."""
-    rows = buckets.read_all(sources, part, parts, _DROP)
+    rows = buckets.read_all(sources, part, parts, _DUPLICATE)
     return dict(zip(rows["row"].tolist(), [survivor.tobytes().hex() for survivor in rows["survivor"]], strict=True))
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from collection import card, stats, store
-from collection.contamination import ContaminationConfig, Index
+from collection.contamination import ContaminationConfig, ContaminationIndex
 from collection.manifest import Input, Manifest, total_of, unfair_reasons
 from collection.reject import check_raw_limit
 from collection.splits import SplitConfig
@@ -31,7 +31,7 @@ from core.run_folder import identity_hash
 from pipelines import runner
 from pipelines.build import duplicates, exact_duplicates, write_collection
 from pipelines.build.decontaminate import DecontaminateConfig, read_sets, report
-from pipelines.build.phase import DuplicateConfig, Job, Part, piece_name
+from pipelines.build.phase import BuildJob, DuplicateConfig, InputPart, unit_name
 from pipelines.runner import RunConfig
 
 CODE: Final = ("core", "collection", "pipelines")
@@ -80,10 +80,10 @@ def build(
     begun = time.monotonic()
     with runner.workplace(out, identity, fresh, beam_args) as place:
         contamination = ContaminationConfig(config.decontaminate.share) if items else None
-        job = Job(place, config.splits, config.duplicates, contamination, config.raw_limit, parts)
+        job = BuildJob(place, config.splits, config.duplicates, contamination, config.raw_limit, parts)
         if items:
             with files.appearing(job.index) as temporary:
-                Index.of(items).save(temporary)
+                ContaminationIndex.of(items).save(temporary)
         # A packed byte is about as much work here as a byte of text in ingest.
         weight = sum(as_path(part.path).stat().st_size for part in parts)
         # How often each row is looked at: fingerprinted, signed, compared; sorted, gathered.
@@ -98,8 +98,8 @@ def build(
 
 def _parts(
     inputs: Sequence[Path], upstream: Sequence[Manifest], against: Sequence[Path], there: Sequence[Manifest]
-) -> tuple[Part, ...]:
-    parts: list[Part] = []
+) -> tuple[InputPart, ...]:
+    parts: list[InputPart] = []
     start = 0
     names = _names([*inputs, *against])
     for folder, manifest, was_there in [
@@ -110,7 +110,7 @@ def _parts(
         for path in store.parts(folder):
             name, rows = f"{names[folder]}/{path.relative_to(folder).as_posix()}", store.row_count(path)
             digest = files.content_hash(path)
-            parts.append(Part(len(parts), absolute(path), str(path), name, rows, digest, start, was_there))
+            parts.append(InputPart(len(parts), absolute(path), str(path), name, rows, digest, start, was_there))
             start += rows
         if start - begun != manifest.rows_out:
             raise SourceError(
@@ -130,7 +130,7 @@ def _names(folders: Sequence[Path]) -> dict[Path, str]:
 
 
 def _identity(
-    config: BuildConfig, parts: Sequence[Part], against: Sequence[Path], evaluation: Sequence[Input]
+    config: BuildConfig, parts: Sequence[InputPart], against: Sequence[Path], evaluation: Sequence[Input]
 ) -> dict[str, Any]:
     values = configuration.as_dict(config)
     del values["run"]
@@ -144,20 +144,20 @@ def _identity(
     }
 
 
-def _inputs(parts: Sequence[Part]) -> list[Input]:
+def _inputs(parts: Sequence[InputPart]) -> list[Input]:
     return [Input(part.given, as_path(part.path).stat().st_size, part.hash) for part in parts]
 
 
-def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:
+def _finish(job: BuildJob, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:
     languages: dict[str, LanguageStats] = {}
     for bin in write_collection.bins(job=job):
-        for language, counted in job.place.read(piece_name("gather", bin)).extra["stats"].items():
+        for language, counted in job.place.read(unit_name("gather", bin)).extra["stats"].items():
             languages.setdefault(language, LanguageStats()).add(LanguageStats.from_json(counted))
-    markers = [job.place.read(piece_name("sort", part)) for part in job.own]
+    markers = [job.place.read(unit_name("sort", part)) for part in job.own]
     tally = total_of(marker.tally for marker in markers)
     shared = (
         sum(
-            job.place.read(piece_name("find", bucket)).extra["shared_by_languages"]
+            job.place.read(unit_name("find", bucket)).extra["shared_by_languages"]
             for bucket in range(exact_duplicates.bucket_count(job.rows))
         )
         if job.duplicates.exact
@@ -171,7 +171,8 @@ def _finish(job: Job, name: str, out: Path, identity: dict[str, Any], upstream: 
         **{name: identity[name] for name in ("code", "versions", "config")},
         inputs=[Input(**item) for item in identity["inputs"]],
         contamination=report(
-            Index.load(local(job.index)), (row for marker in markers for row in marker.extra["contaminated"])
+            ContaminationIndex.load(local(job.index)),
+            (row for marker in markers for row in marker.extra["contaminated"]),
         )
         if job.contamination
         else {},

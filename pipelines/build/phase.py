@@ -31,7 +31,7 @@ class DuplicateConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class InputPart:
     """One file of an earlier stage; or, if it `was_there`, of a collection that is only compared with.
 
     `start` is the number of its first row among the rows of all parts; `given` is its path as the user wrote it.
@@ -48,7 +48,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BuildJob:
     """What every task of a build knows of the whole."""
 
     place: RunState
@@ -56,7 +56,7 @@ class Job:
     duplicates: DuplicateConfig
     contamination: ContaminationConfig | None
     raw_limit: int
-    parts: tuple[Part, ...]
+    parts: tuple[InputPart, ...]
 
     @property
     def rows(self) -> int:
@@ -64,7 +64,7 @@ class Job:
         return sum(part.rows for part in self.parts)
 
     @property
-    def own(self) -> tuple[Part, ...]:
+    def own(self) -> tuple[InputPart, ...]:
         """The parts that the collection is made of."""
         return tuple(part for part in self.parts if not part.was_there)
 
@@ -92,21 +92,21 @@ class Job:
         return [self.file(kind, index) for index in range(count)]
 
 
-Work = Callable[[Any, Job, WorkUnit], None]
+Work = Callable[[Any, BuildJob, WorkUnit], None]
 
 
-def phase(name: str, work: Work, tasks: Sequence[Any] | Callable[[], Sequence[Any]], job: Job) -> Phase:
+def phase(name: str, work: Work, tasks: Sequence[Any] | Callable[[], Sequence[Any]], job: BuildJob) -> Phase:
     """A phase whose every task is a piece of work with a marker of its own, and is not done twice."""
     return Phase(name, partial(_run, name=name, work=work, job=job), tasks)
 
 
-def piece_name(phase_name: str, task: Any) -> str:
+def unit_name(phase_name: str, task: Any) -> str:
     """The name of the piece of work that a task is: a bucket by its number, or something with an index."""
     return f"{phase_name}-{task if isinstance(task, int) else task.index:05d}"
 
 
-def _run(task: Any, *, name: str, work: Work, job: Job) -> Tally | None:
-    piece = piece_name(name, task)
+def _run(task: Any, *, name: str, work: Work, job: BuildJob) -> Tally | None:
+    piece = unit_name(name, task)
     if job.place.is_done(piece):
         return None
     with job.place.unit(piece) as done:

@@ -23,8 +23,8 @@ from collection.stats import LanguageStats
 from core import files
 from core.paths import as_path, local
 from pipelines.build import decontaminate
-from pipelines.build.duplicates import drops_of
-from pipelines.build.phase import Job, Part, phase, piece_name
+from pipelines.build.duplicates import duplicates_of
+from pipelines.build.phase import BuildJob, InputPart, phase, unit_name
 from pipelines.runner import Phase
 
 _ROWS_A_FILE: Final = 500_000
@@ -32,14 +32,14 @@ _ROWS_A_BIN: Final = 50_000
 _ROWS_AT_ONCE: Final = 20_000
 
 
-def phases(job: Job) -> list[Phase]:
+def phases(job: BuildJob) -> list[Phase]:
     """What a build does when its duplicates are known."""
     return [phase("sort", _sort, job.own, job), phase("gather", _gather, partial(bins, job=job), job)]
 
 
-def _sort(part: Part, job: Job, work: WorkUnit) -> None:
+def _sort(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
     """Drops from a part what is not to stay, and writes the rest, some thousand rows at once, by language and split."""
-    drops = drops_of(part, job)
+    drops = duplicates_of(part, job)
     work.extra.update(groups=[], contaminated=[])
     path = as_path(job.place.out) / "rejects" / store.part_name(part.index, len(job.own))
     start = 0
@@ -49,44 +49,44 @@ def _sort(part: Part, job: Job, work: WorkUnit) -> None:
         pa.ipc.new_file(temporary, record.SCHEMA) as rows,
     ):
         for batch in store.batches(as_path(part.path), rows=_ROWS_AT_ONCE):
-            gone = {row: drops[start + row] for row in range(batch.num_rows) if start + row in drops}
-            gone |= _contaminated(batch, gone, job, work)
-            rejects.write_batch(_rejects(batch, gone, part.name, start, job.raw_limit))
-            for source, language, reason in _outcomes(batch, gone):
+            removed = {row: drops[start + row] for row in range(batch.num_rows) if start + row in drops}
+            removed |= _contaminated(batch, removed, job, work)
+            rejects.write_batch(_rejects(batch, removed, part.name, start, job.raw_limit))
+            for source, language, reason in _outcomes(batch, removed):
                 work.tally.outcomes[source, language, reason] += 1
-            rows.write_batch(_in_order(batch, gone, job.splits, work))
+            rows.write_batch(_in_order(batch, removed, job.splits, work))
             start += batch.num_rows
             work.beat(start, start)
         rejects.write_batch(reject.to_batch([]))
     work.beat(part.rows, part.rows, last=True)
 
 
-Gone = Mapping[int, tuple[Reason, str]]
+Removed = Mapping[int, tuple[Reason, str]]
 
 
-def _outcomes(batch: pa.RecordBatch, gone: Gone) -> Iterator[tuple[str, str, str]]:
+def _outcomes(batch: pa.RecordBatch, removed: Removed) -> Iterator[tuple[str, str, str]]:
     pairs = zip(batch.column("source").to_pylist(), batch.column("language").to_pylist(), strict=True)
     for row, (source, language) in enumerate(pairs):
-        yield source, language, gone[row][0].value if row in gone else KEPT
+        yield source, language, removed[row][0].value if row in removed else KEPT
 
 
-def _in_order(batch: pa.RecordBatch, gone: Gone, splits: SplitConfig, work: WorkUnit) -> pa.RecordBatch:
+def _in_order(batch: pa.RecordBatch, removed: Removed, splits: SplitConfig, work: WorkUnit) -> pa.RecordBatch:
     """The rows that stay, by language and split; the marker says how many there are of each."""
     groups: dict[tuple[str, str], list[int]] = {}
     rows = zip(*(batch.column(name).to_pylist() for name in ("language", "id", "parent_id")), strict=True)
     for row, (language, row_id, parent_id) in enumerate(rows):
-        if row not in gone:
+        if row not in removed:
             groups.setdefault((language, split_of(row_id, parent_id, splits)), []).append(row)
     work.extra["groups"] += [[language, split, len(members)] for (language, split), members in sorted(groups.items())]
     return _rows_at(batch, [row for _, members in sorted(groups.items()) for row in members])
 
 
-def _contaminated(batch: pa.RecordBatch, gone: Gone, job: Job, work: WorkUnit) -> Gone:
+def _contaminated(batch: pa.RecordBatch, removed: Removed, job: BuildJob, work: WorkUnit) -> Removed:
     """The rows, of those that are left, that hold an item of an evaluation set; the marker says which items."""
     if job.contamination is None:
         return {}
     found: dict[int, tuple[Reason, str]] = {}
-    left = [row for row in range(batch.num_rows) if row not in gone]
+    left = [row for row in range(batch.num_rows) if row not in removed]
     talks = record.conversations(_rows_at(batch, left))
     languages = batch.column("language")
     texts = [" ".join([content for _, content in talk]) for talk in talks]
@@ -96,11 +96,11 @@ def _contaminated(batch: pa.RecordBatch, gone: Gone, job: Job, work: WorkUnit) -
     return found
 
 
-def _rejects(batch: pa.RecordBatch, gone: Gone, where: str, start: int, raw_limit: int) -> pa.RecordBatch:
+def _rejects(batch: pa.RecordBatch, removed: Removed, where: str, start: int, raw_limit: int) -> pa.RecordBatch:
     """A reject for each row that goes, in their order."""
     rejects = []
-    for row, found in zip(sorted(gone), record.from_batch(_rows_at(batch, sorted(gone))), strict=True):
-        reason, detail = gone[row]
+    for row, found in zip(sorted(removed), record.from_batch(_rows_at(batch, sorted(removed))), strict=True):
+        reason, detail = removed[row]
         raw = orjson.dumps([turn._asdict() for turn in found.messages]).decode()[:raw_limit]
         place = f"{where}:{start + row + 1}"
         rejects.append(Reject(reason, detail, found.id, found.language, found.source, place, raw))
@@ -112,7 +112,7 @@ def _rows_at(batch: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SplitRows:
     """The final files of one language and split: where its rows stand in each sorted part, as (part, start, rows)."""
 
     language: str
@@ -129,21 +129,21 @@ class Bin:
     """Groups that are gathered in one go: many small ones, or a large one alone."""
 
     index: int
-    groups: tuple[Group, ...]
+    groups: tuple[SplitRows, ...]
 
 
-def bins(*, job: Job) -> list[Bin]:
+def bins(*, job: BuildJob) -> list[Bin]:
     """The groups of a build whose parts are all sorted, neighbours together up to so many rows."""
     pieces: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
     for part in job.own:
         start = 0
-        for language, split, count in job.place.read(piece_name("sort", part)).extra["groups"]:
+        for language, split, count in job.place.read(unit_name("sort", part)).extra["groups"]:
             pieces.setdefault((language, split), []).append((part.index, start, count))
             start += count
-    together: list[list[Group]] = []
+    together: list[list[SplitRows]] = []
     rows = _ROWS_A_BIN
     for key in sorted(pieces):
-        group = Group(*key, tuple(pieces[key]))
+        group = SplitRows(*key, tuple(pieces[key]))
         if rows + group.rows > _ROWS_A_BIN:
             together.append([])
             rows = 0
@@ -152,11 +152,11 @@ def bins(*, job: Job) -> list[Bin]:
     return [Bin(index, tuple(groups)) for index, groups in enumerate(together)]
 
 
-def _gather(bin: Bin, job: Job, work: WorkUnit) -> None:
+def _gather(bin: Bin, job: BuildJob, work: WorkUnit) -> None:
     if len(bin.groups) == 1:
         tables = {bin.groups[0]: _held_together(table for _, table in _pieces(bin, job))}
     else:
-        held: dict[Group, list[pa.Table]] = {group: [] for group in bin.groups}
+        held: dict[SplitRows, list[pa.Table]] = {group: [] for group in bin.groups}
         for group, table in _pieces(bin, job):
             held[group].append(table)
         tables = {group: iter([pa.concat_tables(found)]) for group, found in held.items()}
@@ -167,9 +167,9 @@ def _gather(bin: Bin, job: Job, work: WorkUnit) -> None:
     work.beat(0, sum(group.rows for group in bin.groups), last=True)
 
 
-def _pieces(bin: Bin, job: Job) -> Iterator[tuple[Group, pa.Table]]:
+def _pieces(bin: Bin, job: BuildJob) -> Iterator[tuple[SplitRows, pa.Table]]:
     """The rows of each group of a bin, part by part; each part is opened once."""
-    wanted: dict[int, list[tuple[int, int, Group]]] = {}
+    wanted: dict[int, list[tuple[int, int, SplitRows]]] = {}
     for group in bin.groups:
         for part, start, count in group.pieces:
             wanted.setdefault(part, []).append((start, count, group))
@@ -184,9 +184,9 @@ def _pieces(bin: Bin, job: Job) -> Iterator[tuple[Group, pa.Table]]:
                     yield group, copy.slice(start - first, count)
 
 
-def _runs(pieces: Sequence[tuple[int, int, Group]]) -> Iterator[list[tuple[int, int, Group]]]:
+def _runs(pieces: Sequence[tuple[int, int, SplitRows]]) -> Iterator[list[tuple[int, int, SplitRows]]]:
     """Pieces that stand one behind the other, together: the groups of a bin are neighbours wherever they stand."""
-    run: list[tuple[int, int, Group]] = []
+    run: list[tuple[int, int, SplitRows]] = []
     for piece in pieces:
         if run and run[-1][0] + run[-1][1] != piece[0]:
             yield run
@@ -210,7 +210,7 @@ def _held_together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(held)
 
 
-def _write(group: Group, tables: Iterator[pa.Table], job: Job) -> LanguageStats:
+def _write(group: SplitRows, tables: Iterator[pa.Table], job: BuildJob) -> LanguageStats:
     found = LanguageStats()
     count = math.ceil(group.rows / _ROWS_A_FILE)
     for index in range(count):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from collection import privacy, quality
 from collection.detectors import Detector, optional_detector
-from collection.language_id import Decision, LanguageIdConfig, Verdict, decide
+from collection.language_id import LanguageDecision, LanguageIdConfig, LanguageVerdict, decide
 from collection.languages import Language, aya_languages, resolve
 from collection.manifest import KEPT, UNDETERMINED, Tally
 from collection.normalize import normalize
@@ -49,7 +49,7 @@ class RowConfig:
 
 
 _CONTENT: Final = operator.attrgetter("content")
-_UNASKED: Final = Decision(Verdict.UNSUPPORTED)
+_UNASKED: Final = LanguageDecision(LanguageVerdict.UNSUPPORTED)
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _Draft:
     parsed: Parsed
     messages: Sequence[Message]
     is_code: bool
-    decision: Decision = _UNASKED
+    decision: LanguageDecision = _UNASKED
 
 
 class RowCleaner:
@@ -166,15 +166,15 @@ class RowCleaner:
             decision.score,
         )
 
-    def _settle(self, declared: Language | None, decision: Decision) -> Language | Fault:
+    def _settle(self, declared: Language | None, decision: LanguageDecision) -> Language | Fault:
         """Return the language of the row, or the fault for which it is rejected."""
         detected = decision.detected
         if declared is None:
-            if detected is None or decision.verdict != Verdict.DETECTED:
+            if detected is None or decision.verdict != LanguageVerdict.DETECTED:
                 return Fault(Reason.UNDETECTED_LANGUAGE, f"best guess {detected}" if detected else "")
             return detected
         if (
-            decision.verdict is not Verdict.CONTRADICTED
+            decision.verdict is not LanguageVerdict.CONTRADICTED
             or detected is None
             or self._config.language_id.policy == "keep"
         ):

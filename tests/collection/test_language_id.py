@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collection.detectors import UNKNOWN, Detection, make_detector
-from collection.language_id import LanguageIdConfig, Verdict, decide
+from collection.language_id import LanguageIdConfig, LanguageVerdict, decide
 from collection.languages import resolve, table
 from collection.record import Message
 
@@ -88,7 +88,7 @@ def verdict(answers, last, declared="swh_Latn", knows=True, config=CONFIG):
 @pytest.mark.parametrize("code", LONG)
 def test_text_in_the_declared_language_agrees(vote, code):
     decision = decide(talk(ENGLISH, LONG[code]), resolve(code), vote, CONFIG)
-    assert decision.verdict is Verdict.AGREED
+    assert decision.verdict is LanguageVerdict.AGREED
     assert decision.detected.group == resolve(code).group
     assert decision.score >= 0.7
 
@@ -97,14 +97,14 @@ def test_text_in_the_declared_language_agrees(vote, code):
 def test_text_in_another_language_contradicts(vote, code):
     declared = resolve("fin_Latn")
     decision = decide(talk(ENGLISH, LONG[code] * 2), declared, vote, CONFIG)
-    assert decision.verdict is Verdict.CONTRADICTED
+    assert decision.verdict is LanguageVerdict.CONTRADICTED
     assert decision.detected.group == resolve(code).group
 
 
 @pytest.mark.parametrize("code", LONG)
 def test_the_language_of_text_is_detected_where_none_was_declared(vote, code):
     decision = decide(talk(ENGLISH, LONG[code]), None, vote, CONFIG)
-    assert decision.verdict is Verdict.DETECTED
+    assert decision.verdict is LanguageVerdict.DETECTED
     assert decision.detected.group == resolve(code).group
 
 
@@ -112,13 +112,13 @@ def test_the_language_of_text_is_detected_where_none_was_declared(vote, code):
 def test_a_short_answer_under_an_english_prompt_keeps_its_declared_language(vote, code):
     for messages in (talk(ENGLISH, SHORT[code]), talk(ENGLISH, "Which one?", ENGLISH, SHORT[code], system=ENGLISH)):
         decision = decide(messages, resolve(code), vote, CONFIG)
-        assert decision.verdict in (Verdict.UNDECIDED, Verdict.UNSUPPORTED, Verdict.AGREED)
+        assert decision.verdict in (LanguageVerdict.UNDECIDED, LanguageVerdict.UNSUPPORTED, LanguageVerdict.AGREED)
 
 
 @pytest.mark.parametrize("code", sorted(SHORT.keys() & LONG.keys()))
 def test_a_short_answer_is_confirmed_by_the_whole_conversation(vote, code):
     decision = decide(talk(LONG[code], SHORT[code]), resolve(code), vote, CONFIG)
-    assert decision.verdict is Verdict.AGREED
+    assert decision.verdict is LanguageVerdict.AGREED
     assert decision.detected.group == resolve(code).group
 
 
@@ -148,12 +148,12 @@ WORDS = {
 def test_a_word_tells_the_language_that_has_a_script_to_itself(vote, code):
     for detector in (vote, Scripted()):
         decision = decide(talk("1 + 1 = 2?", WORDS[code]), None, detector, CONFIG)
-        assert (decision.verdict, decision.detected.code) == (Verdict.DETECTED, code)
+        assert (decision.verdict, decision.detected.code) == (LanguageVerdict.DETECTED, code)
 
 
 @pytest.mark.parametrize("text", ["ok", "1234", "👍", "да", "سلام", "John Smith", "Paris", ""])
 def test_a_word_in_a_script_of_many_languages_tells_nothing(vote, text):
-    assert decide(talk("?", text), None, vote, CONFIG).verdict is Verdict.UNDECIDED
+    assert decide(talk("?", text), None, vote, CONFIG).verdict is LanguageVerdict.UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -166,18 +166,18 @@ def test_a_word_in_a_script_of_many_languages_tells_nothing(vote, text):
 )
 def test_code_says_nothing_about_the_language(vote, code_block):
     swahili = resolve("swh_Latn")
-    assert decide(talk(ENGLISH, code_block), swahili, vote, CONFIG).verdict is Verdict.UNDECIDED
+    assert decide(talk(ENGLISH, code_block), swahili, vote, CONFIG).verdict is LanguageVerdict.UNDECIDED
     mixed = decide(talk(ENGLISH, f"{LONG['swh_Latn']}\n{code_block}"), swahili, vote, CONFIG)
-    assert mixed.verdict is Verdict.AGREED
+    assert mixed.verdict is LanguageVerdict.AGREED
     undeclared = decide(talk(ENGLISH, f"{LONG['swh_Latn']}\n{code_block}"), None, vote, CONFIG)
     assert undeclared.detected is swahili
 
 
 def test_varieties_of_one_language_do_not_contradict_each_other(vote):
     for declared in ("arb_Arab", "ary_Arab", "arz_Arab"):
-        assert decide(talk("?", LONG["arz_Arab"]), resolve(declared), vote, CONFIG).verdict is Verdict.AGREED
+        assert decide(talk("?", LONG["arz_Arab"]), resolve(declared), vote, CONFIG).verdict is LanguageVerdict.AGREED
     for declared in ("srp_Cyrl", "srp_Latn", "bos_Latn", "hrv_Latn"):
-        assert decide(talk("?", LONG["srp_Latn"]), resolve(declared), vote, CONFIG).verdict is Verdict.AGREED
+        assert decide(talk("?", LONG["srp_Latn"]), resolve(declared), vote, CONFIG).verdict is LanguageVerdict.AGREED
 
 
 def test_the_decision_names_the_script_in_which_a_language_is_written(vote):
@@ -186,7 +186,7 @@ def test_the_decision_names_the_script_in_which_a_language_is_written(vote):
 
 
 def test_many_numbers_overrule_nothing(vote):
-    assert decide(talk(ENGLISH, "1234567890 " * 40), resolve("fra"), vote, CONFIG).verdict is Verdict.UNDECIDED
+    assert decide(talk(ENGLISH, "1234567890 " * 40), resolve("fra"), vote, CONFIG).verdict is LanguageVerdict.UNDECIDED
 
 
 # What follows from the answers of a detector, to the limit.
@@ -195,10 +195,10 @@ def test_many_numbers_overrule_nothing(vote):
 @pytest.mark.parametrize(
     ("length", "score", "expected"),
     [
-        (60, 0.9, Verdict.CONTRADICTED),
-        (59, 0.9, Verdict.UNDECIDED),
-        (60, 0.89, Verdict.UNDECIDED),
-        (20, 1.0, Verdict.UNDECIDED),
+        (60, 0.9, LanguageVerdict.CONTRADICTED),
+        (59, 0.9, LanguageVerdict.UNDECIDED),
+        (60, 0.89, LanguageVerdict.UNDECIDED),
+        (20, 1.0, LanguageVerdict.UNDECIDED),
     ],
 )
 def test_a_declared_language_is_overruled_from_a_length_and_a_score(length, score, expected):
@@ -213,8 +213,8 @@ def test_a_declared_language_is_overruled_from_a_length_and_a_score(length, scor
 def test_a_relative_overrules_only_from_a_much_greater_length(declared, found):
     short, long = "a" * 199, "a" * 200
     answers = {short: said(found), long: said(found)}
-    assert verdict(answers, short, declared) is Verdict.UNDECIDED
-    assert verdict(answers, long, declared) is Verdict.CONTRADICTED
+    assert verdict(answers, short, declared) is LanguageVerdict.UNDECIDED
+    assert verdict(answers, long, declared) is LanguageVerdict.CONTRADICTED
 
 
 @pytest.mark.parametrize(
@@ -224,28 +224,28 @@ def test_a_relative_overrules_only_from_a_much_greater_length(declared, found):
 def test_a_turn_can_tell_from_a_length_in_characters_of_english(declared, character, least):
     enough, little = character * least, character * (least - 1)
     answers = {enough: said(declared), little: said(declared)}
-    assert verdict(answers, enough, declared) is Verdict.AGREED
-    assert verdict(answers, little, declared) is Verdict.UNDECIDED
+    assert verdict(answers, enough, declared) is LanguageVerdict.AGREED
+    assert verdict(answers, little, declared) is LanguageVerdict.UNDECIDED
 
 
 def test_digits_and_signs_do_not_make_a_short_turn_long():
     text = "a1 - 2? " * 9
-    assert verdict({text: said("swh")}, text) is Verdict.UNDECIDED
+    assert verdict({text: said("swh")}, text) is LanguageVerdict.UNDECIDED
 
 
 def test_evidence_for_the_declared_language_among_other_agrees():
     text = "a" * 100
-    assert verdict({text: said("eng", 0.4, ["swa"])}, text) is Verdict.AGREED
+    assert verdict({text: said("eng", 0.4, ["swa"])}, text) is LanguageVerdict.AGREED
 
 
 @pytest.mark.parametrize(
     ("found", "text", "expected"),
     [
-        ("fra", "a" * 100, Verdict.UNSUPPORTED),
-        ("eng", "a" * 100, Verdict.CONTRADICTED),  # rows in the wrong place are mostly English
-        ("eng", "à" * 100, Verdict.UNSUPPORTED),  # English is written in ASCII
-        ("eng", "a" * 59, Verdict.UNDECIDED),
-        ("bam", "a" * 100, Verdict.AGREED),
+        ("fra", "a" * 100, LanguageVerdict.UNSUPPORTED),
+        ("eng", "a" * 100, LanguageVerdict.CONTRADICTED),  # rows in the wrong place are mostly English
+        ("eng", "à" * 100, LanguageVerdict.UNSUPPORTED),  # English is written in ASCII
+        ("eng", "a" * 59, LanguageVerdict.UNDECIDED),
+        ("bam", "a" * 100, LanguageVerdict.AGREED),
     ],
 )
 def test_a_language_that_the_detector_has_no_label_for_stands_except_against_english(found, text, expected):
@@ -253,18 +253,18 @@ def test_a_language_that_the_detector_has_no_label_for_stands_except_against_eng
 
 
 def test_silence_of_the_detector_decides_nothing():
-    assert verdict({}, "a" * 100) is Verdict.UNDECIDED
+    assert verdict({}, "a" * 100) is LanguageVerdict.UNDECIDED
     decision = decide(talk("q", "a" * 100), resolve("sw"), Scripted(), CONFIG)
     assert (decision.detected, decision.score) == (None, None)
 
 
-@pytest.mark.parametrize(("score", "expected"), [(0.7, Verdict.DETECTED), (0.69, Verdict.UNDECIDED)])
+@pytest.mark.parametrize(("score", "expected"), [(0.7, LanguageVerdict.DETECTED), (0.69, LanguageVerdict.UNDECIDED)])
 def test_an_undeclared_language_is_detected_from_a_score(score, expected):
     text = "a" * 20
     assert verdict({text: said("eng", score)}, text, None) is expected
 
 
-@pytest.mark.parametrize(("score", "expected"), [(0.97, Verdict.DETECTED), (0.96, Verdict.UNDECIDED)])
+@pytest.mark.parametrize(("score", "expected"), [(0.97, LanguageVerdict.DETECTED), (0.96, LanguageVerdict.UNDECIDED)])
 def test_of_a_few_words_only_the_best_of_evidence_tells_an_undeclared_language(score, expected):
     messages = talk("a" * 10, "b" * 5)
     whole = "a" * 10 + "\n" + "b" * 5
@@ -286,7 +286,7 @@ def test_a_detector_is_not_asked_about_text_too_short_to_tell():
 @pytest.mark.parametrize("policy", ["relabel", "reject", "keep"])
 def test_the_policy_is_none_of_the_decisions_business(policy):
     text = "a" * 100
-    assert verdict({text: said("eng")}, text, config=LanguageIdConfig(policy=policy)) is Verdict.CONTRADICTED
+    assert verdict({text: said("eng")}, text, config=LanguageIdConfig(policy=policy)) is LanguageVerdict.CONTRADICTED
 
 
 codes = st.sampled_from(sorted(table()))
@@ -320,8 +320,8 @@ def test_nothing_around_a_short_turn_overrules_its_declared_language(answer, kno
     if declared.script.density < 1 and not last.isascii():
         last = last[: int(19 * declared.script.density)]
     decision = decide(talk(prompt, last), declared, Always(answer, knows), CONFIG)
-    assert decision.verdict in (Verdict.UNDECIDED, Verdict.AGREED)
-    if decision.verdict is Verdict.AGREED:
+    assert decision.verdict in (LanguageVerdict.UNDECIDED, LanguageVerdict.AGREED)
+    if decision.verdict is LanguageVerdict.AGREED:
         assert declared.group in answer.groups
 
 
@@ -330,10 +330,10 @@ def test_nothing_around_a_short_turn_overrules_its_declared_language(answer, kno
 def test_any_conversation_gets_a_verdict_that_fits(answer, knows, declared, contents):
     language = table()[declared] if declared else None
     decision = decide(talk(*contents), language, Always(answer, knows), CONFIG)
-    assert (decision.verdict is Verdict.DETECTED) <= (language is None)
+    assert (decision.verdict is LanguageVerdict.DETECTED) <= (language is None)
     if language is None:
-        assert decision.verdict in (Verdict.DETECTED, Verdict.UNDECIDED)
-    if decision.verdict in (Verdict.DETECTED, Verdict.CONTRADICTED, Verdict.AGREED):
+        assert decision.verdict in (LanguageVerdict.DETECTED, LanguageVerdict.UNDECIDED)
+    if decision.verdict in (LanguageVerdict.DETECTED, LanguageVerdict.CONTRADICTED, LanguageVerdict.AGREED):
         assert decision.detected is not None
-    if decision.verdict is Verdict.CONTRADICTED:
+    if decision.verdict is LanguageVerdict.CONTRADICTED:
         assert decision.detected.group != language.group and decision.score >= CONFIG.min_score

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collection.languages import resolve, table
-from collection.shingles import Shape, Shingles, comparable, cut, jaccards, n_grams, shape_of
+from collection.shingles import ShingleRule, Shingles, comparable, cut, jaccards, n_grams, shingle_rule
 
 LONG = {
     "swh_Latn": "Jua huvukiza maji ya bahari na maziwa, mvuke hupanda angani, hupoa na kuwa mawingu, kisha mvua hunyesha "
@@ -24,7 +24,7 @@ LONG = {
 
 def pieces_of(text, code):
     """The same by plain Python: sets of words or of characters, or both near the limit."""
-    shape, text = shape_of(resolve(code)), comparable(text)
+    shape, text = shingle_rule(resolve(code)), comparable(text)
     words = text.split(" ") if text else []
     by_words = [tuple(words[i : i + 5]) for i in range(len(words) - 4)] if shape.spaced and len(words) >= 20 else []
     short = not shape.spaced or len(words) < 25
@@ -34,7 +34,7 @@ def pieces_of(text, code):
 
 
 def hashed(text, code):
-    words, characters = cut([comparable(text)], [shape_of(resolve(code))])
+    words, characters = cut([comparable(text)], [shingle_rule(resolve(code))])
     return words.hashes.tolist(), characters.hashes.tolist()
 
 
@@ -62,9 +62,9 @@ def test_a_text_shorter_than_a_shingle_has_none(text, code):
 
 
 def test_a_shingle_of_characters_is_as_long_as_the_script_is_dense():
-    assert shape_of(resolve("zho_Hans")).characters < shape_of(resolve("kor")).characters
-    assert shape_of(resolve("kor")).characters < shape_of(resolve("eng")).characters
-    assert all(3 <= shape_of(language).characters <= 20 for language in table().values())
+    assert shingle_rule(resolve("zho_Hans")).characters < shingle_rule(resolve("kor")).characters
+    assert shingle_rule(resolve("kor")).characters < shingle_rule(resolve("eng")).characters
+    assert all(3 <= shingle_rule(language).characters <= 20 for language in table().values())
 
 
 def test_case_and_blanks_make_no_difference():
@@ -80,7 +80,7 @@ texts = st.lists(
 @given(texts, st.lists(st.sampled_from(sorted(LONG)), min_size=6, max_size=6))
 def test_the_neighbours_in_a_batch_change_nothing(some, codes):
     some = [comparable(text) for text in some]
-    shapes = [shape_of(resolve(code)) for code in codes[: len(some)]]
+    shapes = [shingle_rule(resolve(code)) for code in codes[: len(some)]]
     for shingles, way in zip(cut(some, shapes), (0, 1), strict=True):
         alone = [cut([text], [shape])[way].hashes.tolist() for text, shape in zip(some, shapes, strict=True)]
         bounds = shingles.offsets.tolist()
@@ -90,7 +90,7 @@ def test_the_neighbours_in_a_batch_change_nothing(some, codes):
 def test_no_two_pieces_of_many_have_one_hash():
     drawn = random.Random(1)
     text = " ".join("".join(drawn.choices("abcdefghij", k=drawn.randint(1, 4))) for _ in range(60_000))
-    words, _ = cut([text], [shape_of(resolve("eng"))])
+    words, _ = cut([text], [shingle_rule(resolve("eng"))])
     pieces = text.split(" ")
     assert len(set(words.hashes.tolist())) == len({tuple(pieces[i : i + 5]) for i in range(len(pieces) - 4)})
     assert len(set((words.hashes & np.uint64(0xFFFFFFFF)).tolist())) > 0.9999 * len(words.hashes)
@@ -109,6 +109,6 @@ def test_jaccard_is_what_two_sets_have_in_common_over_what_either_has(pairs):
 
 def test_n_grams_are_words_or_so_many_characters():
     some = [comparable(LONG["swh_Latn"]), comparable(LONG["tha_Thai"]), ""]
-    words, characters = n_grams(some, Shape(0, True), 8), n_grams(some, Shape(40, False), 8)
+    words, characters = n_grams(some, ShingleRule(0, True), 8), n_grams(some, ShingleRule(40, False), 8)
     assert np.diff(words.offsets).tolist() == [len(some[0].split(" ")) - 7, 0, 0]
     assert np.diff(characters.offsets).tolist() == [len(some[0]) - 39, len(some[1]) - 39, 0]

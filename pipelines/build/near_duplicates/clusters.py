@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from core import files
 from pipelines.build import buckets
-from pipelines.build.near_duplicates.similarity import ALIKE
+from pipelines.build.near_duplicates.similarity import SIMILAR_PAIR
 
 Numbers = npt.NDArray[np.int64]
 
@@ -32,10 +32,10 @@ class Clusters:
         """Return the dropped rows between two numbers: positions from `start`, kept rows, and similarities."""
         stays = buckets.between(self.folder / "stays", _STAYS, start, end)
         places = np.flatnonzero(stays)
-        return places, stays[places] - 1, buckets.between(self.folder / "alike", _LIKENESS, start, end)[places]
+        return places, stays[places] - 1, buckets.between(self.folder / "alike", _SIMILARITY, start, end)[places]
 
 
-_STAYS, _LIKENESS, _RANK = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
+_STAYS, _SIMILARITY, _RANK = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
 
 
 def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
@@ -45,10 +45,10 @@ def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
     """
     with (
         files.appearing(clusters.folder / "stays") as stays,
-        files.appearing(clusters.folder / "alike") as likeness,
+        files.appearing(clusters.folder / "alike") as similarities,
         tempfile.TemporaryFile(prefix="glotmill-") as rank,
     ):
-        files_of = ((stays, _STAYS), (likeness, _LIKENESS), (rank, _RANK))
+        files_of = ((stays, _STAYS), (similarities, _SIMILARITY), (rank, _RANK))
         return _join(edges, *[_mapped(file, kind, clusters.rows) for file, kind in files_of])
 
 
@@ -60,24 +60,26 @@ def _mapped(file: Any, kind: np.dtype[Any], rows: int) -> npt.NDArray[Any]:
     return np.memmap(file, kind, "w+", shape=(rows,))
 
 
-def _join(edges: Sequence[Path], stays: npt.NDArray[Any], likeness: npt.NDArray[Any], rank: npt.NDArray[Any]) -> int:
+def _join(
+    edges: Sequence[Path], stays: npt.NDArray[Any], similarities: npt.NDArray[Any], rank: npt.NDArray[Any]
+) -> int:
     for source in edges:
-        for edge in buckets.chunks(buckets.read(source, 0, 1, ALIKE), _CHUNK):
+        for edge in buckets.chunks(buckets.read(source, 0, 1, SIMILAR_PAIR), _CHUNK):
             rank[edge["first"]], rank[edge["second"]] = edge["ranks"][:, 0], edge["ranks"][:, 1]
-            np.maximum.at(likeness, edge["second"], edge["alike"])
-            np.maximum.at(likeness, edge["first"], edge["alike"])
+            np.maximum.at(similarities, edge["second"], edge["alike"])
+            np.maximum.at(similarities, edge["first"], edge["alike"])
             for first, second in zip(edge["first"].tolist(), edge["second"].tolist(), strict=True):
                 one, other = _root(stays, first), _root(stays, second)
                 if one != other:
                     winner, loser = sorted((one, other), key=lambda number: (rank[number], number))
                     stays[loser] = winner + 1
-    gone = 0
+    removed = 0
     for start in range(0, len(stays), _CHUNK):
         places = start + np.flatnonzero(stays[start : start + _CHUNK])
         for place in places.tolist():
             stays[place] = _root(stays, place) + 1
-        gone += len(places)
-    return gone
+        removed += len(places)
+    return removed
 
 
 _CHUNK: Final = 1 << 20

@@ -22,7 +22,9 @@ from pipelines.build.near_duplicates.candidates import (
 )
 
 # A pair, and how alike it is.
-ALIKE: Final = np.dtype([*((name, PAIR[name]) for name in ("first", "second")), ("ranks", "u1", 2), ("alike", "<f4")])
+SIMILAR_PAIR: Final = np.dtype(
+    [*((name, PAIR[name]) for name in ("first", "second")), ("ranks", "u1", 2), ("alike", "<f4")]
+)
 
 
 def compare(
@@ -37,17 +39,17 @@ def compare(
 ) -> int:
     """Write the similar pairs whose first row is in one part, and return their number."""
     found = buckets.unique(buckets.read_all(pairs, part, parts, PAIR), "first", "second")
-    edges = [np.empty(0, ALIKE)]
+    edges = [np.empty(0, SIMILAR_PAIR)]
     for some in _chunks(found, rows):
         first, second = (rows.locate(some[name].astype(np.int64)) for name in ("first", "second"))
-        likeness = alike(first, second)
-        kept = likeness >= np.float32(least)
+        similarities = alike(first, second)
+        kept = similarities >= np.float32(least)
         if not across_templates:
             kept &= ~on_purpose(first, second)
-        edge = np.empty(int(kept.sum()), ALIKE)
+        edge = np.empty(int(kept.sum()), SIMILAR_PAIR)
         for name in ("first", "second", "ranks"):
             edge[name] = some[name][kept]
-        edge["alike"] = likeness[kept]
+        edge["alike"] = similarities[kept]
         edges.append(edge)
     joined = np.concatenate(edges)
     buckets.write(target, joined, np.zeros(1, np.int64))

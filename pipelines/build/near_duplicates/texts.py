@@ -11,7 +11,7 @@ import pyarrow as pa
 import xxhash
 
 from collection.languages import resolve
-from collection.shingles import Hashes, Shape, comparable, shape_of
+from collection.shingles import Hashes, ShingleRule, comparable, shingle_rule
 
 COLUMNS: Final = ("id", "language", "messages", "origin", "template")
 # The intermediate values of this number of rows nearly fit into the processor's cache.
@@ -19,7 +19,7 @@ ROWS_AT_ONCE: Final = 1_000
 BYTES_AT_ONCE: Final = 2 << 20
 
 
-def languages_of(batch: pa.RecordBatch) -> tuple[list[Shape], Hashes]:
+def languages_of(batch: pa.RecordBatch) -> tuple[list[ShingleRule], Hashes]:
     """How each row is cut into shingles, and a number that keeps its language apart."""
     found = [_of_language(code) for code in batch.column("language").to_pylist()]
     return [shape for shape, _ in found], np.array([salt for _, salt in found], np.uint64)
@@ -47,8 +47,8 @@ def templates(batch: pa.RecordBatch) -> Hashes:
 
 
 @functools.lru_cache(maxsize=1024)
-def _of_language(code: str) -> tuple[Shape, int]:
-    return shape_of(resolve(code)), hash_of(code) & ~1
+def _of_language(code: str) -> tuple[ShingleRule, int]:
+    return shingle_rule(resolve(code)), hash_of(code) & ~1
 
 
 def hash_of(text: str) -> int:

@@ -28,7 +28,7 @@ def drops(folder: Path, parts, buckets=1):
     dropped = {
         (part, place): int(survivor, 16)
         for part in range(len(parts))
-        for place, survivor in exact_duplicates.drops_of(lists, part, len(parts)).items()
+        for place, survivor in exact_duplicates.duplicates_of(lists, part, len(parts)).items()
     }
     return dropped, found
 
@@ -82,7 +82,7 @@ def test_buckets_make_no_difference(tmp_path):
 
 
 def test_no_rows_are_no_trouble(tmp_path):
-    assert drops(tmp_path, [[], []]) == ({}, [exact_duplicates.Found(0, 0)])
+    assert drops(tmp_path, [[], []]) == ({}, [exact_duplicates.DuplicateCount(0, 0)])
 
 
 @pytest.mark.parametrize(("rows", "buckets"), [(0, 1), (500_000, 1), (500_001, 2), (3_000_000, 8)])

@@ -13,7 +13,7 @@ from collection import labelled, store
 from collection.languages import resolve
 from collection.manifest import KEPT, Manifest, Tally
 from collection.record import Message, Record
-from collection.shingles import comparable, shape_of
+from collection.shingles import comparable, shingle_rule
 from collection.store import PartWriter
 from collection.validate import problems
 from core import config as configuration
@@ -58,12 +58,12 @@ def built(tmp_path, parts, against=(), **duplicates):
     config = BuildConfig(duplicates=DuplicateConfig(**duplicates), run=RUN)
     build(folders, config, tmp_path / "out", against=there)
     assert list(problems(tmp_path / "out")) == []
-    gone = {}
+    removed = {}
     for reject in store.rejects(tmp_path / "out"):
         if reject["reason"] == "near_duplicate":
             told = re.fullmatch(r"(\d\.\d\d) alike, in the cluster of ([0-9a-f]{32})", reject["detail"])
-            gone[int(reject["id"], 16)] = int(told[2], 16)
-    return gone
+            removed[int(reject["id"], 16)] = int(told[2], 16)
+    return removed
 
 
 def one_word_changed(words, place=17):
@@ -100,8 +100,8 @@ def test_what_hangs_together_through_others_is_one_cluster(tmp_path):
     chain = [text(1, 80)]
     for place in (10, 30, 50, 70):
         chain.append(one_word_changed(chain[-1], place))
-    gone = built(tmp_path, [[row(number, one) for number, one in enumerate(chain, 1)]])
-    assert gone == {2: 1, 3: 1, 4: 1, 5: 1}  # the first and the last are less than 0.8 alike
+    removed = built(tmp_path, [[row(number, one) for number, one in enumerate(chain, 1)]])
+    assert removed == {2: 1, 3: 1, 4: 1, 5: 1}  # the first and the last are less than 0.8 alike
 
 
 @pytest.mark.parametrize("across_templates", [False, True])
@@ -113,8 +113,10 @@ def test_twins_are_found_behind_many_rows_with_the_same_long_prompt(tmp_path, ac
             told = text(1_000 + 100 * passage + answer, 30)
             rows += [row(len(rows), told, prompt), row(len(rows) + 1, one_word_changed(told, 29), prompt)]
     random.Random(0).shuffle(rows)
-    gone = built(tmp_path, [rows[:77], rows[77:]], across_templates=across_templates)
-    assert len(gone) == 100 and {tuple(sorted(pair)) for pair in gone.items()} == {(n, n + 1) for n in range(0, 200, 2)}
+    removed = built(tmp_path, [rows[:77], rows[77:]], across_templates=across_templates)
+    assert len(removed) == 100 and {tuple(sorted(pair)) for pair in removed.items()} == {
+        (n, n + 1) for n in range(0, 200, 2)
+    }
 
 
 def test_twins_are_found_behind_the_same_answers_from_other_templates(tmp_path):
@@ -127,8 +129,8 @@ def test_twins_are_found_behind_the_same_answers_from_other_templates(tmp_path):
                 one = row(len(rows), "Ndiyo.", said)
                 rows.append(replace(one, dataset="d", template=f"t{template}"))
     random.Random(0).shuffle(rows)
-    gone = built(tmp_path, [rows])
-    assert len(gone) == 80 and all(a // 2 == b // 2 for a, b in gone.items())
+    removed = built(tmp_path, [rows])
+    assert len(removed) == 80 and all(a // 2 == b // 2 for a, b in removed.items())
 
 
 def test_pairs_of_long_rows_are_compared_few_at_once(tmp_path, monkeypatch):
@@ -169,14 +171,14 @@ def test_the_same_text_in_another_language_is_no_duplicate(tmp_path):
     assert built(tmp_path, [rows]) == {}
 
 
-@pytest.mark.parametrize(("threshold", "gone"), [(0.95, {}), (0.85, {2: 1}), (0.5, {2: 1, 3: 1})])
-def test_the_threshold_can_be_set(tmp_path, threshold, gone):
+@pytest.mark.parametrize(("threshold", "removed"), [(0.95, {}), (0.85, {2: 1}), (0.5, {2: 1, 3: 1})])
+def test_the_threshold_can_be_set(tmp_path, threshold, removed):
     rows = [
         row(1, text(1, 80)),
         row(2, one_word_changed(text(1, 80))),
         row(3, one_word_changed(one_word_changed(one_word_changed(text(1, 80), 12), 32), 52)),
     ]
-    assert built(tmp_path, [rows], threshold=threshold) == gone
+    assert built(tmp_path, [rows], threshold=threshold) == removed
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 0.3, 1.5, float("nan"), float("inf")])
@@ -243,7 +245,7 @@ def test_buckets_and_parts_make_no_difference(tmp_path, monkeypatch):
 
 def pieces(code, one):
     """Shingles by plain Python."""
-    shape, one = shape_of(resolve(code)), comparable(one)
+    shape, one = shingle_rule(resolve(code)), comparable(one)
     words, size = one.split(" "), shape.characters
     return (
         {tuple(words[i : i + 5]) for i in range(len(words) - 4)} if shape.spaced and len(words) >= 20 else set(),
@@ -276,8 +278,8 @@ def planted(shared, tmp_path_factory):
                 copies.append((rows[-1], changed(rows[-1], drawn)))
     twins = [row(10**6 + number, copy, one.prompt, one.language) for number, (one, copy) in enumerate(copies)]
     tmp_path = tmp_path_factory.mktemp("planted")
-    gone = built(tmp_path, [rows, twins])
-    return rows, twins, [one for one, _ in copies], gone
+    removed = built(tmp_path, [rows, twins])
+    return rows, twins, [one for one, _ in copies], removed
 
 
 def changed(one, drawn):
@@ -295,10 +297,10 @@ def changed(one, drawn):
 
 
 def test_planted_twins_are_found_in_every_language(planted):
-    _, twins, originals, gone = planted
+    _, twins, originals, removed = planted
     truly = [(a, b) for a, b in zip(originals, twins, strict=True) if alike(a.language, a, b) >= 0.8]
     assert len(truly) > 1000 and len({a.language for a, _ in truly}) > 100
-    found = [int(a.id, 16) in gone or int(b.id, 16) in gone for a, b in truly]
+    found = [int(a.id, 16) in removed or int(b.id, 16) in removed for a, b in truly]
     assert sum(found) >= 0.95 * len(found)
     print(
         f"recall {sum(found) / len(found):.4f} of {len(found)} pairs in {len({a.language for a, _ in truly})} languages"
@@ -306,14 +308,14 @@ def test_planted_twins_are_found_in_every_language(planted):
 
 
 def test_whatever_went_has_a_twin_in_its_cluster(planted):
-    rows, twins, _, gone = planted
+    rows, twins, _, removed = planted
     by_id = {int(one.id, 16): one for one in [*rows, *twins]}
     clusters = defaultdict(set)
-    for one, cluster in gone.items():
+    for one, cluster in removed.items():
         clusters[cluster] |= {one, cluster}
     wrong = [
         one
-        for one, cluster in gone.items()
+        for one, cluster in removed.items()
         if not any(alike(by_id[one].language, by_id[one], by_id[other]) >= 0.8 for other in clusters[cluster] - {one})
     ]
     assert wrong == []
