@@ -75,7 +75,7 @@ class RowRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class EncodeTask:
     """What becomes one shard."""
 
     index: int
@@ -124,7 +124,7 @@ def encode(
     return manifest
 
 
-def _tasks(paths: Sequence[Path]) -> tuple[list[Task], int]:
+def _tasks(paths: Sequence[Path]) -> tuple[list[EncodeTask], int]:
     """The work, in pieces of about equal size, and its size in bytes."""
     found: list[tuple[tuple[RowRange, ...], int]] = []
     ranges: list[RowRange] = []
@@ -148,7 +148,7 @@ def _tasks(paths: Sequence[Path]) -> tuple[list[Task], int]:
                 ranges, weight, size, rows = [], weight + size, 0, 0
     if ranges:
         found.append((tuple(ranges), rows))
-    return [Task(index, len(found), *one) for index, one in enumerate(found)], weight + size
+    return [EncodeTask(index, len(found), *one) for index, one in enumerate(found)], weight + size
 
 
 def _identity(model: Tokenizer, paths: Sequence[Path]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _processes(config: EncodeConfig, weight: int, tasks: int) -> int:
     return max(1, min(config.workers or os.cpu_count() or 1, tasks))
 
 
-def _run(tasks: Sequence[Task], model: str, place: RunState, processes: int) -> None:
+def _run(tasks: Sequence[EncodeTask], model: str, place: RunState, processes: int) -> None:
     if processes == 1:
         for task in tasks:
             _encode(task, model, place)
@@ -206,7 +206,7 @@ def _tokenizer(model: str) -> Tokenizer:
     return Tokenizer(Path(model))
 
 
-def _encode(task: Task, model: str, place: RunState) -> None:
+def _encode(task: EncodeTask, model: str, place: RunState) -> None:
     tokenizer = _tokenizer(model)
     path = Path(place.out) / "data" / tokens.shard_name(task.index, task.count)
     with place.unit(task.name) as piece:
@@ -215,7 +215,7 @@ def _encode(task: Task, model: str, place: RunState) -> None:
         piece.extra["shard"] = [path.relative_to(place.out).as_posix(), files.content_hash(path)]
 
 
-def _write_rows(task: Task, tokenizer: Tokenizer, writer: pa.RecordBatchWriter, piece: WorkUnit) -> None:
+def _write_rows(task: EncodeTask, tokenizer: Tokenizer, writer: pa.RecordBatchWriter, piece: WorkUnit) -> None:
     """Encode the rows of a task, and count their tokens by language."""
     schema, processor = tokens.schema(tokenizer.size), tokenizer.text_processor
     counted: Counter[str] = Counter()
@@ -235,7 +235,7 @@ def _write_rows(task: Task, tokenizer: Tokenizer, writer: pa.RecordBatchWriter, 
     piece.beat(rows, rows, last=True)
 
 
-def _batches(task: Task) -> Iterator[tuple[str, pa.RecordBatch]]:
+def _batches(task: EncodeTask) -> Iterator[tuple[str, pa.RecordBatch]]:
     for one in task.ranges:
         try:
             with pq.ParquetFile(one.path, page_checksum_verification=True) as file:
@@ -312,7 +312,7 @@ def _write(
 
 
 def _finish(
-    out: Path, place: RunState, tasks: Sequence[Task], identity: dict[str, Any], upstream: Manifest
+    out: Path, place: RunState, tasks: Sequence[EncodeTask], identity: dict[str, Any], upstream: Manifest
 ) -> Manifest:
     markers = [place.read(task.name) for task in tasks]
     counted: Counter[str] = Counter()

@@ -90,7 +90,7 @@ class LanguageFigures:
 
 
 @dataclass(frozen=True)
-class Report:
+class TokenizerReport:
     """One tokenizer on one set of texts."""
 
     tokenizer: str
@@ -208,7 +208,7 @@ def _hugging_face(path: Path) -> Judged:
     return Judged(str(path), model.get_vocab_size(), encode, units, unknown)
 
 
-def judge(tokenizer: Judged, texts: Texts) -> Report:
+def judge(tokenizer: Judged, texts: Texts) -> TokenizerReport:
     """What a tokenizer makes of the texts; with parity where they are parallel."""
     english: dict[str, int] = {}
     figures = []
@@ -235,4 +235,4 @@ def judge(tokenizer: Judged, texts: Texts) -> Report:
                 sum(lengths[key] for key in shared) / there if there else None,
             )
         )
-    return Report(tokenizer.name, tokenizer.size, sorted(figures, key=lambda one: one.code))
+    return TokenizerReport(tokenizer.name, tokenizer.size, sorted(figures, key=lambda one: one.code))

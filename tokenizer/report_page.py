@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from core.html.page import render_page
 from core.html.plots import Dot, DotPlot, dot_plot
 from core.html.table import COLOURS, PageCell, PageTable, bar
-from tokenizer.report import LanguageFigures, Report, resource_of
+from tokenizer.report import LanguageFigures, TokenizerReport, resource_of
 
 
-def render(reports: Sequence[Report], title: str) -> str:
+def render(reports: Sequence[TokenizerReport], title: str) -> str:
     """Return the page for one or more tokenizers, measured on the same texts."""
     return render_page(
         "tokenizer",
@@ -29,7 +29,7 @@ def _cost(figures: LanguageFigures) -> float:
     return figures.parity if figures.parity is not None else figures.tokens_per_byte
 
 
-def _tokenizers(reports: Sequence[Report]) -> PageTable:
+def _tokenizers(reports: Sequence[TokenizerReport]) -> PageTable:
     summaries = [report.to_json() for report in reports]
     most = max((summary["worst_parity"] or 0 for summary in summaries), default=0)
     means = ("mean_parity", "worst_parity", "tokens_per_text", "tokens_per_byte")
@@ -49,7 +49,7 @@ def _tokenizers(reports: Sequence[Report]) -> PageTable:
     return PageTable("tokenizers", head, rows)
 
 
-def _plot(reports: Sequence[Report]) -> DotPlot | None:
+def _plot(reports: Sequence[TokenizerReport]) -> DotPlot | None:
     """Return a column for each language, the most costly under the first tokenizer to the left."""
     order = {figures.code: column for column, figures in enumerate(reports[0].worst)}
     dots = [
@@ -63,7 +63,7 @@ def _plot(reports: Sequence[Report]) -> DotPlot | None:
     return dot_plot("cost of each language", dots, colours, "{:.3f}".format, with_zero=True)
 
 
-def _groups(report: Report, kind: str) -> PageTable:
+def _groups(report: TokenizerReport, kind: str) -> PageTable:
     """Return the means by script or by resource class."""
     groups = report.by((lambda figures: figures.code[4:]) if kind == "script" else resource_of)
     costs = {name: summary["mean_parity"] or summary["tokens_per_byte"] for name, summary in groups.items()}
@@ -82,7 +82,7 @@ def _groups(report: Report, kind: str) -> PageTable:
     return PageTable(f"{report.tokenizer} by {kind}", head, rows)
 
 
-def _languages(report: Report) -> PageTable:
+def _languages(report: TokenizerReport) -> PageTable:
     most = max(map(_cost, report.figures), default=0)
     rows = [
         (

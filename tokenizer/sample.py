@@ -18,7 +18,7 @@ import xxhash
 from collection.languages import find
 from core.errors import ConfigError, SourceError
 from tokenizer import density
-from tokenizer.texts import Found, Heard, Source
+from tokenizer.texts import Heard, TextCounts, TextFile
 
 _ALPHA, _EPOCHS = 0.3, 4
 # A language whose distinct lines are less than this share of what was asked of it is told of.
@@ -56,7 +56,7 @@ class Sample:
 
     lines: Mapping[str, Sequence[str]]
     mass: Mapping[str, float]
-    found: Found
+    found: TextCounts
     asked: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -88,9 +88,9 @@ class Sample:
         }
 
 
-def draw(sources: Sequence[Source], config: SampleConfig, heard: Heard) -> Sample:
+def draw(sources: Sequence[TextFile], config: SampleConfig, heard: Heard) -> Sample:
     """The sample of all files; SourceError where they hold no text. `heard` is told of bytes that were read."""
-    found = Found()
+    found = TextCounts()
     for source in sources:
         source.measure(found, config.prompts)
         heard(0, source.path.stat().st_size)

@@ -29,7 +29,7 @@ Heard = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Found:
+class TextCounts:
     """What there is: bytes of text of each language, and lines that could not be read, by language."""
 
     bytes: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Source:
+class TextFile:
     """One file of text; `language` is that of a plain file, "" for a part of a collection."""
 
     path: Path
@@ -47,7 +47,7 @@ class Source:
         """How the file stands in a manifest."""
         return Input(str(self.path), self.path.stat().st_size, files.content_hash(self.path))
 
-    def measure(self, found: Found, prompts: bool) -> None:
+    def measure(self, found: TextCounts, prompts: bool) -> None:
         """Adds the bytes of text in this file to what was found."""
         if self.language:
             found.bytes[self.language] += text_size(self.path)
@@ -55,7 +55,7 @@ class Source:
         for language, contents in _contents(self.path, prompts):
             found.bytes[language] += pc.sum(pc.binary_length(contents)).as_py() or 0
 
-    def lines(self, found: Found, prompts: bool) -> Iterator[tuple[str, str]]:
+    def lines(self, found: TextCounts, prompts: bool) -> Iterator[tuple[str, str]]:
         """Language and text of every line, cut to at most LINE characters. Lines that are no UTF-8 text are counted."""
         if not self.language:
             for language, contents in _contents(self.path, prompts):
@@ -76,12 +76,12 @@ class Source:
                 yield self.language, piece
 
 
-def sources(collections: Sequence[Path], text: Path | None) -> list[Source]:
+def sources(collections: Sequence[Path], text: Path | None) -> list[TextFile]:
     """The files of finished collections, their train splits alone, and of a folder of plain text.
 
     SourceError where there is nothing to read.
     """
-    found = [Source(path) for folder in collections for path in _train_parts(folder)]
+    found = [TextFile(path) for folder in collections for path in _train_parts(folder)]
     if text is not None:
         found += _text_files(text)
     if not found:
@@ -112,11 +112,11 @@ def _train_parts(folder: Path) -> list[Path]:
     ]
 
 
-def _text_files(folder: Path) -> list[Source]:
+def _text_files(folder: Path) -> list[TextFile]:
     if not folder.is_dir():
         raise SourceError(f"{folder}: expected a folder with a file for every language, such as swh_Latn.txt")
     found = [
-        Source(path, language.code)
+        TextFile(path, language.code)
         for path in _plain_files(folder)
         if (language := labelled.language_of(path)) and not labelled.is_table(path)
     ]

@@ -36,7 +36,7 @@ from tokenizer import sample as sampling
 from tokenizer.coverage import Coverage, unseen
 from tokenizer.parity import Measure, ParityConfig
 from tokenizer.sample import Sample, SampleConfig
-from tokenizer.texts import Source, sources
+from tokenizer.texts import TextFile, sources
 from tokenizer.vocabulary import ABOUT, EOS, HUGGING_FACE, MODEL, MULTIPLE, PAD, UNK, VocabularyConfig, lay_out
 
 CODE: Final = ("core", "collection", "tokenizer")
@@ -158,7 +158,12 @@ class _Steps:
 
 
 def _train(
-    config: TokenizerConfig, found: Sequence[Source], measure: Measure | None, out: Path, work: Path, progress: Progress
+    config: TokenizerConfig,
+    found: Sequence[TextFile],
+    measure: Measure | None,
+    out: Path,
+    work: Path,
+    progress: Progress,
 ) -> dict[str, Any]:
     steps = _Steps()
     with progress.watch(steps.beats, 100 * (_READ + _TRAIN + _PRUNE)):

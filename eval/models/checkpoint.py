@@ -49,11 +49,11 @@ class Chat:
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
         from finetune.decoding.decoder import Decoding
-        from finetune.decoding.generator import Generator
+        from finetune.decoding.generator import TextGenerator
 
         if limits not in self._generators:
             decoding = Decoding(max_tokens=limits.max_tokens, temperature=limits.temperature, seed=limits.seed)
-            self._generators[limits] = Generator(self._model, decoding, self._run, **self._shape)
+            self._generators[limits] = TextGenerator(self._model, decoding, self._run, **self._shape)
         # What is drawn for a prompt is the same whatever else is asked with it, or is in the cache already.
         answers = self._generators[limits].answers(prompts, (hashed(prompt) >> _SPARE for prompt in prompts))
         return [Generation(one.text, one.truncated or one.finish_reason == "length") for one in answers]

@@ -100,7 +100,7 @@ class State(NamedTuple):
     search: Rows | Beams
 
 
-class Decoder:
+class CompiledDecoder:
     """Decodes with one architecture, in one way. It is compiled once for each shape of input and length of cache."""
 
     def __init__(
@@ -272,9 +272,9 @@ def _grown(state: State, length: int) -> State:
 
 
 @functools.lru_cache(maxsize=8)
-def decoder(architecture: Architecture, run: Execution, decoding: Decoding) -> Decoder:
-    """A Decoder that was compiled before, where there is one."""
-    return Decoder(architecture, run, decoding)
+def decoder(architecture: Architecture, run: Execution, decoding: Decoding) -> CompiledDecoder:
+    """A CompiledDecoder that was compiled before, where there is one."""
+    return CompiledDecoder(architecture, run, decoding)
 
 
 def ready(params: Any, run: Execution) -> Any:

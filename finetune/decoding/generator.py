@@ -28,7 +28,7 @@ _AHEAD: Final = 16
 
 
 @dataclass(frozen=True)
-class Answer:
+class GeneratedText:
     """What a model says to a prompt."""
 
     text: str
@@ -40,23 +40,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class EncodedPrompt:
     """The ids of a prompt, the end included."""
 
     ids: np.ndarray
     truncated: bool
 
 
-def encoded(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> list[Prompt]:
+def encoded(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> list[EncodedPrompt]:
     """The ids of texts: of those that have more than `most`, eos included, the end is cut, and eos stays."""
     found = []
     for ids in tokenizer.encode_text(texts):
         kept = ids[: most - 1]
-        found.append(Prompt(with_end(np.asarray(kept, np.int32), EOS), len(kept) < len(ids)))
+        found.append(EncodedPrompt(with_end(np.asarray(kept, np.int32), EOS), len(kept) < len(ids)))
     return found
 
 
-class Generator:
+class TextGenerator:
     """A model in memory, its tokenizer, and how it answers."""
 
     def __init__(
@@ -83,15 +83,17 @@ class Generator:
         self._decoding, self._rows, self._max_input, self._stop = decoding, rows, max_input, tuple(stop)
 
     @classmethod
-    def load(cls, path: Path, decoding: Decoding, run: Execution, *, step: Step = None, **options: Any) -> Generator:
+    def load(
+        cls, path: Path, decoding: Decoding, run: Execution, *, step: Step = None, **options: Any
+    ) -> TextGenerator:
         """Of a model folder, a run of training or a folder of Hugging Face."""
         return cls(formats.load(path, step=step), decoding, run, **options)
 
-    def prompts(self, texts: Sequence[str]) -> list[Prompt]:
+    def prompts(self, texts: Sequence[str]) -> list[EncodedPrompt]:
         """The ids of texts: cut at their end where they are too long, with eos even then."""
         return encoded(self.tokenizer, texts, self._max_input)
 
-    def answers(self, texts: Iterable[str], numbers: Iterable[int] | None = None) -> Iterator[Answer]:
+    def answers(self, texts: Iterable[str], numbers: Iterable[int] | None = None) -> Iterator[GeneratedText]:
         """An answer to each text, in order.
 
         What is drawn depends on the seed and on the text's number, 0 to 2^31 - 1: its place, unless `numbers` has one
@@ -101,14 +103,14 @@ class Generator:
         while stretch := list(itertools.islice(texts, self._rows * _AHEAD)):
             prompts = self.prompts(stretch)
             own = np.fromiter(itertools.islice(seeds, len(prompts)), np.int32, len(prompts))
-            answers: dict[int, Answer] = {}
+            answers: dict[int, GeneratedText] = {}
             for batch in _batches([len(prompt.ids) for prompt in prompts], self._rows):
                 answers.update(self._batch(prompts, batch, own))
             yield from (answers[place] for place in range(len(prompts)))
 
     def _batch(
-        self, prompts: Sequence[Prompt], batch: Sequence[int], own: npt.NDArray[np.int32]
-    ) -> Iterator[tuple[int, Answer]]:
+        self, prompts: Sequence[EncodedPrompt], batch: Sequence[int], own: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[int, GeneratedText]]:
         rows, length = _shape(
             max(len(prompts[number].ids) for number in batch), len(batch), self._rows, self._max_input
         )
@@ -121,7 +123,7 @@ class Generator:
         for row, number in enumerate(batch):
             yield number, self._answer(decoded, row, prompts[number])
 
-    def _answer(self, decoded: Decoded, row: int, prompt: Prompt) -> Answer:
+    def _answer(self, decoded: Decoded, row: int, prompt: EncodedPrompt) -> GeneratedText:
         count, score = int(decoded.lengths_B[row]), float(decoded.scores_B[row])
         ids = decoded.ids_BxT[row, :count].tolist()
         text, stopped = _cut(self.text(ids), self._stop)
@@ -132,13 +134,13 @@ class Generator:
             text, _ = _cut(self.text(ids[:count]), self._stop)
             penalty = self._decoding.length_penalty if self._decoding.beams > 1 else 0.0
             score = float(decoded.gains_BxT[row, :count].sum()) / count**penalty
-        return Answer(text, count, reason, len(prompt.ids), prompt.truncated, score)
+        return GeneratedText(text, count, reason, len(prompt.ids), prompt.truncated, score)
 
-    def stream(self, text: str, row: int = 0) -> Stream:
+    def stream(self, text: str, row: int = 0) -> TextStream:
         """The answer to one text, piece by piece; as if it were the text number `row` of `answers`."""
-        return Stream(self, text, row)
+        return TextStream(self, text, row)
 
-    def ids_of(self, prompt: Prompt, row: int) -> Iterator[int]:
+    def ids_of(self, prompt: EncodedPrompt, row: int) -> Iterator[int]:
         """The ids of an answer as they are made."""
         _, length = _shape(len(prompt.ids), 1, 1, self._max_input)
         ids_1xL = np.zeros((1, length), np.int32)
@@ -159,13 +161,13 @@ class Generator:
         return self.tokenizer.decode(self.tokenizer.whole(meant))
 
 
-class Stream:
+class TextStream:
     """Iterates over the text of an answer as it grows. `answer` is there when it is done."""
 
-    def __init__(self, generator: Generator, text: str, row: int) -> None:
+    def __init__(self, generator: TextGenerator, text: str, row: int) -> None:
         self._generator, self._row = generator, row
         (self.prompt,) = generator.prompts([text])
-        self.answer: Answer | None = None
+        self.answer: GeneratedText | None = None
 
     def __iter__(self) -> Iterator[str]:
         generator, told, text = self._generator, 0, ""
@@ -187,7 +189,7 @@ class Stream:
                 told = sure
         if len(text) > told:
             yield text[told:]
-        self.answer = Answer(text, len(ids), reason, len(self.prompt.ids), self.prompt.truncated, None)
+        self.answer = GeneratedText(text, len(ids), reason, len(self.prompt.ids), self.prompt.truncated, None)
 
 
 def _batches(lengths: Sequence[int], rows: int) -> Iterator[list[int]]:

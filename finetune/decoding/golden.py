@@ -46,7 +46,7 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GoldenComparison:
     """One figure: how far off it is, how far it may be, and in words."""
 
     name: str
@@ -63,7 +63,7 @@ class Comparison:
         return {"name": self.name, "difference": difference, "allowed": self.allowed, "holds": self.holds}
 
 
-def check(folder: Path, tolerance: Tolerance = Tolerance(), weights: Path | None = None) -> list[Comparison]:
+def check(folder: Path, tolerance: Tolerance = Tolerance(), weights: Path | None = None) -> list[GoldenComparison]:
     """Runs the model of a folder, in float32, over its golden.npz; SourceError where either is missing or does not fit.
 
     `weights`: another checkpoint of the same model, instead of the folder's own.
@@ -83,7 +83,9 @@ def check(folder: Path, tolerance: Tolerance = Tolerance(), weights: Path | None
     found = [
         _array("encoder_hidden", hidden[filled], golden["encoder_hidden"][filled], scale, tolerance.arrays),
         _array("logits", logits, golden["logits"], scale, tolerance.arrays),
-        Comparison("loss", abs(loss - told) / max(abs(told), 1e-30), tolerance.loss, f"{loss:.7f} for {told:.7f}"),
+        GoldenComparison(
+            "loss", abs(loss - told) / max(abs(told), 1e-30), tolerance.loss, f"{loss:.7f} for {told:.7f}"
+        ),
     ]
     for name, beams in (("greedy", 1), ("beam4", _BEAMS)):
         expected = golden[name][:, 1:]
@@ -142,20 +144,20 @@ def _loss(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-chosen[there].mean())
 
 
-def _array(name: str, ours: np.ndarray, theirs: np.ndarray, scale: float, allowed: float) -> Comparison:
+def _array(name: str, ours: np.ndarray, theirs: np.ndarray, scale: float, allowed: float) -> GoldenComparison:
     if ours.shape != theirs.shape:
         raise SourceError(f"{FILE}: {name} is {theirs.shape}, the model gives {ours.shape}")
     largest = float(np.abs(ours - theirs).max(initial=0.0))
-    return Comparison(name, largest / scale, allowed, f"largest difference {largest:.2e}, scale {scale:.3g}")
+    return GoldenComparison(name, largest / scale, allowed, f"largest difference {largest:.2e}, scale {scale:.3g}")
 
 
-def _ids(name: str, ours: np.ndarray, theirs: np.ndarray) -> Comparison:
+def _ids(name: str, ours: np.ndarray, theirs: np.ndarray) -> GoldenComparison:
     """Places that differ, up to the end of each row."""
     length = max(ours.shape[1], theirs.shape[1])
     ours, theirs = (np.pad(_ended(ids), ((0, 0), (0, length - ids.shape[1]))) for ids in (ours, theirs))
     differing = int((ours != theirs).sum())
     rows = int((ours != theirs).any(-1).sum())
-    return Comparison(name, float(differing), 0.0, f"{theirs.size} ids, {rows} of {len(theirs)} rows differ")
+    return GoldenComparison(name, float(differing), 0.0, f"{theirs.size} ids, {rows} of {len(theirs)} rows differ")
 
 
 def _ended(ids: np.ndarray) -> np.ndarray:

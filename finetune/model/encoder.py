@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from finetune.model.architecture import Architecture, Execution
-from finetune.model.encoder_decoder import Embedder, Encoder
+from finetune.model.encoder_decoder import Encoder, TokenEmbedder
 from finetune.model.head import Projection
 from finetune.model.layers import parameter
 
@@ -42,7 +42,7 @@ class EncoderModel(nn.Module):
     @nn.compact
     def __call__(self, ids_BxL: Array, *, deterministic: bool = True) -> Array:
         there_BxL = ids_BxL > 0
-        embedded_BxLxD = Embedder(self.config, self.run, name="token_embedder")(ids_BxL)
+        embedded_BxLxD = TokenEmbedder(self.config, self.run, name="token_embedder")(ids_BxL)
         encoder = Encoder(self.config, self.run, name="encoder")
         encoded_BxLxD = encoder(embedded_BxLxD, there_BxL[:, None, None, :], deterministic)
         pooled_BxD = masked_mean(encoded_BxLxD, there_BxL)

@@ -39,7 +39,7 @@ class StepInputs(NamedTuple):
     biases: list[Array]  # the bias by distance, [H, 2T - 1]
 
 
-class Embedder(nn.Module):
+class TokenEmbedder(nn.Module):
     """A vector of width D for each id."""
 
     config: Architecture
@@ -210,7 +210,7 @@ class Decoder(nn.Module):
             self.layers = [layer(config, run, self.lora) for _ in range(config.decoder_layers)]
         self.decoder_norm = RMSNorm(config.epsilon, run.dtype)
         if not config.tied:
-            self.logits_dense = Head(config, run)
+            self.logits_dense = LogitsHead(config, run)
         self.drop = Dropout(run.dropout)
 
     def __call__(
@@ -250,7 +250,7 @@ class Decoder(nn.Module):
         return self.decoder_norm(x_Rx1xD), filled
 
 
-class Head(nn.Module):
+class LogitsHead(nn.Module):
     """The kernel that turns the decoder's output into logits, [D, V]."""
 
     config: Architecture
@@ -275,7 +275,7 @@ class EncoderDecoder(nn.Module):
     lora: LoraConfig = LoraConfig()
 
     def setup(self) -> None:
-        self.token_embedder = Embedder(self.config, self.run)
+        self.token_embedder = TokenEmbedder(self.config, self.run)
         self.encoder = Encoder(self.config, self.run, self.lora)
         self.decoder = Decoder(self.config, self.run, self.lora)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from core import files
 from finetune.data.validation import ValidationExample
-from finetune.decoding.decoder import Decoder, Decoding
+from finetune.decoding.decoder import CompiledDecoder, Decoding
 from finetune.model.partitioning import on_mesh, replicated, rows_of_process
 from finetune.training.step import TrainState
 from finetune.training.trainer import Trainer
@@ -72,7 +72,7 @@ class SampleGenerator:
     def __init__(self, trainer: Trainer, tokenizer: Path, max_tokens: int) -> None:
         self._trainer, self._tokenizer = trainer, Tokenizer.load(tokenizer)
         self._rows = trainer.config.validation_rows
-        decoder = Decoder(trainer.architecture, trainer.config.execution, Decoding(max_tokens))
+        decoder = CompiledDecoder(trainer.architecture, trainer.config.execution, Decoding(max_tokens))
         self._decode = jax.jit(
             decoder.ids,
             in_shardings=(trainer.weight_shardings, trainer.row_sharding),

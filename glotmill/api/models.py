@@ -12,7 +12,7 @@ from glotmill.api.arguments import ConfigLike, Overrides, PathLike, configured, 
 if TYPE_CHECKING:
     import numpy as np
 
-    from finetune.decoding.generator import Generator
+    from finetune.decoding.generator import TextGenerator
     from finetune.heads.embedder import Embedder
     from finetune.heads.reranker import Reranker
     from finetune.train import TrainingResult
@@ -114,12 +114,12 @@ class Model:
         return self._reranker.scores(query, documents, **options)
 
     @functools.lru_cache(maxsize=4)  # noqa: B019 - a model and its few generators live and die together
-    def _generator(self, stop: tuple[str, ...], **options: Any) -> Generator:
+    def _generator(self, stop: tuple[str, ...], **options: Any) -> TextGenerator:
         from finetune.decoding.decoder import Decoding
-        from finetune.decoding.generator import Generator
+        from finetune.decoding.generator import TextGenerator
         from finetune.model.architecture import Execution
 
-        return Generator.load(self.path, Decoding(**options), Execution(self._dtype), step=self._step, stop=stop)
+        return TextGenerator.load(self.path, Decoding(**options), Execution(self._dtype), step=self._step, stop=stop)
 
     @functools.cached_property
     def _embedder(self) -> Embedder:

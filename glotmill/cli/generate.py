@@ -15,7 +15,7 @@ from glotmill.cli.options import Debug
 from glotmill.cli.output import guarded, print_json
 
 if TYPE_CHECKING:
-    from finetune.decoding.generator import Answer, Generator
+    from finetune.decoding.generator import GeneratedText, TextGenerator
 
 
 @guarded
@@ -77,7 +77,7 @@ def generate(
     if prompt is None and sys.stdin.isatty():
         raise ConfigError("there is no prompt: give one with --prompt, or lines on standard input")
     from finetune.decoding.decoder import Decoding
-    from finetune.decoding.generator import Generator
+    from finetune.decoding.generator import TextGenerator
     from finetune.model.architecture import Execution
 
     decoding = Decoding(
@@ -91,14 +91,14 @@ def generate(
         seed,
     )
     options: Any = {"rows": batch_size, "max_input": max_input, "stop": tuple(stop or ())}
-    generator = Generator.load(checkpoint, decoding, Execution(dtype), step=parse_step(step), **options)
+    generator = TextGenerator.load(checkpoint, decoding, Execution(dtype), step=parse_step(step), **options)
     if prompt is not None:
         _answer_one(generator, prompt, json)
     else:
         _answer_lines(generator, _lines(input_json), json)
 
 
-def _answer_one(generator: Generator, prompt: str, json: bool) -> None:
+def _answer_one(generator: TextGenerator, prompt: str, json: bool) -> None:
     stream = generator.stream(prompt)
     for text in stream:
         if not json:
@@ -111,7 +111,7 @@ def _answer_one(generator: Generator, prompt: str, json: bool) -> None:
     _tell_truncated(int(stream.answer.truncated), 1)
 
 
-def _answer_lines(generator: Generator, lines: Iterator[str], json: bool) -> None:
+def _answer_lines(generator: TextGenerator, lines: Iterator[str], json: bool) -> None:
     waiting: list[str] = []
 
     def passed() -> Iterator[str]:
@@ -130,7 +130,7 @@ def _answer_lines(generator: Generator, lines: Iterator[str], json: bool) -> Non
     _tell_truncated(truncated, count)
 
 
-def _tell(prompt: str, answer: Answer) -> None:
+def _tell(prompt: str, answer: GeneratedText) -> None:
     print_json(
         {
             "prompt": prompt,

@@ -12,7 +12,7 @@ from glotmill.cli.options import Config, Debug, Fresh, Json, Set
 from glotmill.cli.output import folder_name, guarded, print_json, print_table
 
 if TYPE_CHECKING:
-    from tokenizer.report import Report
+    from tokenizer.report import TokenizerReport
 
 app = typer.Typer(help="Train tokenizers, judge them, encode with them.", no_args_is_help=True)
 _WORST = 10
@@ -144,7 +144,7 @@ def report(
         print(f"with plots in {html}")
 
 
-def tell(reports: list[Report]) -> None:
+def tell(reports: list[TokenizerReport]) -> None:
     """Tables: all tokenizers, and the worst ten languages of each."""
     rows = []
     for one in reports:

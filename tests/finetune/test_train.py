@@ -194,7 +194,7 @@ def test_the_best_is_sought_anew_where_it_was_measured_on_other_examples(configu
     changes = {"steps": 31, "data": {"validation": {"examples": examples}}}
     train(configured(**{**FINISHED, **changes}), run, progress=Progress.on_stderr())
     assert best(run)["step"] == (30 if examples == 4 else 31)
-    told = "data.validation.examples was 4, is 3: losses before cannot be compared"
+    told = "data.validation.examples was 4, is 3: earlier losses cannot be compared"
     assert (told in " ".join(capsys.readouterr().err.split())) == (examples == 3)
 
 

@@ -8,7 +8,7 @@ import pytest
 import tokenizers
 
 from core.errors import SourceError
-from tokenizer.report import Judged, Report, Texts, judge, load, read_texts
+from tokenizer.report import Judged, Texts, TokenizerReport, judge, load, read_texts
 from tokenizer.report_page import render
 
 
@@ -93,7 +93,7 @@ def test_the_page_shows_every_language_and_tokenizer(trained, sentences, outline
     assert "A &lt;title&gt;" in page and len(re.findall(r"M\d+ \d+z", page)) == 2 * len(texts.rows)
     assert all(code in page for code in texts.rows) and "Khmer" in page
     assert outline(page).is_whole and page.count("<script") == 1 and page.count("http") == 0
-    assert render([Report("none", 0)], "empty")
+    assert render([TokenizerReport("none", 0)], "empty")
 
 
 def test_a_phone_has_no_scrolling_across_the_page(on_phone):

@@ -11,7 +11,7 @@ import pytest
 from core.errors import ConfigError
 from finetune.decoding import beam_search, sampling
 from finetune.decoding import decoder as decoding_module
-from finetune.decoding.decoder import Decoder, Decoding, ready
+from finetune.decoding.decoder import CompiledDecoder, Decoding, ready
 from finetune.decoding.decoder import decoder as make_decoder
 from finetune.model.architecture import Execution
 
@@ -56,7 +56,7 @@ def by_hand(tiny, model, ids, length):
 def test_greedy_takes_the_likeliest_id_and_the_cache_grows(tiny, model, inputs, monkeypatch):
     monkeypatch.setattr(decoding_module, "_FIRST", 4)
     expected = by_hand(tiny, model, inputs, 11)
-    found = Decoder(model[0], decoding=Decoding(max_tokens=11))(model[1], inputs)
+    found = CompiledDecoder(model[0], decoding=Decoding(max_tokens=11))(model[1], inputs)
     width = found.ids_BxT.shape[1]
     assert np.array_equal(found.ids_BxT, expected[:, :width]) and not expected[:, width:].any()
     ends = [row.tolist().index(EOS) + 1 if EOS in row else 11 for row in expected]
@@ -100,7 +100,7 @@ def test_bfloat16_decodes(tiny, inputs):
     params = ready(tiny.params(), run)
     assert params["encoder"]["encoder_norm"]["scale"].dtype == jnp.float32
     assert params["encoder"]["layers_0"]["mlp"]["wo"]["kernel"].dtype == jnp.bfloat16
-    found = Decoder(tiny.shape, run, Decoding(max_tokens=4))(params, inputs)
+    found = CompiledDecoder(tiny.shape, run, Decoding(max_tokens=4))(params, inputs)
     assert np.isfinite(found.scores_B).all() and (found.lengths_B > 0).all()
 
 
@@ -177,7 +177,9 @@ def test_beams_equal_those_of_transformers(shared, penalty, early, tmp_path):
         return_dict_in_generate=True,
     )
     decoding = Decoding(max_tokens=16, beams=4, length_penalty=penalty, early_stopping=early)
-    found = Decoder(ours.architecture, decoding=decoding)(ready(ours.params, Execution()), ids, mask_BxL=ids >= 0)
+    found = CompiledDecoder(ours.architecture, decoding=decoding)(
+        ready(ours.params, Execution()), ids, mask_BxL=ids >= 0
+    )
     width = found.ids_BxT.shape[1]
     theirs = expected.sequences[:, 1 : 1 + width].numpy()
     theirs[np.cumsum(theirs == EOS, axis=1) - (theirs == EOS) > 0] = 0  # filled up with ends, not with padding
@@ -238,4 +240,4 @@ def test_what_cannot_be_is_told(changes, told):
     with pytest.raises(ConfigError, match=told):
         Decoding(**changes)
     with pytest.raises(ConfigError, match="at most half"):
-        Decoder(dataclasses.replace(decoding_module.Architecture(), vocabulary=8), decoding=Decoding(beams=5))
+        CompiledDecoder(dataclasses.replace(decoding_module.Architecture(), vocabulary=8), decoding=Decoding(beams=5))

@@ -9,7 +9,7 @@ import pytest
 from core.errors import ConfigError, SourceError
 from finetune.checkpoints.base import LoadedModel
 from finetune.decoding.decoder import Decoded, Decoding
-from finetune.decoding.generator import Answer, Generator, Prompt, Stream, _batches, _shape
+from finetune.decoding.generator import EncodedPrompt, GeneratedText, TextGenerator, TextStream, _batches, _shape
 from tokenizer.vocabulary import Tokenizer
 
 TEXTS = ["habari", "你好 世界 一天", "", "siku moja mbili tatu " * 9, "привет мир", "wiki " * 5]
@@ -23,14 +23,14 @@ def model(tiny, small_tokenizer):
 
 @pytest.fixture(scope="module")
 def generator(model):
-    return Generator(model, Decoding(max_tokens=6), rows=4, max_input=16)
+    return TextGenerator(model, Decoding(max_tokens=6), rows=4, max_input=16)
 
 
 def test_answers_come_in_order_whatever_the_batch(model, generator):
     answers = list(generator.answers(TEXTS))
     assert [answer.truncated for answer in answers] == [False, False, False, True, False, True]
     assert answers[3].prompt_tokens == 16 and answers[2].prompt_tokens == 1
-    alone = Generator(model, Decoding(max_tokens=6), rows=1, max_input=16)
+    alone = TextGenerator(model, Decoding(max_tokens=6), rows=1, max_input=16)
     for answer, other in zip(answers, alone.answers(TEXTS), strict=True):
         assert dataclasses.replace(answer, score=None) == dataclasses.replace(other, score=None)
         assert answer.score == pytest.approx(other.score, rel=1e-4)
@@ -56,15 +56,15 @@ def streamed(small_tokenizer):
     tokenizer = Tokenizer.load(small_tokenizer)
 
     def run(ids, stop=()):
-        real = Generator.text
+        real = TextGenerator.text
         fake = SimpleNamespace(
             tokenizer=tokenizer,
             stop=stop,
-            prompts=lambda texts: [Prompt(np.array([1]), False)],
+            prompts=lambda texts: [EncodedPrompt(np.array([1]), False)],
             ids_of=lambda prompt, row: iter(ids),
         )
         fake.text = lambda ids: real(fake, ids)
-        stream = Stream(fake, "", 0)
+        stream = TextStream(fake, "", 0)
         return list(stream), stream.answer
 
     return run
@@ -106,16 +106,16 @@ def test_ids_without_a_meaning_say_nothing(generator, small_tokenizer):
 @pytest.mark.parametrize("beams", [1, 2])
 def test_a_batch_stops_where_a_stream_does(model, beams):
     decoding, text = Decoding(max_tokens=8, beams=beams), "wiki mbili"
-    (plain,) = Generator(model, decoding).answers([text])
+    (plain,) = TextGenerator(model, decoding).answers([text])
     # The second begins before the first, but is there later.
-    cut = Generator(model, decoding, stop=(plain.text[2:4], plain.text[1:5]))
+    cut = TextGenerator(model, decoding, stop=(plain.text[2:4], plain.text[1:5]))
     (answer,) = cut.answers([text])
     assert answer.text == plain.text[:2] and answer.finish_reason == "stop" and answer.tokens < plain.tokens
     stream = cut.stream(text)
     assert "".join(stream) == answer.text and stream.answer == dataclasses.replace(answer, score=None)
     shorter = dataclasses.replace(decoding, max_tokens=answer.tokens)
     if beams == 1:  # a shorter search finds other beams
-        (same,) = Generator(model, shorter).answers([text])
+        (same,) = TextGenerator(model, shorter).answers([text])
         assert same.score == pytest.approx(answer.score, rel=1e-4)
     else:
         assert answer.score * answer.tokens > plain.score * plain.tokens
@@ -125,7 +125,7 @@ def test_half_a_character_at_the_end_of_a_batch_is_left_out(generator, small_tok
     ids = byte_ids(Tokenizer.load(small_tokenizer), "ab你")[:-1]
     scores = np.zeros((1, len(ids)), np.float32)
     decoded = Decoded(np.array([ids]), np.array([len(ids)]), scores, scores.sum(-1))
-    answer = generator._answer(decoded, 0, Prompt(np.array([1]), False))
+    answer = generator._answer(decoded, 0, EncodedPrompt(np.array([1]), False))
     assert answer.text == "ab" and answer.tokens == 4 and answer.finish_reason == "length"
 
 
@@ -141,9 +141,9 @@ def test_few_shapes_are_compiled():
 
 def test_what_cannot_be_is_told(model):
     with pytest.raises(SourceError, match="no tokenizer: import it again with --tokenizer"):
-        Generator(dataclasses.replace(model, tokenizer=None))
+        TextGenerator(dataclasses.replace(model, tokenizer=None))
     with pytest.raises(ConfigError, match="a stop string is empty"):
-        Generator(model, stop=("",))
+        TextGenerator(model, stop=("",))
     with pytest.raises(ConfigError, match="rows is 0"):
-        Generator(model, rows=0)
-    assert isinstance(next(Generator(model, Decoding(max_tokens=2)).answers(iter(["x"]))), Answer)
+        TextGenerator(model, rows=0)
+    assert isinstance(next(TextGenerator(model, Decoding(max_tokens=2)).answers(iter(["x"]))), GeneratedText)

@@ -8,7 +8,7 @@ from finetune.checkpoints import formats
 from finetune.data.sources import DataSources
 from finetune.data.special_ids import SpecialIds
 from finetune.data.validation import ValidationData
-from finetune.decoding.decoder import Decoder, Decoding
+from finetune.decoding.decoder import CompiledDecoder, Decoding
 from finetune.train import train
 from finetune.training.sample_generations import SampleGeneration, score, score_by, write_samples
 from finetune.training.validation_metrics import LanguageMetrics, ValidationMetrics
@@ -72,7 +72,7 @@ def samples(run, step):
 def decoded(config, run):
     """The answers of the run's checkpoint to the same examples, one by one."""
     tokenizer, model = Tokenizer.load(run / "tokenizer"), formats.load(run, step="last")
-    decoder = Decoder(model.architecture, decoding=Decoding(max_tokens=6))
+    decoder = CompiledDecoder(model.architecture, decoding=Decoding(max_tokens=6))
     sources = DataSources.open(config.data, SpecialIds.of(run / "tokenizer"))
     for example in ValidationData(sources).examples(3):
         ids = decoder(model.params, example.inputs[None]).ids_BxT[0]
