@@ -17,7 +17,7 @@ from finetune.model.layers import along_diagonals, buckets_of
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
 def family(request, tiny):
-    return dataclasses.replace(tiny.shape, **FAMILIES[request.param])
+    return dataclasses.replace(tiny.shape, **FAMILIES[request.param].changes)
 
 
 def _arrays(batch):
