@@ -203,8 +203,8 @@ def _check_identity(folder: RunFolder, identity: Mapping[str, Any]) -> None:
         before = {name: manifest.get(name) for name in ("command", "code", "versions", "config", "inputs")}
     if before is not None:
         folder.check_same(before, identity)
-    elif not folder.is_empty():
-        raise OutputError(f"{folder.path} holds data without a manifest: choose an empty or new folder for --out")
+    else:
+        folder.check_marked()
 
 
 def is_made(out: Path, identity: Mapping[str, Any], progress: Progress) -> bool:

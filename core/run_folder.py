@@ -68,6 +68,13 @@ class RunFolder:
                 f"{self.path} holds other files ({', '.join(strangers[:3])}): choose an empty or new folder for --out"
             )
 
+    def check_marked(self) -> None:
+        """Raise OutputError if the folder holds output without a file that says which run it is from."""
+        if not self.is_empty() and not self.is_marked():
+            raise OutputError(
+                f"{self.path} holds data without {self.marks[0]}: choose an empty or new folder for --out"
+            )
+
     def is_marked(self) -> bool:
         """Return whether a file in the folder shows that glotmill wrote it."""
         return any(self._is_mark(self.path / mark) for mark in (*self.marks, f"{WORK}/{RUN}"))
@@ -79,8 +86,8 @@ class RunFolder:
             return True
 
     def is_empty(self) -> bool:
-        """Return whether the folder holds no output, finished or not."""
-        return not any(name not in (_LOCK, WORK, *self.kept) for name in names_in(self.path))
+        """Return whether the folder holds none of the command's output, finished or not."""
+        return not any(name in self.names and name not in (_LOCK, WORK) for name in names_in(self.path))
 
     def check_whole(self) -> None:
         """Raise OutputError if `clear` was stopped half-way in this folder."""
@@ -100,7 +107,7 @@ class RunFolder:
         if message := (difference or first_difference)(before, now):
             raise OutputError(
                 f"{self.path} holds another {self.noun}: {message}. "
-                "Use another --out, or --fresh to throw it away and start over"
+                f"Use another --out, or --fresh to start over{'; answers are kept' if self.kept else ''}"
             )
 
     def check_inputs(self, inputs: Iterable[str]) -> None:

@@ -6,16 +6,16 @@ Each answer is cached as it comes (eval/models/answer_cache.py), so the same com
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from collection.languages import resolve
-from core import files, locks
-from core.errors import ConfigError, OutputError, SourceError
+from core import files
+from core.errors import ConfigError, SourceError
 from core.progress import Progress
+from core.run_folder import RunFolder, read_json
 from eval.contamination import check_collection
 from eval.data.sources import Tree, find_sources
 from eval.evaluation import Evaluation
@@ -45,8 +45,9 @@ def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = F
     _check_fitting(request, tasks, fitting)
     if request.trained_on:
         check_collection(request.trained_on)
-    with locks.locked(out):
-        _begin(out, request, fresh)
+    folder = _folder(out)
+    with folder.held():
+        _begin(folder, request, fresh)
         with Cache(request.cache or out / CACHE) as cache:
             work = Evaluation(request, out, cache, progress, languages)
             try:
@@ -76,37 +77,33 @@ def _check_fitting(request: Request, tasks: Sequence[Task], fitting: Sequence[Ta
         raise SourceError(f"{where}: the task {lost[0].name} does not find its files here: expected {files_of}")
 
 
-def _begin(out: Path, request: Request, fresh: bool) -> None:
-    """Record which evaluation the folder holds. OutputError where it holds another, or files of something else.
+def _folder(out: Path) -> RunFolder:
+    cache = tuple(CACHE + end for end in ("", "-wal", "-shm", "-journal"))
+    return RunFolder(out, "evaluation", (REQUEST, REPORT, PAGE, RESULTS), (REQUEST,), kept=cache, shared=True)
+
+
+def _begin(folder: RunFolder, request: Request, fresh: bool) -> None:
+    """Record which evaluation the folder holds.
 
     `fresh` removes the results of an evaluation, but not the cached answers, which may have cost money. An old report
     is removed first, because its examples are about to be rewritten.
+
+    Raises:
+        OutputError: the folder holds another evaluation, or files of something else.
     """
-    mine = json.loads(json.dumps(request.identity()))
-    theirs = _read(out / REQUEST)
-    if theirs is None and out.is_dir() and any(path.name != ".lock" for path in out.iterdir()):
-        raise OutputError(f"{out} holds other files: choose an empty or new folder")
-    if theirs is not None and theirs != mine and not fresh:
-        key = next(key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key))
-        raise OutputError(
-            f"{out} holds another evaluation: {key} was {theirs.get(key)!r}, is {mine.get(key)!r}. "
-            "Use another --out, or --fresh to replace it; answers are kept"
-        )
-    for name in (REPORT, PAGE):
-        (out / name).unlink(missing_ok=True)
+    identity = request.identity()
+    folder.check_owner()
     if fresh:
-        shutil.rmtree(out / RESULTS, ignore_errors=True)
-    files.write_text(out / REQUEST, json.dumps(mine, ensure_ascii=False, indent=1) + "\n")
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path} cannot be read: {error}; choose another --out") from error
-    return values if isinstance(values, dict) else {}
+        folder.clear()
+    folder.check_whole()
+    before = read_json(folder.path / REQUEST)
+    if before is None:
+        folder.check_marked()
+    else:
+        folder.check_same(before, identity)
+    for name in (REPORT, PAGE):
+        (folder.path / name).unlink(missing_ok=True)
+    files.write_text(folder.path / REQUEST, json.dumps(identity, ensure_ascii=False, indent=1) + "\n")
 
 
 def _remove_stale(out: Path, written: set[Path]) -> None:

@@ -21,7 +21,7 @@ from finetune.training.initial_model import InitialModel
 from finetune.training.loop import TrainingLoop
 from finetune.training.objective import Objective, Seq2SeqObjective
 from finetune.training.processes import join
-from finetune.training.run_folder import COMMAND, RunFolder
+from finetune.training.run_folder import COMMAND, TrainingFolder
 from finetune.training.trainer import Trainer
 from finetune.training.validation_metrics import ValidationMetrics
 
@@ -61,7 +61,7 @@ def train(
     join(config.distributed)
     if progress is None or jax.process_index():
         progress = Progress.silent()
-    folder = RunFolder(out, configuration.as_dict(config), config.inputs(), difference)
+    folder = TrainingFolder(out, configuration.as_dict(config), config.inputs(), difference)
     with folder.opened(fresh):
         initial = InitialModel.of(config.model, with_head=bool(config.head.kind))
         objective = _objective(config, initial, out, progress)
@@ -111,7 +111,9 @@ def _about(values: Mapping[str, Any], initial: InitialModel, objective: Objectiv
     }
 
 
-def _write_description(folder: RunFolder, config: FinetuneConfig, initial: InitialModel, objective: Objective) -> None:
+def _write_description(
+    folder: TrainingFolder, config: FinetuneConfig, initial: InitialModel, objective: Objective
+) -> None:
     """Write run.toml and glotmill_model.json: only now, so that a run that is refused changes nothing."""
     folder.write_config()
     if jax.process_index() == 0:

@@ -65,7 +65,7 @@ def test_folders_of_others_are_left_alone(tmp_path):
 
 def test_data_without_a_manifest_are_not_overwritten(tmp_path):
     (tmp_path / "data").mkdir()
-    with pytest.raises(OutputError, match="without a manifest"), stage(tmp_path, IDENTITY):
+    with pytest.raises(OutputError, match=r"without manifest\.json"), stage(tmp_path, IDENTITY):
         pass
 
 
