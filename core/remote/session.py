@@ -22,8 +22,8 @@ from core.remote.budget import Budget
 from core.remote.cache import Cache
 from core.remote.clients.client import Client
 from core.remote.config import Account, RemoteConfig
-from core.remote.usage_ledger import FILE as METER
-from core.remote.usage_ledger import Hold, Meter, Spending
+from core.remote.usage_ledger import FILE as LEDGER_FILE
+from core.remote.usage_ledger import Hold, Spending, UsageLedger
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -76,20 +76,20 @@ class RemoteJob:
         nothing yet; answers that were paid for stay. OutputError where another run is at work in `out`.
         """
         if self.has_spent:  # else nothing is written: the folder may turn out to be somebody else's
-            with locks.locked(out), contextlib.closing(Meter(Path(self.spent), self.budget)) as meter:
-                meter.begin_run(fresh)
+            with locks.locked(out), contextlib.closing(UsageLedger(Path(self.spent), self.budget)) as ledger:
+                ledger.begin_run(fresh)
 
     @property
     def has_spent(self) -> bool:
         """Whether there is an account of what was spent: on one machine there is, from the first question on."""
-        return bool(self.spent) and (Path(self.spent) / METER).exists()
+        return bool(self.spent) and (Path(self.spent) / LEDGER_FILE).exists()
 
     def spending(self) -> Spending:
         """What the run has spent, with all its resumes; nothing where there is no account of it."""
         if not self.has_spent:
             return Spending()
-        with contextlib.closing(Meter(Path(self.spent), self.budget)) as meter:
-            return meter.spending()
+        with contextlib.closing(UsageLedger(Path(self.spent), self.budget)) as ledger:
+            return ledger.spending()
 
 
 class Halted(Exception):
@@ -97,7 +97,7 @@ class Halted(Exception):
 
 
 class Session:
-    """The cache, the meter and the threads of one piece of work."""
+    """The cache, the ledger and the threads of one piece of work."""
 
     def __init__(self, job: RemoteJob) -> None:
         self.config = job.config
@@ -105,8 +105,8 @@ class Session:
         with contextlib.ExitStack() as stack:
             own = stack.enter_context(tempfile.TemporaryDirectory(prefix="glotmill-")) if job.spread else ""
             self.cache = stack.enter_context(contextlib.closing(Cache(Path(job.answers or own))))
-            meter = Meter(Path(job.spent or own), job.budget, job.config.requests_per_minute)
-            self.meter = stack.enter_context(contextlib.closing(meter))
+            ledger = UsageLedger(Path(job.spent or own), job.budget, job.config.requests_per_minute)
+            self.ledger = stack.enter_context(contextlib.closing(ledger))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Session:
@@ -182,7 +182,7 @@ class Remote:
         with self._alone(key):
             cached = self._session.cache.get(key)
             if cached is not None:
-                self._session.meter.found()
+                self._session.ledger.found()
                 return cached
             answer = self._answer(request)
             self._session.cache.put(key, answer)
@@ -231,24 +231,24 @@ class Remote:
 
     def _try(self, request: Request) -> Answer:
         """Sends the request once, when rate limit and budget let it."""
-        meter = self._session.meter
+        ledger = self._session.ledger
         most_in, most_out = request.input_tokens, request.most_tokens
         hold = Hold(most_in + most_out, self._prices.cost(most_in, most_out))
-        meter.afford(hold)  # a place in the queue may be far off
-        self._wait(meter.slot())
-        while wait := meter.begin(hold):
+        ledger.afford(hold)  # a place in the queue may be far off
+        self._wait(ledger.slot())
+        while wait := ledger.begin(hold):
             self._wait(wait)
         try:
             answer = self._client.send(request)
         except BaseException as error:
             failure = error if isinstance(error, Failure) else None
             pause = (failure.retry_after or 0.0) if failure else 0.0
-            meter.failed(
+            ledger.failed(
                 hold, failure.kind if failure else "interrupted", min(pause, self._session.config.longest_wait)
             )
             raise
         cost = self._prices.cost(answer.input_tokens, answer.output_tokens)
-        meter.answered(hold, answer.input_tokens, answer.output_tokens, cost)
+        ledger.answered(hold, answer.input_tokens, answer.output_tokens, cost)
         self._unanswered = 0
         return answer
 

@@ -52,7 +52,7 @@ class Hold:
     usd: float
 
 
-class Meter:
+class UsageLedger:
     """Counts in a file that all processes of a run share. `own` is what went through this one."""
 
     def __init__(self, folder: Path, budget: Budget, requests_per_minute: float = 0) -> None:
@@ -155,7 +155,7 @@ class Meter:
             self.own.failures[kind] = self.own.failures.get(kind, 0) + 1
 
     def found(self) -> None:
-        """Counts an answer that was on disk; the file learns of it when the meter is closed."""
+        """Counts an answer that was on disk; the file learns of it when the ledger is closed."""
         with self._count:
             self.own.cached += 1
 

@@ -44,7 +44,7 @@ from pipelines.runner import Phase, RunConfig
 CODE: Final = ("core", "collection", "pipelines")
 
 
-class Maker(Protocol):
+class RowMaker(Protocol):
     """Makes rows of rows in one worker, which holds it open for one piece of work."""
 
     def make(self, records: Sequence[Record]) -> Sequence[Record | Reject]:
@@ -57,11 +57,11 @@ class Maker(Protocol):
 
 
 # Opened once a piece of work, in the worker: it may hold what cannot travel, such as a model or a connection.
-Opener = Callable[[RunState], AbstractContextManager[Maker]]
+Opener = Callable[[RunState], AbstractContextManager[RowMaker]]
 
 
 @dataclass(frozen=True)
-class Derivation:
+class RowJob:
     """What is made, and in which grain.
 
     `versions` names the engines: other ones make another run. `work_a_byte` is how much more work a byte is than in
@@ -87,7 +87,7 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class RowSlice:
     """Rows `first` up to, not including, `last` of one Parquet file. `name` is its path as people know it."""
 
     path: str
@@ -102,12 +102,12 @@ class Piece:
 
     index: int
     count: int
-    stretches: tuple[Stretch, ...]
+    slices: tuple[RowSlice, ...]
     key: str
 
     @property
     def rows(self) -> int:
-        return sum(stretch.last - stretch.first for stretch in self.stretches)
+        return sum(row_slice.last - row_slice.first for row_slice in self.slices)
 
     @property
     def name(self) -> str:
@@ -116,17 +116,17 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Given:
+class RowInputs:
     """The rows that a run is given: files with their sizes and hashes, the manifests that they came with, the rows."""
 
     inputs: tuple[Input, ...]
     upstream: tuple[Manifest, ...]
-    stretches: tuple[Stretch, ...]
+    slices: tuple[RowSlice, ...]
     bytes: int
 
     @property
     def rows(self) -> int:
-        return sum(stretch.last for stretch in self.stretches)
+        return sum(row_slice.last for row_slice in self.slices)
 
     def pieces(self, rows_a_piece: int) -> tuple[Piece, ...]:
         """All rows in pieces of about so many, which depend on the input alone."""
@@ -135,22 +135,22 @@ class Given:
         hashes = {item.path: item.hash for item in self.inputs}
         pieces = []
         for index, (first, last) in enumerate(itertools.pairwise(bounds)):
-            stretches = tuple(self._between(first, last))
-            named = [[hashes[one.name], one.first, one.last] for one in stretches]
+            slices = tuple(self._between(first, last))
+            named = [[hashes[one.name], one.first, one.last] for one in slices]
             key = xxhash.xxh3_128_hexdigest(json.dumps(named).encode())
-            pieces.append(Piece(index, count, stretches, key))
+            pieces.append(Piece(index, count, slices, key))
         return tuple(pieces)
 
-    def _between(self, first: int, last: int) -> Iterator[Stretch]:
+    def _between(self, first: int, last: int) -> Iterator[RowSlice]:
         start = 0
-        for whole in self.stretches:
+        for whole in self.slices:
             end = start + whole.last
             if start < last and first < end:
-                yield Stretch(whole.path, whole.name, max(first - start, 0), min(last - start, whole.last))
+                yield RowSlice(whole.path, whole.name, max(first - start, 0), min(last - start, whole.last))
             start = end
 
 
-def given(folders: Sequence[Path]) -> Given:
+def read_inputs(folders: Sequence[Path]) -> RowInputs:
     """The rows of finished folders. SourceError for one that is unfinished, damaged, or none of a command's."""
     if not folders:
         raise ConfigError("nothing to make rows of: expected --input DIR, a folder that another command wrote")
@@ -159,25 +159,25 @@ def given(folders: Sequence[Path]) -> Given:
         raise ConfigError(f"--input {twice[0]} was given twice: its rows would be made twice")
     upstream = [Manifest.read(folder) for folder in folders]
     inputs: list[Input] = []
-    stretches: list[Stretch] = []
+    slices: list[RowSlice] = []
     for folder, manifest in zip(folders, upstream, strict=True):
         rows = 0
         for path in store.parts(folder):
-            stretches.append(Stretch(absolute(path), str(path), 0, store.row_count(path)))
+            slices.append(RowSlice(absolute(path), str(path), 0, store.row_count(path)))
             inputs.append(Input(str(path), path.stat().st_size, files.content_hash(path)))
-            rows += stretches[-1].last
+            rows += slices[-1].last
         if rows != manifest.rows_out:
             raise SourceError(
                 f"{folder}: data/ holds {rows} rows, its manifest says {manifest.rows_out}: the folder is damaged"
             )
-    return Given(tuple(inputs), tuple(upstream), tuple(stretches), sum(item.bytes for item in inputs))
+    return RowInputs(tuple(inputs), tuple(upstream), tuple(slices), sum(item.bytes for item in inputs))
 
 
-def derive(
+def run_row_job(
     inputs: Sequence[Path],
     config: Any,
     out: Path,
-    what: Derivation,
+    what: RowJob,
     *,
     run: RunConfig,
     fresh: bool = False,
@@ -190,7 +190,7 @@ def derive(
     OutputError where `out` cannot be used.
     """
     progress = progress or Progress.silent()
-    rows = given(inputs)
+    rows = read_inputs(inputs)
     identity = _identity(config, what, rows)
     if not (fresh or runner.is_dry_run(beam_args)) and is_made(out, identity, progress):
         manifest = Manifest.read(out)
@@ -216,7 +216,7 @@ def derive(
     return manifest
 
 
-def run_piece(piece: Piece, *, what: Derivation, place: RunState) -> Tally | None:
+def run_piece(piece: Piece, *, what: RowJob, place: RunState) -> Tally | None:
     """Reads, makes and writes one piece of work; its counts. A piece that is done already is left alone."""
     if place.is_done(piece.name):
         return None
@@ -226,7 +226,7 @@ def run_piece(piece: Piece, *, what: Derivation, place: RunState) -> Tally | Non
         what.open(place) as maker,
     ):
         done = 0
-        for places, records in _batches(piece.stretches, what.rows_a_batch):
+        for places, records in _batches(piece.slices, what.rows_a_batch):
             where = dict(zip((one.id for one in records), places, strict=True))
             outcomes = _made(maker, records, what.targets)
             part.write([_counted(outcome, where, what.raw_limit, work) for outcome in outcomes])
@@ -236,9 +236,9 @@ def run_piece(piece: Piece, *, what: Derivation, place: RunState) -> Tally | Non
     return work.tally
 
 
-def read(stretches: Iterable[Stretch]) -> Iterator[Record]:
-    """The records of stretches, in their order."""
-    for _, records in _batches(stretches, _ROWS_AT_ONCE):
+def read(slices: Iterable[RowSlice]) -> Iterator[Record]:
+    """The records of slices, in their order."""
+    for _, records in _batches(slices, _ROWS_AT_ONCE):
         yield from records
 
 
@@ -259,13 +259,13 @@ def family(made_of: Record) -> str:
     return made_of.parent_id or made_of.id
 
 
-def _batches(stretches: Iterable[Stretch], rows: int) -> Iterator[tuple[list[str], list[Record]]]:
-    """The records of stretches, so many at once, each with its place: `file:row`."""
+def _batches(slices: Iterable[RowSlice], rows: int) -> Iterator[tuple[list[str], list[Record]]]:
+    """The records of slices, so many at once, each with its place: `file:row`."""
     places: list[str] = []
     records: list[Record] = []
-    for stretch in stretches:
-        for first, batch in _read(stretch, rows):
-            places += [f"{stretch.name}:{first + number + 1}" for number in range(batch.num_rows)]
+    for row_slice in slices:
+        for first, batch in _read(row_slice, rows):
+            places += [f"{row_slice.name}:{first + number + 1}" for number in range(batch.num_rows)]
             records += record.from_batch(batch)
             while len(records) >= rows:
                 yield places[:rows], records[:rows]
@@ -274,30 +274,30 @@ def _batches(stretches: Iterable[Stretch], rows: int) -> Iterator[tuple[list[str
         yield places, records
 
 
-def _read(stretch: Stretch, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The rows of a stretch in small batches, each with the number of its first row in the file."""
+def _read(row_slice: RowSlice, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of a row_slice in small batches, each with the number of its first row in the file."""
     try:
         with (
-            readable(as_path(stretch.path)) as source,
+            readable(as_path(row_slice.path)) as source,
             pq.ParquetFile(source, page_checksum_verification=True) as file,
         ):
             groups: list[int] = []
             start = end = 0
             for group in range(file.num_row_groups):
                 begin, end = end, end + file.metadata.row_group(group).num_rows
-                if begin < stretch.last and stretch.first < end:
+                if begin < row_slice.last and row_slice.first < end:
                     start = start if groups else begin
                     groups.append(group)
             for batch in file.iter_batches(batch_size=rows, row_groups=groups) if groups else ():
-                first, last = max(stretch.first - start, 0), min(stretch.last - start, batch.num_rows)
+                first, last = max(row_slice.first - start, 0), min(row_slice.last - start, batch.num_rows)
                 if first < last:
                     yield start + first, batch.slice(first, last - first)
                 start += batch.num_rows
     except (OSError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{stretch.name} cannot be read: {error}") from error
+        raise SourceError(f"{row_slice.name} cannot be read: {error}") from error
 
 
-def _made(maker: Maker, records: Sequence[Record], targets: int) -> Sequence[Record | Reject]:
+def _made(maker: RowMaker, records: Sequence[Record], targets: int) -> Sequence[Record | Reject]:
     """What a maker makes of a batch. Where it fails, its rows one by one, and those that fail alone are turned away."""
     try:
         outcomes = maker.make(records)
@@ -326,7 +326,7 @@ def _counted(outcome: Record | Reject, where: Mapping[str, str], raw_limit: int,
     return Reject(outcome.reason, detail, outcome.id, language, outcome.source, location, raw[:raw_limit])
 
 
-def _identity(config: Any, what: Derivation, rows: Given) -> dict[str, Any]:
+def _identity(config: Any, what: RowJob, rows: RowInputs) -> dict[str, Any]:
     values = configuration.as_dict(config)
     for name in what.free:
         *sections, last = name.split(".")
@@ -343,7 +343,7 @@ def _identity(config: Any, what: Derivation, rows: Given) -> dict[str, Any]:
     }
 
 
-def _manifest(what: Derivation, identity: dict[str, Any], rows: Given, markers: Sequence[Marker]) -> Manifest:
+def _manifest(what: RowJob, identity: dict[str, Any], rows: RowInputs, markers: Sequence[Marker]) -> Manifest:
     manifest = Manifest.of(
         what.command,
         total_of(marker.tally for marker in markers),
@@ -368,7 +368,7 @@ def _manifest(what: Derivation, identity: dict[str, Any], rows: Given, markers: 
     return manifest
 
 
-def _notes(what: Derivation, rows: Given) -> list[str]:
+def _notes(what: RowJob, rows: RowInputs) -> list[str]:
     if what.targets == 1:
         return []
     return [f"each of {rows.rows:,} rows was to become {what.targets}: rows in are counted so many times"]

@@ -35,7 +35,7 @@ from pipelines.augment import arbitration, generators
 from pipelines.augment.answer_checks import AnswerConfig, find_answer_fault, find_question_fault, wanted
 from pipelines.augment.generators import Generator, GeneratorConfig, Question
 from pipelines.augment.methods import Method, load
-from pipelines.augment.row_job import Derivation, derive, family, reject_of
+from pipelines.augment.row_job import RowJob, family, reject_of, run_row_job
 from pipelines.augment.usage import note_usage
 from pipelines.runner import RunConfig
 
@@ -169,7 +169,9 @@ def synthesize(
     what = derivation(synthesis, config, job)
     job.begin(out, fresh)
     identity = _Identity(synthesis.without_accounts(), config.rows_a_piece, config.raw_limit, config.run)
-    manifest = derive(inputs, identity, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
+    manifest = run_row_job(
+        inputs, identity, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress
+    )
     return note_usage(job, manifest, out) if synthesis.is_paid else manifest
 
 
@@ -187,7 +189,7 @@ def check_budget(budget: Budget, synthesis: Synthesis) -> None:
         )
 
 
-def derivation(synthesis: Synthesis, config: SynthesizeConfig, job: RemoteJob) -> Derivation:
+def derivation(synthesis: Synthesis, config: SynthesizeConfig, job: RemoteJob) -> RowJob:
     """How the rows are made, for pipelines/augment/row_job.py."""
     detector = detector_of(synthesis)
     versions = {"detector": detector.signature if detector else "none"}
@@ -197,7 +199,7 @@ def derivation(synthesis: Synthesis, config: SynthesizeConfig, job: RemoteJob) -
             from pipelines.augment.generators.replay import signature
 
             versions[one.spec] = signature(place)
-    return Derivation(
+    return RowJob(
         "synthesize",
         partial(opened, synthesis=synthesis, job=job),
         len(synthesis.generators),

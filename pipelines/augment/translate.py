@@ -28,7 +28,7 @@ from collection.translation_quality import Quality, TranslationQualityConfig, es
 from core.errors import ConfigError
 from core.progress import Progress
 from core.remote import Budget, RemoteJob
-from pipelines.augment.row_job import Derivation, derive, family, reject_of
+from pipelines.augment.row_job import RowJob, family, reject_of, run_row_job
 from pipelines.augment.translators import forms, open_translator, translator_class
 from pipelines.augment.translators.base import Translated, Translator, Untranslated
 from pipelines.augment.translators.config import EngineConfig
@@ -90,7 +90,7 @@ def translate(
     job = RemoteJob.of(config.remote, budget, out, spread=_is_spread(beam_args)) if engine.paid else None
     if job is not None:
         job.begin(out, fresh)
-    what = Derivation(
+    what = RowJob(
         "translate",
         partial(opened, config=config, job=job),
         len(targets),
@@ -101,7 +101,9 @@ def translate(
         work_a_byte=engine.work_a_byte,
         free=_FREE,
     )
-    manifest = derive(inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress)
+    manifest = run_row_job(
+        inputs, config, out, what, run=config.run, fresh=fresh, beam_args=beam_args, progress=progress
+    )
     return note_usage(job, manifest, out) if job is not None else manifest
 
 

@@ -17,7 +17,7 @@ from collection.record import Record, from_batch
 from core.remote import Budget
 from pipelines.augment import generators
 from pipelines.augment.answer_checks import find_question_fault, wanted
-from pipelines.augment.row_job import given
+from pipelines.augment.row_job import read_inputs
 from pipelines.augment.synthesize import Synthesis, SynthesizeConfig, check_budget
 
 _ROWS: Final = 20_000
@@ -51,7 +51,7 @@ def of_synthesis(inputs: Sequence[Path], config: SynthesizeConfig, budget: Budge
     """
     synthesis = Synthesis.of(config)
     check_budget(budget, synthesis)
-    rows = given(inputs).rows
+    rows = read_inputs(inputs).rows
     paid = [generator for generator in synthesis.generators if generators.is_paid(generator)]
     judged = synthesis.has_judge and generators.is_paid(synthesis.judge)
     sample = _measured(inputs, synthesis)

@@ -16,7 +16,7 @@ from typing import Final
 from collection.languages import table
 from collection.record import Record
 from collection.structure import dissect
-from pipelines.augment.row_job import Given, given, read
+from pipelines.augment.row_job import RowInputs, read, read_inputs
 from pipelines.augment.translate import TranslateConfig, TranslationMaker, targets_of
 from pipelines.augment.translators import open_translator, parse, translator_class
 from pipelines.plan.estimate import START_SECONDS, cpu_seconds
@@ -52,7 +52,7 @@ class TranslationEstimate:
 def of_translate(inputs: Sequence[Path], config: TranslateConfig) -> TranslationEstimate:
     """Return what a translation would cost; SourceError for an input that cannot be read."""
     targets = targets_of(config)
-    rows = given(inputs)
+    rows = read_inputs(inputs)
     sample = _sample(rows)
     share = rows.rows / max(len(sample), 1) * len(targets)
     texts = [
@@ -86,11 +86,11 @@ def of_translate(inputs: Sequence[Path], config: TranslateConfig) -> Translation
     )
 
 
-def _sample(rows: Given) -> list[Record]:
+def _sample(rows: RowInputs) -> list[Record]:
     """Return some rows, evenly spread over all."""
     pieces = rows.pieces(max(1, rows.rows // _SAMPLED_SLICES))
     each = -(-_SAMPLED_ROWS // max(len(pieces), 1))
-    return [record for piece in pieces for record in itertools.islice(read(piece.stretches), each)]
+    return [record for piece in pieces for record in itertools.islice(read(piece.slices), each)]
 
 
 def _tokens(sample: Sequence[Record], segments: Sequence[str], config: TranslateConfig) -> tuple[int, int]:

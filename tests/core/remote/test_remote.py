@@ -386,7 +386,7 @@ def test_a_budget_does_not_hold_on_several_machines(tmp_path):
         RemoteJob.of(RemoteConfig(), Budget(requests=1), tmp_path, spread=True)
     job = RemoteJob.of(RemoteConfig(), Budget(), tmp_path, spread=True)
     with Session(job) as session:
-        session.meter.found()
+        session.ledger.found()
     assert list(tmp_path.iterdir()) == [] and not job.has_spent
 
 

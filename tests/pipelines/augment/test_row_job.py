@@ -19,7 +19,7 @@ from collection.reject import Reason
 from collection.store import PartWriter
 from collection.validate import problems
 from core.errors import ConfigError, OutputError, SourceError, UserError
-from pipelines.augment.row_job import Derivation, derive, family, given, reject_of
+from pipelines.augment.row_job import RowJob, family, read_inputs, reject_of, run_row_job
 from pipelines.runner import RunConfig
 
 TEXTS = {
@@ -88,7 +88,7 @@ def opened(place, log, **options):
 
 def derivation(log, *, free=("run",), rows_a_piece=7, rows_a_batch=3, **options):
     opener = partial(opened, log=log, **options)
-    return Derivation("twice", opener, 2, {"twice": "1"}, rows_a_piece, rows_a_batch, free=free)
+    return RowJob("twice", opener, 2, {"twice": "1"}, rows_a_piece, rows_a_batch, free=free)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def made(tmp_path, log):
     def make(inputs, config=None, out="out", fresh=False, **options):
         config = config or Config()
         what = derivation(log, **options)
-        return derive(inputs, config, tmp_path / out, what, run=config.run, fresh=fresh)
+        return run_row_job(inputs, config, tmp_path / out, what, run=config.run, fresh=fresh)
 
     return make
 
@@ -130,7 +130,7 @@ def test_work_comes_in_pieces_of_bounded_size_whatever_the_parts(made, log, tmp_
 
 def test_one_large_row_group_is_cut_too(made, tmp_path):
     folder = write_stage(tmp_path / "a", [30])
-    assert [piece.rows for piece in given([folder]).pieces(7)] == [6] * 5
+    assert [piece.rows for piece in read_inputs([folder]).pieces(7)] == [6] * 5
     made([folder])
     assert [row.id for row in store.records(folder)] == [
         row.parent_id for row in list(store.records(tmp_path / "out"))[::2]
@@ -226,7 +226,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_row_job as test
-from pipelines.augment.row_job import derive
+from pipelines.augment.row_job import run_row_job
 
 class Slow(test.Twice):
     def make(self, records):
@@ -237,7 +237,7 @@ class Slow(test.Twice):
 test.Twice = Slow
 out = Path(sys.argv[2])
 print("ready", flush=True)
-derive([out / "a"], test.Config(), out / "out", test.derivation(out / "log"), run=test.Config().run)
+run_row_job([out / "a"], test.Config(), out / "out", test.derivation(out / "log"), run=test.Config().run)
 """
 
 
@@ -267,7 +267,7 @@ def test_pieces_run_in_processes_of_their_own(tmp_path, log):
     folder = write_stage(tmp_path / "a", [40])
     run = RunConfig(mode="multi_processing", workers=2)
     what = dataclasses.replace(derivation(log), open=partial(in_process, log=log))
-    manifest = derive([folder], Config(run=run), tmp_path / "out", what, run=run)
+    manifest = run_row_job([folder], Config(run=run), tmp_path / "out", what, run=run)
     assert manifest.rows_out == 80 and list(problems(tmp_path / "out")) == []
     assert str(os.getpid()) not in log.read_text().split()
 
