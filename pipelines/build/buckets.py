@@ -1,6 +1,6 @@
-"""Files of rows of a fixed size, in buckets: what one task writes at once, others read bucket by bucket.
+"""Write and read files of fixed-size rows in buckets: one task writes all buckets, other tasks read one bucket each.
 
-This is the shuffle: small rows of numbers go through files, never text, and a killed run finds them again.
+This is the shuffle of a build. Only small rows of numbers go through it, never text. A resumed run reuses the files.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from core import files
 from core.paths import local, open_to_seek
 
 Rows = npt.NDArray[Any]
-Places = npt.NDArray[np.int64]
+Offsets = npt.NDArray[np.int64]
 
 
-def write(target: Path, rows: Rows, bounds: Places) -> None:
+def write(target: Path, rows: Rows, bounds: Offsets) -> None:
     """Write rows in the order of their buckets. Bucket k begins at `bounds[k]`."""
     with files.appearing(target) as temporary, open(temporary, "wb") as file:
         np.append(bounds, len(rows)).astype("<i8").tofile(file)
@@ -60,7 +60,7 @@ def read_all(sources: Iterable[Path], bucket: int, buckets: int, kind: np.dtype[
 
 
 def unique(rows: Rows, *names: str) -> Rows:
-    """Rows sorted by some fields, one of each; far quicker than to sort whole rows."""
+    """Return distinct rows sorted by some fields; much faster than sorting whole rows."""
     rows = rows[np.lexsort([rows[name] for name in reversed(names)])]
     new = np.zeros(len(rows), bool)
     new[:1] = True
@@ -75,8 +75,8 @@ def chunks(rows: Rows, size: int) -> Iterator[Rows]:
         yield rows[start : start + size]
 
 
-def by_first_bits(rows: Rows, name: str, buckets: int) -> tuple[Rows, Places]:
-    """Rows in the order of the buckets that a field of 64 evenly spread bits puts them into, and where each begins."""
+def by_first_bits(rows: Rows, name: str, buckets: int) -> tuple[Rows, Offsets]:
+    """Return rows sorted into buckets by a field of 64 evenly distributed bits, and the start of each bucket."""
     bucket = (rows[name] // np.uint64(2**64 // buckets)).astype(np.uint16) if buckets > 1 else np.zeros(len(rows), "u2")
     order = np.argsort(bucket, kind="stable")
     return rows[order], np.searchsorted(bucket[order], np.arange(buckets))

@@ -1,6 +1,6 @@
-"""Decontamination: rows that hold an item of an evaluation set are kept out of what is built.
+"""Read evaluation sets, and find the rows of a build that hold one of their texts.
 
-The sets are small and are read at once, whatever their form; their index travels to the tasks as one file.
+The sets are small and are read whole, in any format of a source. Tasks read their index from one file.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class DecontaminateConfig(ContaminationConfig):
-    """Which evaluation sets are kept out, and what counts as one of their items."""
+    """The evaluation sets to keep out, and when a row counts as holding one of their texts."""
 
     sets: tuple[EvaluationSet, ...] = field(default_factory=tuple)  # [[decontaminate.sets]] with name and path
 
     def __post_init__(self) -> None:
-        names = [one.name for one in self.sets]
+        names = [evaluation_set.name for evaluation_set in self.sets]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ConfigError(f"two evaluation sets are called {twice[0]}: expected a name of its own for each")
+            raise ConfigError(f"two evaluation sets are called {twice[0]}: give each set another name")
 
 
 def report(index: ContaminationIndex, rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
@@ -79,54 +79,65 @@ def report(index: ContaminationIndex, rows: Iterable[tuple[str, str, str]]) -> d
 def read_sets(sets: Sequence[EvaluationSet]) -> tuple[list[EvaluationText], list[Input]]:
     """Return the texts of all sets, and the files that they were read from.
 
-    Every text in a row counts, however deep in it: a question, its choices, its answer; or those in the fields that are
-    named. What many rows of a set say in one field, a licence or an instruction, is no item, and no bare address is.
-    SourceError for a set without rows, or with one that cannot be read: an item passed over would be trained on.
+    Every text in a row counts, at any depth (a question, its choices, its answer), or only the named fields. Texts that
+    many rows of a set have in one field, such as a licence or an instruction, do not count, nor do bare web addresses.
+
+    Raises:
+        SourceError: a set has no rows, or a row that cannot be read. A skipped row could be trained on.
     """
     items: list[EvaluationText] = []
     inputs: list[Input] = []
-    for one in sets:
-        planned = plan([(one.path, one.encoding)])
+    for evaluation_set in sets:
+        planned = plan([(evaluation_set.path, evaluation_set.encoding)])
         inputs += planned.inputs
-        found = list(_items(one, [piece.slice for task in planned.tasks for piece in task.slices]))
-        if not found:
-            fields = f" under {', '.join(one.fields)}" if one.fields else ""
-            raise SourceError(f"evaluation set {one.name}: no text in {one.path}{fields}")
-        items += found
+        texts = list(
+            _texts_of_set(evaluation_set, [row_range.slice for task in planned.tasks for row_range in task.slices])
+        )
+        if not texts:
+            fields = f" under {', '.join(evaluation_set.fields)}" if evaluation_set.fields else ""
+            raise SourceError(f"evaluation set {evaluation_set.name}: no text in {evaluation_set.path}{fields}")
+        items += texts
     return items, inputs
 
 
-def _items(one: EvaluationSet, slices: Sequence[tables.Slice]) -> Iterator[EvaluationText]:
-    texts: list[_Text] = []
-    rows = 0
-    several = len({part.name for part in slices}) > 1  # their ids may be the same
-    for part in slices:
-        for row in itertools.chain.from_iterable(tables.read(part)):
-            if isinstance(row, tables.BadRow):
-                what = f"{row.location} cannot be read ({row.fault}: {row.detail})"
-                raise SourceError(f"evaluation set {one.name}: {what}")
-            rows += 1
-            before = f"{part.name}:" if several else ""
-            for found in _texts(row.data, _Text("", "", "")):
-                named = f"{before}{_NO_CHARACTER.sub(_UNKNOWN, found.item)}" if found.item else ""
-                texts.append(found._replace(item=named or tables.location(part, row.number)))
-    if missing := [name for name in one.fields if not any(_is_in(text.field, name) for text in texts)]:
+def _texts_of_set(evaluation_set: EvaluationSet, slices: Sequence[tables.Slice]) -> Iterator[EvaluationText]:
+    name, fields = evaluation_set.name, evaluation_set.fields
+    texts, rows = _read_texts(name, slices)
+    if missing := [field for field in fields if not any(_is_in(text.field, field) for text in texts)]:
         known = {text.field for text in texts}
-        raise UnknownNameError(f"field of evaluation set {one.name}", missing[0], known, "expected one with text in it")
-    wanted = [text for text in texts if _is_wanted(text.field, one.fields) and not _ADDRESS.fullmatch(text.text)]
-    said = Counter((text.field, text.text) for text in wanted)
+        raise UnknownNameError(f"field of evaluation set {name}", missing[0], known, "expected one with text in it")
+    wanted = [text for text in texts if _is_wanted(text.field, fields) and not _ADDRESS.fullmatch(text.text)]
+    counts = Counter((text.field, text.text) for text in wanted)
     most = max(_MOST_AT_LEAST, _MOST_SHARE * rows) if rows > _FEW_ROWS else rows
-    telling = [text for text in wanted if said[text.field, text.text] <= most]
-    for item, _, text in telling or wanted:
-        yield EvaluationText(one.name, item, text)
-        # Rows were cleaned when they were ingested: an item has to be found in what became of it.
+    distinctive = [text for text in wanted if counts[text.field, text.text] <= most]
+    for item, _, text in distinctive or wanted:
+        yield EvaluationText(name, item, text)
+        # Ingest cleans rows, so the cleaned form of the text must be found, too.
         cleaned = privacy.mask(normalize(text))[0]
         if cleaned != text:
-            yield EvaluationText(one.name, item, cleaned)
+            yield EvaluationText(name, item, cleaned)
+
+
+def _read_texts(name: str, slices: Sequence[tables.Slice]) -> tuple[list[_Text], int]:
+    """Return every text of a set, and the number of its rows."""
+    texts: list[_Text] = []
+    rows = 0
+    many_files = len({part.name for part in slices}) > 1  # ids may be the same in two files
+    for part in slices:
+        prefix = f"{part.name}:" if many_files else ""
+        for row in itertools.chain.from_iterable(tables.read(part)):
+            if isinstance(row, tables.BadRow):
+                fault = f"{row.location} cannot be read ({row.fault}: {row.detail})"
+                raise SourceError(f"evaluation set {name}: {fault}")
+            rows += 1
+            for text in _texts(row.data, _Text("", "", "")):
+                item = f"{prefix}{_NO_CHARACTER.sub(_UNKNOWN, text.item)}" if text.item else ""
+                texts.append(text._replace(item=item or tables.location(part, row.number)))
+    return texts, rows
 
 
 class _Text(NamedTuple):
-    """A text in a row: the item that it belongs to, the names that lead to it, itself."""
+    """A text in a row, with the id of its example and the path of its field, such as `answers.text`."""
 
     item: str
     field: str
@@ -134,7 +145,7 @@ class _Text(NamedTuple):
 
 
 _FEW_ROWS: Final = 20
-# A text that more of a set's rows say in one field is no item.
+# A text does not count if more rows than this share, and than this number, have it in one field.
 _MOST_SHARE, _MOST_AT_LEAST = 0.05, 10
 _NO_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
@@ -151,33 +162,33 @@ def _is_in(field: str, name: str) -> bool:
     return field == name or field.startswith(f"{name}.")
 
 
-def _texts(value: Any, there: _Text) -> Iterator[_Text]:
-    """Every text in a value; the members of a list have one name, and an object with an id is an item of its own."""
+def _texts(value: Any, parent: _Text) -> Iterator[_Text]:
+    """Yield every text in a value. Members of a list have one field name; an object with an id is its own example."""
     if isinstance(value, str):
-        yield there._replace(text=value)
+        yield parent._replace(text=value)
     elif isinstance(value, Mapping):
         if value.get("id"):
-            there = there._replace(item=str(value["id"]))
-        for name, one in value.items():
-            yield from _texts(one, there._replace(field=f"{there.field}.{name}" if there.field else str(name)))
+            parent = parent._replace(item=str(value["id"]))
+        for name, member in value.items():
+            yield from _texts(member, parent._replace(field=f"{parent.field}.{name}" if parent.field else str(name)))
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one, there)
+        for member in value:
+            yield from _texts(member, parent)
 
 
 def hits(
     index: Path, texts: Sequence[str], config: ContaminationConfig
 ) -> Iterator[tuple[int, ContaminationHit, tuple[str, str]]]:
-    """Each row that holds an item: its place, the hit, and set and id of the item."""
+    """Yield for each row that holds an evaluation text: its index, the hit, and the set and id of the text."""
     index = local(index)
     stat = index.stat()
-    found = _load(index, stat.st_ino, stat.st_mtime_ns)
+    loaded = _load(index, stat.st_ino, stat.st_mtime_ns)
     for start in range(0, len(texts), _ROWS_AT_ONCE):
-        for hit in find(texts[start : start + _ROWS_AT_ONCE], found, config):
-            yield start + hit.row, hit, found.name(hit.item)
+        for hit in find(texts[start : start + _ROWS_AT_ONCE], loaded, config):
+            yield start + hit.row, hit, loaded.name(hit.item)
 
 
 @functools.lru_cache(maxsize=1)
 def _load(index: Path, *_: int) -> ContaminationIndex:
-    # Kept by what the file is, not by its name alone: a later run in the same process has another one there.
+    # Cached by inode and time, too: a later run in the same process may write another index to the same path.
     return ContaminationIndex.load(index)

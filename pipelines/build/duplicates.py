@@ -1,4 +1,4 @@
-"""Which rows of a build go as duplicates: the phases that find them, a task a part or a bucket, and what they found."""
+"""Run the phases that find duplicates, one task for each part or bucket, and return the rows to drop."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from pipelines.runner import Phase
 
 
 def phases(job: BuildJob) -> list[Phase]:
-    """Exact duplicates first, then near ones among what is left."""
-    found = []
+    """Return the phases: first exact duplicates, then near duplicates among the other rows."""
+    phases = []
     if job.duplicates.exact:
-        found += [
+        phases += [
             phase("fingerprint", _fingerprint, job.parts, job),
             phase("find", _find, range(_exact_buckets(job)), job),
         ]
     if job.duplicates.near:
-        found += [
+        phases += [
             phase("sign", _sign, job.parts, job),
             phase("pair", _pair, range(_near_buckets(job)), job),
             phase("shingle", _shingle, job.parts, job),
             phase("compare", _compare, job.parts, job),
             phase("cluster", _cluster, range(1), job),
         ]
-    return found
+    return phases
 
 
 def _exact_buckets(job: BuildJob) -> int:
@@ -48,14 +48,14 @@ def _fingerprint(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
 
 
 def _find(bucket: int, job: BuildJob, work: WorkUnit) -> None:
-    sources, target = job.files("fingerprints", len(job.parts)), job.file("drops", bucket)
+    sources, target = job.files("fingerprints", len(job.parts)), job.file("duplicates", bucket)
     work.extra.update(asdict(exact_duplicates.find_duplicates(sources, target, bucket, _exact_buckets(job))))
 
 
 def _exact_duplicates(part: InputPart, job: BuildJob) -> dict[int, str]:
     if not job.duplicates.exact:
         return {}
-    return exact_duplicates.duplicates_of(job.files("drops", _exact_buckets(job)), part.index, len(job.parts))
+    return exact_duplicates.duplicates_of(job.files("duplicates", _exact_buckets(job)), part.index, len(job.parts))
 
 
 def _sign(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
@@ -83,12 +83,12 @@ def _shingle(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
 
 
 def _compare(part: InputPart, job: BuildJob, work: WorkUnit) -> None:
-    work.extra["alike"] = similarity.compare(
+    work.extra["similar"] = similarity.compare(
         job.files("pairs", _near_buckets(job)),
         part.index,
         len(job.parts),
         _candidates(job),
-        job.file("alike", part.index),
+        job.file("similar", part.index),
         least=job.duplicates.threshold,
         across_templates=job.duplicates.across_templates,
     )
@@ -99,19 +99,19 @@ def _candidates(job: BuildJob) -> Candidates:
 
 
 def _cluster(_: int, job: BuildJob, work: WorkUnit) -> None:
-    work.extra["removed"] = clusters.cluster(job.files("alike", len(job.parts)), job.clusters)
+    work.extra["dropped"] = clusters.cluster(job.files("similar", len(job.parts)), job.clusters)
 
 
 def duplicates_of(part: InputPart, job: BuildJob) -> dict[int, tuple[Reason, str]]:
-    """The rows of a part that go, each with the reason and its detail."""
-    drops = {
+    """Return the rows of a part to drop, each with the reason and its detail."""
+    duplicates = {
         row: (Reason.EXACT_DUPLICATE, f"the same as {survivor}")
         for row, survivor in _exact_duplicates(part, job).items()
     }
     if job.duplicates.near:
-        places, stays, shares = job.clusters.drops(part.start, part.start + part.rows)
-        for row, survivor, alike in zip(
-            places.tolist(), _candidates(job).locate(stays).ids(), shares.tolist(), strict=True
+        rows, kept, similarities = job.clusters.duplicates(part.start, part.start + part.rows)
+        for row, survivor, share in zip(
+            rows.tolist(), _candidates(job).locate(kept).ids(), similarities.tolist(), strict=True
         ):
-            drops[row] = (Reason.NEAR_DUPLICATE, f"{alike:.2f} alike, in the cluster of {survivor}")
-    return drops
+            duplicates[row] = (Reason.NEAR_DUPLICATE, f"{share:.2f} alike, in the cluster of {survivor}")
+    return duplicates

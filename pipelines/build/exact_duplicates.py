@@ -1,9 +1,9 @@
-"""Exact duplicates, found without holding the collection in memory or sending text through the runner.
+"""Find exact duplicates without holding the collection in memory or sending text through the runner.
 
-Each part leaves a file with 41 bytes a row, in buckets by fingerprint; each bucket is then looked through
-over all parts at once, and leaves the rows to drop. Memory holds one bucket, whatever the size of the whole.
+Each part gets a file with 41 bytes a row, in buckets by fingerprint. Each bucket is then searched over all parts, and a
+file lists the rows to drop. Memory holds one bucket, whatever the size of the collection.
 
-The same text in two languages is no duplicate: both rows stay, and are counted.
+The same text in two languages is not a duplicate: both rows are kept, and are counted.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from collection.record import conversations, ids
 from collection.store import batches
 from pipelines.build import buckets
 
-# A row as its part knows it: fingerprint, language, rank of its origin, place in the part, id.
+# A row of a part: fingerprint, language, rank of its origin, index in the part, id.
 _ROW: Final = np.dtype(
     [("high", "<u8"), ("low", "<u8"), ("language", "<u4"), ("rank", "u1"), ("row", "<u4"), ("id", "V16")]
 )
-# A row to drop: its part, its place there, and the id of the row that stays in its stead.
+# A row to drop: its part, its index there, and the id of the row that is kept instead.
 _DUPLICATE: Final = np.dtype([("part", "<u4"), ("row", "<u4"), ("survivor", "V16")])
 
 _COLUMNS: Final = ["id", "language", "messages", "origin"]
@@ -35,7 +35,7 @@ _ROWS_A_BUCKET: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class DuplicateCount:
-    """What a bucket held: rows to drop, and texts that stand under more than one language."""
+    """Counts of one bucket: rows to drop, and texts that more than one language has."""
 
     duplicates: int
     shared_by_languages: int
@@ -63,9 +63,9 @@ def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: i
     Of equal rows in one language the one with the best origin stays (people before templates before translations
     before models), and of those the first, in the order of the parts and of the rows in them.
     """
-    pieces = [buckets.read(source, bucket, count, _ROW) for source in sources]
-    rows = np.concatenate(pieces) if pieces else np.empty(0, _ROW)
-    part = np.repeat(np.arange(len(pieces), dtype="<u4"), [len(piece) for piece in pieces])
+    by_source = [buckets.read(source, bucket, count, _ROW) for source in sources]
+    rows = np.concatenate(by_source) if by_source else np.empty(0, _ROW)
+    part = np.repeat(np.arange(len(by_source), dtype="<u4"), [len(source_rows) for source_rows in by_source])
     order = np.lexsort((rows["row"], part, rows["rank"], rows["language"], rows["low"], rows["high"]))
     rows, part = rows[order], part[order]
 
@@ -75,11 +75,15 @@ def find_duplicates(sources: Sequence[Path], target: Path, bucket: int, count: i
     same[1:] &= rows["language"][1:] == rows["language"][:-1]
     survivor = np.maximum.accumulate(np.where(same, 0, np.arange(len(rows)))) if len(rows) else np.empty(0, np.int64)
 
-    drops = np.empty(int(same.sum()), _DUPLICATE)
-    drops["part"], drops["row"], drops["survivor"] = part[same], rows["row"][same], rows["id"][survivor[same]]
-    drops = drops[np.lexsort((drops["row"], drops["part"]))]
-    buckets.write(target, drops, np.searchsorted(drops["part"], np.arange(len(sources))))
-    return DuplicateCount(len(drops), int((same_text & ~same).sum()))
+    duplicates = np.empty(int(same.sum()), _DUPLICATE)
+    duplicates["part"], duplicates["row"], duplicates["survivor"] = (
+        part[same],
+        rows["row"][same],
+        rows["id"][survivor[same]],
+    )
+    duplicates = duplicates[np.lexsort((duplicates["row"], duplicates["part"]))]
+    buckets.write(target, duplicates, np.searchsorted(duplicates["part"], np.arange(len(sources))))
+    return DuplicateCount(len(duplicates), int((same_text & ~same).sum()))
 
 
 def duplicates_of(sources: Sequence[Path], part: int, parts: int) -> dict[int, str]:

@@ -1,7 +1,7 @@
-"""Build: the folders of earlier stages become one collection, without duplicates, split, by language, described.
+"""Build one collection from the folders of earlier stages: without duplicates, split, by language, with a card.
 
-Exact duplicates are found first, near ones among what is left; then both are dropped from every part, what stays is
-sorted by language and split, and every language and split is gathered into its final files.
+Exact duplicates are found first, then near duplicates among the other rows. Both are dropped from every part. The
+remaining rows are sorted by language and split, and gathered into the final files.
 """
 
 from __future__ import annotations
@@ -62,13 +62,14 @@ def build(
     beam_args: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Manifest:
-    """Makes one collection in `out` of the finished folders `inputs`; the manifest of the collection.
+    """Make one collection in `out` from the finished folders `inputs`, and return its manifest.
 
-    Rows that a folder of `against` already has, or nearly has, are duplicates; nothing of that folder is written.
+    Rows that are exact or near duplicates of rows in a folder of `against` are dropped. Rows of `against` are not
+    written.
     """
     progress = progress or Progress.silent()
     if not inputs:
-        raise ConfigError("nothing to build from: expected --input DIR, once for every folder")
+        raise ConfigError("no input was given: expected --input DIR, once for each folder")
     upstream = [Manifest.read(folder) for folder in inputs]
     parts = _parts(inputs, upstream, against, [Manifest.read(folder) for folder in against])
     items, evaluation = read_sets(config.decontaminate.sets)
@@ -86,9 +87,9 @@ def build(
                 ContaminationIndex.of(items).save(temporary)
         # A packed byte is about as much work here as a byte of text in ingest.
         weight = sum(as_path(part.path).stat().st_size for part in parts)
-        # How often each row is looked at: fingerprinted, signed, compared; sorted, gathered.
-        looks = config.duplicates.exact + 2 * config.duplicates.near
-        with progress.watch(place.beats, looks * job.rows + 2 * sum(part.rows for part in job.own)):
+        # How often each row is read: fingerprinted, signed, compared; sorted, gathered.
+        passes = config.duplicates.exact + 2 * config.duplicates.near
+        with progress.watch(place.beats, passes * job.rows + 2 * sum(part.rows for part in job.own)):
             runner.run([*duplicates.phases(job), *write_collection.phases(job)], config.run, weight, beam_args, place)
         manifest = _finish(job, config.name, out, identity, upstream)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
@@ -114,14 +115,14 @@ def _parts(
             start += rows
         if start - begun != manifest.rows_out:
             raise SourceError(
-                f"{folder}: data/ holds {start - begun} rows, its manifest says {manifest.rows_out}: "
-                "the folder is damaged"
+                f"{folder} is damaged: data/ has {start - begun} rows, expected {manifest.rows_out} by its manifest; "
+                "make the folder again"
             )
     return tuple(parts)
 
 
 def _names(folders: Sequence[Path]) -> dict[Path, str]:
-    """What rejects call each folder: its own name, or all of its path where two have the same."""
+    """Return the name of each folder in rejects: its own name, or its whole path if two folders have the same name."""
     own = {folder: folder.resolve().name for folder in folders}
     return {
         folder: name if list(own.values()).count(name) == 1 else folder.resolve().as_posix()
@@ -134,7 +135,7 @@ def _identity(
 ) -> dict[str, Any]:
     values = configuration.as_dict(config)
     del values["run"]
-    values["against"] = [str(folder) for folder in against]  # the same folder in another role is another run
+    values["against"] = [str(folder) for folder in against]  # the same folder as an input is another run
     return {
         "command": "build",
         "code": version.code_hash(*CODE),
@@ -151,13 +152,13 @@ def _inputs(parts: Sequence[InputPart]) -> list[Input]:
 def _finish(job: BuildJob, name: str, out: Path, identity: dict[str, Any], upstream: Sequence[Manifest]) -> Manifest:
     languages: dict[str, LanguageStats] = {}
     for bin in write_collection.bins(job=job):
-        for language, counted in job.place.read(unit_name("gather", bin)).extra["stats"].items():
+        for language, counted in job.state.read(unit_name("gather", bin)).extra["stats"].items():
             languages.setdefault(language, LanguageStats()).add(LanguageStats.from_json(counted))
-    markers = [job.place.read(unit_name("sort", part)) for part in job.own]
+    markers = [job.state.read(unit_name("sort", part)) for part in job.own]
     tally = total_of(marker.tally for marker in markers)
     shared = (
         sum(
-            job.place.read(unit_name("find", bucket)).extra["shared_by_languages"]
+            job.state.read(unit_name("find", bucket)).extra["shared_by_languages"]
             for bucket in range(exact_duplicates.bucket_count(job.rows))
         )
         if job.duplicates.exact
@@ -177,8 +178,8 @@ def _finish(job: BuildJob, name: str, out: Path, identity: dict[str, Any], upstr
         if job.contamination
         else {},
         notes=[f"{shared} texts stand under more than one language; each keeps its row"] if shared else [],
-        upstream=[asdict(one) for one in upstream],
-        run={**version.describe(), "identity": identity_hash(identity), "phases": job.place.costs()},
+        upstream=[asdict(manifest) for manifest in upstream],
+        run={**version.describe(), "identity": identity_hash(identity), "phases": job.state.costs()},
     )
     manifest.warnings = unfair_reasons(manifest.languages)
     files.write_text(out / "stats.json", json.dumps(stats.to_json(languages), ensure_ascii=False, indent=2) + "\n")

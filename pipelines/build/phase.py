@@ -1,4 +1,4 @@
-"""What every task of a build knows: the parts that it reads, where files between phases lie, how a task is run."""
+"""Define what every task of a build uses: the input parts, the paths of files between phases, and how a task runs."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pipelines.runner import Phase
 
 @dataclass(frozen=True)
 class DuplicateConfig:
-    """Which copies are dropped."""
+    """Which duplicates are dropped."""
 
     exact: bool = True  # of the same conversation
-    near: bool = True  # of nearly the same one: alike as a whole, and in their answers
+    near: bool = True  # of nearly the same one: similar as a whole, and in their answers
     threshold: Annotated[float, Ge(0.5), Le(1)] = 0.8  # share of shingles in common; below 0.5 few pairs would be found
     across_templates: bool = False  # also near ones from different templates of one data set
 
 
 @dataclass(frozen=True, slots=True)
 class InputPart:
-    """One file of an earlier stage; or, if it `was_there`, of a collection that is only compared with.
+    """One file of an earlier stage or, if it `was_there`, of a collection that rows are only compared with.
 
     `start` is the number of its first row among the rows of all parts; `given` is its path as the user wrote it.
     """
@@ -49,9 +49,9 @@ class InputPart:
 
 @dataclass(frozen=True, slots=True)
 class BuildJob:
-    """What every task of a build knows of the whole."""
+    """The settings and inputs of a build, as every task gets them."""
 
-    place: RunState
+    state: RunState
     splits: SplitConfig
     duplicates: DuplicateConfig
     contamination: ContaminationConfig | None
@@ -60,12 +60,12 @@ class BuildJob:
 
     @property
     def rows(self) -> int:
-        """The rows of all parts, those that were there included."""
+        """The number of rows of all parts, including those of collections that rows are compared with."""
         return sum(part.rows for part in self.parts)
 
     @property
     def own(self) -> tuple[InputPart, ...]:
-        """The parts that the collection is made of."""
+        """The parts whose rows the collection is made of."""
         return tuple(part for part in self.parts if not part.was_there)
 
     @property
@@ -75,20 +75,20 @@ class BuildJob:
 
     @property
     def clusters(self) -> Clusters:
-        """Which rows go in favour of which, as near duplicates."""
-        return Clusters(self.place.folder / "clusters", self.rows)
+        """Which rows are dropped as near duplicates, and which are kept instead."""
+        return Clusters(self.state.folder / "clusters", self.rows)
 
     @property
     def index(self) -> Path:
-        """The index of the evaluation sets, where there are any."""
-        return self.place.folder / "contamination"
+        """The path of the index of the evaluation sets."""
+        return self.state.folder / "contamination"
 
     def file(self, kind: str, index: int) -> Path:
-        """Where a phase leaves what the next one needs."""
-        return self.place.folder / kind / f"{index:05d}"
+        """Return the path of a file that one phase writes for the next."""
+        return self.state.folder / kind / f"{index:05d}"
 
     def files(self, kind: str, count: int) -> list[Path]:
-        """The first so many of them: one a part, or one a bucket."""
+        """Return the paths of `count` such files: one for each part, or one for each bucket."""
         return [self.file(kind, index) for index in range(count)]
 
 
@@ -96,19 +96,19 @@ Work = Callable[[Any, BuildJob, WorkUnit], None]
 
 
 def phase(name: str, work: Work, tasks: Sequence[Any] | Callable[[], Sequence[Any]], job: BuildJob) -> Phase:
-    """A phase whose every task is a piece of work with a marker of its own, and is not done twice."""
+    """Return a phase. Each of its tasks is a unit of work with a marker, so that a resumed run skips finished ones."""
     return Phase(name, partial(_run, name=name, work=work, job=job), tasks)
 
 
 def unit_name(phase_name: str, task: Any) -> str:
-    """The name of the piece of work that a task is: a bucket by its number, or something with an index."""
+    """Return the name of a task's unit of work. A task is the number of a bucket, or an object with an index."""
     return f"{phase_name}-{task if isinstance(task, int) else task.index:05d}"
 
 
 def _run(task: Any, *, name: str, work: Work, job: BuildJob) -> Tally | None:
-    piece = unit_name(name, task)
-    if job.place.is_done(piece):
+    unit = unit_name(name, task)
+    if job.state.is_done(unit):
         return None
-    with job.place.unit(piece) as done:
+    with job.state.unit(unit) as done:
         work(task, job, done)
     return done.tally

@@ -1,4 +1,4 @@
-"""sign and pair: band keys of every row, and the rows that share one."""
+"""Run the phases `sign` and `pair`: compute the band keys of every row, and pair the rows that share a key."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from pipelines.build.near_duplicates.texts import (
 
 Numbers = npt.NDArray[np.int64]
 
-# A band of a row: its key, the row's place in its part, a number that rows with alike answers are likely to share, and
-# the rank of its origin.
+# A band of a row: its key, the row's index in its part, a number that rows with similar answers are likely to share,
+# and the rank of its origin.
 _BAND: Final = np.dtype([("key", "<u8"), ("row", "<u4"), ("answer", "<u4"), ("rank", "u1")])
-# Two rows by their numbers among all rows, the one that would stay first, with their ranks.
+# Two rows by their numbers among all rows, the one that would be kept first, with their ranks.
 PAIR: Final = np.dtype([("first", "<u8"), ("second", "<u8"), ("ranks", "u1", 2)])
 _BANDS_A_BUCKET: Final = 1_000_000
 
@@ -52,50 +52,50 @@ def write_bands(
     across_templates: bool = False,
 ) -> None:
     """Write the bands of each row of a part, except the rows to skip, in `count` buckets."""
-    pieces = [np.empty(0, _BAND)]
+    bands_of_batches = [np.empty(0, _BAND)]
     start = 0
     for batch in batches(part, list(COLUMNS), ROWS_AT_ONCE, BYTES_AT_ONCE):
         rows = np.array([row for row in range(batch.num_rows) if start + row not in skip], np.int64)
         if len(rows):
-            pieces.append(_bands(batch.take(pa.array(rows)), start + rows, was_there, across_templates))
+            bands_of_batches.append(_bands(batch.take(pa.array(rows)), start + rows, was_there, across_templates))
         start += batch.num_rows
-    bands = np.concatenate(pieces)
+    bands = np.concatenate(bands_of_batches)
     buckets.write(target, *buckets.by_first_bits(bands, "key", count))
 
 
-def _bands(batch: pa.RecordBatch, places: Numbers, was_there: bool, across_templates: bool) -> Rows:
-    shapes, apart = languages_of(batch)
+def _bands(batch: pa.RecordBatch, rows: Numbers, was_there: bool, across_templates: bool) -> Rows:
+    rules, language_salts = languages_of(batch)
     rank = ranks(batch, was_there)
     talks = conversations(batch)
     share = _answer_shares(talks)
     of_template = np.zeros(len(talks), np.uint32) if across_templates else templates(batch).astype(np.uint32)
-    found = [np.empty(0, _BAND)]
-    for way, shingles in enumerate(cut(wholes(talks), shapes)):
+    by_kind = [np.empty(0, _BAND)]
+    for kind, shingles in enumerate(cut(wholes(talks), rules)):
         with_any = np.flatnonzero(np.diff(shingles.offsets))
         offsets = np.append(shingles.offsets[with_any], len(shingles.hashes))
         answers = minhash.one_a_band(_lasts(Shingles(shingles.hashes, offsets), share[with_any]))
-        # Compared by words and by characters, a row is two: salts keep them apart, and the languages.
-        salts = apart[with_any] + np.uint64(way)
+        # Salts keep languages, and shingles of words and of characters, from sharing keys.
+        salts = language_salts[with_any] + np.uint64(kind)
         keys = minhash.band_keys(minhash.signatures(Shingles(shingles.hashes, offsets)), salts)
         bands = np.empty(keys.size, _BAND)
         bands["key"] = keys.ravel()
-        bands["row"] = np.repeat(places[with_any], minhash.BANDS)
+        bands["row"] = np.repeat(rows[with_any], minhash.BANDS)
         bands["answer"] = (answers ^ of_template[with_any, None]).ravel()
         bands["rank"] = np.repeat(rank[with_any], minhash.BANDS)
-        found.append(bands)
-    return np.concatenate(found)
+        by_kind.append(bands)
+    return np.concatenate(by_kind)
 
 
 def _answer_shares(talks: Sequence[Talk]) -> npt.NDArray[np.float64]:
-    """How much of each conversation is its last turn."""
+    """Return the share of each conversation's characters that its last turn has."""
     lengths = np.array([(len(talk[-1][1]), sum([len(content) for _, content in talk])) for talk in talks], np.float64)
     return lengths[:, 0] / np.maximum(lengths[:, 1], 1)
 
 
 def _lasts(shingles: Shingles, share: npt.NDArray[np.float64]) -> Shingles:
-    """About such a share of each text's shingles, from its end; of one that is mostly answer, the last alone.
+    """Return about this share of each text's shingles, from its end, or the last one if the text is mostly answer.
 
-    A row that is mostly answer shares its bands with few whose answers differ: it is not worth the time.
+    A row that is mostly answer seldom shares bands with rows whose answers differ, so more is not worth the time.
     """
     counts = np.round(np.diff(shingles.offsets) * np.where(share < 0.5, share, 0)).astype(np.int64)
     counts = np.maximum(counts, 1)
@@ -106,20 +106,25 @@ def _lasts(shingles: Shingles, share: npt.NDArray[np.float64]) -> Shingles:
 def find_pairs(sources: Sequence[Path], starts: Numbers, bucket: int, count: int, pairs: Path, members: Path) -> int:
     """Write the pairs that share a band key in one bucket, by the part of their first row, and all paired rows.
 
-    `starts` are the numbers of the first rows of the parts. Each row is paired with the one of its key that would stay,
-    and with the one before it; and so again among the rows of its key whose answers are likely to be alike, since a
-    twin can stand behind many rows that share nothing with it but a long prompt. A key of many rows costs no more than
-    its rows. The number of pairs.
+    Each row is paired with the row of its key that would be kept, and with the row before it. The same is done among
+    the rows of a key whose answers are likely to be similar, since many rows that share only a long prompt may come
+    between two near duplicates. The cost of a key is linear in its rows.
+
+    Args:
+        starts: the number of the first row of each part, among all rows.
+
+    Returns:
+        The number of pairs.
     """
-    pieces = [buckets.read(source, bucket, count, _BAND) for source in sources]
-    bands = np.concatenate([np.empty(0, _BAND), *pieces])
-    numbers = bands["row"] + np.repeat(starts, [len(piece) for piece in pieces])
-    found = [np.empty(0, PAIR)]
-    for at_least, names in ((2, ("key",)), (3, ("key", "answer"))):  # of two rows, the pair is found by then
+    by_source = [buckets.read(source, bucket, count, _BAND) for source in sources]
+    bands = np.concatenate([np.empty(0, _BAND), *by_source])
+    numbers = bands["row"] + np.repeat(starts, [len(rows) for rows in by_source])
+    all_pairs = [np.empty(0, PAIR)]
+    for at_least, names in ((2, ("key",)), (3, ("key", "answer"))):  # the first pass has paired keys of two rows
         shared = _shared(bands["key"], at_least)
         bands, numbers = bands[shared], numbers[shared]
-        found.append(_neighbours(bands, numbers, names))
-    pairs_found = buckets.unique(np.concatenate(found), "first", "second")
+        all_pairs.append(_neighbours(bands, numbers, names))
+    pairs_found = buckets.unique(np.concatenate(all_pairs), "first", "second")
     buckets.write(pairs, pairs_found, np.searchsorted(pairs_found["first"], starts.astype(np.uint64)))
     paired = np.unique(np.concatenate([pairs_found["first"], pairs_found["second"]]))
     buckets.write(members, paired, np.searchsorted(paired, starts.astype(np.uint64)))
@@ -127,18 +132,18 @@ def find_pairs(sources: Sequence[Path], starts: Numbers, bucket: int, count: int
 
 
 def _neighbours(bands: Rows, numbers: Numbers, names: Sequence[str]) -> Rows:
-    """Of rows that are the same in something, each with the first, the one that would stay, and with the one before."""
+    """Pair each row with the first row that has the same values, which would be kept, and with the row before it."""
     order = np.lexsort((numbers, bands["rank"], *(bands[name] for name in reversed(names))))
     rank, numbers = bands["rank"][order], numbers[order]
     same = np.zeros(len(order), bool)
     same[1:] = np.logical_and.reduce([np.diff(bands[name][order]) == 0 for name in names])
     second = np.flatnonzero(same)
     first = np.maximum.accumulate(np.where(same, 0, np.arange(len(same))))[second] if len(same) else second
-    found = np.empty(2 * len(second), PAIR)
-    for half, other in ((found[: len(second)], first), (found[len(second) :], second - 1)):
+    pairs = np.empty(2 * len(second), PAIR)
+    for half, other in ((pairs[: len(second)], first), (pairs[len(second) :], second - 1)):
         half["first"], half["second"] = numbers[other], numbers[second]
         half["ranks"][:, 0], half["ranks"][:, 1] = rank[other], rank[second]
-    return found
+    return pairs
 
 
 def _shared(keys: Hashes, at_least: int) -> Numbers:

@@ -1,4 +1,4 @@
-"""cluster: what hangs together, and which row of it stays."""
+"""Run the phase `cluster`: join similar rows to clusters, and choose the row of each that is kept."""
 
 from __future__ import annotations
 
@@ -20,35 +20,36 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clusters:
-    """For each row by its number: the number of the row that stays in its stead, plus 1, or 0; and how alike it was.
+    """Two values for each row of the build, in two sparse files.
 
-    Both are files with holes: as large as the whole, and as small as what is in them.
+    `kept` is the number of the row that is kept instead, plus 1, or 0 for a row that is not dropped. `similarity` is
+    the greatest similarity of the row to another one of its cluster.
     """
 
     folder: Path
     rows: int
 
-    def drops(self, start: int, end: int) -> tuple[Numbers, Numbers, npt.NDArray[np.float32]]:
+    def duplicates(self, start: int, end: int) -> tuple[Numbers, Numbers, npt.NDArray[np.float32]]:
         """Return the dropped rows between two numbers: positions from `start`, kept rows, and similarities."""
-        stays = buckets.between(self.folder / "stays", _STAYS, start, end)
-        places = np.flatnonzero(stays)
-        return places, stays[places] - 1, buckets.between(self.folder / "alike", _SIMILARITY, start, end)[places]
+        kept = buckets.between(self.folder / "kept", _KEPT, start, end)
+        rows = np.flatnonzero(kept)
+        return rows, kept[rows] - 1, buckets.between(self.folder / "similarity", _SIMILARITY, start, end)[rows]
 
 
-_STAYS, _SIMILARITY, _RANK = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
+_KEPT, _SIMILARITY, _RANK = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
 
 
 def cluster(edges: Sequence[Path], clusters: Clusters) -> int:
     """Join rows that are similar, directly or through others, and return the number of dropped rows.
 
-    Union-find on the disk. Of a cluster the row of the best rank stays, and of those the first.
+    This is a union-find on disk. Each cluster keeps its row of the best rank, and the first of several.
     """
     with (
-        files.appearing(clusters.folder / "stays") as stays,
-        files.appearing(clusters.folder / "alike") as similarities,
+        files.appearing(clusters.folder / "kept") as kept,
+        files.appearing(clusters.folder / "similarity") as similarities,
         tempfile.TemporaryFile(prefix="glotmill-") as rank,
     ):
-        files_of = ((stays, _STAYS), (similarities, _SIMILARITY), (rank, _RANK))
+        files_of = ((kept, _KEPT), (similarities, _SIMILARITY), (rank, _RANK))
         return _join(edges, *[_mapped(file, kind, clusters.rows) for file, kind in files_of])
 
 
@@ -60,38 +61,36 @@ def _mapped(file: Any, kind: np.dtype[Any], rows: int) -> npt.NDArray[Any]:
     return np.memmap(file, kind, "w+", shape=(rows,))
 
 
-def _join(
-    edges: Sequence[Path], stays: npt.NDArray[Any], similarities: npt.NDArray[Any], rank: npt.NDArray[Any]
-) -> int:
+def _join(edges: Sequence[Path], kept: npt.NDArray[Any], similarities: npt.NDArray[Any], rank: npt.NDArray[Any]) -> int:
     for source in edges:
         for edge in buckets.chunks(buckets.read(source, 0, 1, SIMILAR_PAIR), _CHUNK):
             rank[edge["first"]], rank[edge["second"]] = edge["ranks"][:, 0], edge["ranks"][:, 1]
-            np.maximum.at(similarities, edge["second"], edge["alike"])
-            np.maximum.at(similarities, edge["first"], edge["alike"])
+            np.maximum.at(similarities, edge["second"], edge["similarity"])
+            np.maximum.at(similarities, edge["first"], edge["similarity"])
             for first, second in zip(edge["first"].tolist(), edge["second"].tolist(), strict=True):
-                one, other = _root(stays, first), _root(stays, second)
-                if one != other:
-                    winner, loser = sorted((one, other), key=lambda number: (rank[number], number))
-                    stays[loser] = winner + 1
-    removed = 0
-    for start in range(0, len(stays), _CHUNK):
-        places = start + np.flatnonzero(stays[start : start + _CHUNK])
-        for place in places.tolist():
-            stays[place] = _root(stays, place) + 1
-        removed += len(places)
-    return removed
+                roots = {_root(kept, first), _root(kept, second)}
+                if len(roots) == 2:
+                    winner, loser = sorted(roots, key=lambda number: (rank[number], number))
+                    kept[loser] = winner + 1
+    dropped = 0
+    for start in range(0, len(kept), _CHUNK):
+        rows = start + np.flatnonzero(kept[start : start + _CHUNK])
+        for row in rows.tolist():
+            kept[row] = _root(kept, row) + 1
+        dropped += len(rows)
+    return dropped
 
 
 _CHUNK: Final = 1 << 20
 
 
-def _root(stays: npt.NDArray[Any], number: int) -> int:
+def _root(kept: npt.NDArray[Any], number: int) -> int:
     """Return the row that represents a cluster. All rows on the way then point to it."""
     root = number
-    while above := int(stays[root]):
+    while above := int(kept[root]):
         root = above - 1
     while number != root:
-        above = int(stays[number]) - 1
-        stays[number] = root + 1
+        above = int(kept[number]) - 1
+        kept[number] = root + 1
         number = above
     return root

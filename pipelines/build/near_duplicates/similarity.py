@@ -1,4 +1,4 @@
-"""compare: which pairs are truly alike."""
+"""Run the phase `compare`: compute the similarity of each pair, and write the pairs that are similar enough."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pipelines.build.near_duplicates.candidates import (
     Located,
 )
 
-# A pair, and how alike it is.
+# A pair and its similarity.
 SIMILAR_PAIR: Final = np.dtype(
-    [*((name, PAIR[name]) for name in ("first", "second")), ("ranks", "u1", 2), ("alike", "<f4")]
+    [*((name, PAIR[name]) for name in ("first", "second")), ("ranks", "u1", 2), ("similarity", "<f4")]
 )
 
 
@@ -38,18 +38,18 @@ def compare(
     across_templates: bool = False,
 ) -> int:
     """Write the similar pairs whose first row is in one part, and return their number."""
-    found = buckets.unique(buckets.read_all(pairs, part, parts, PAIR), "first", "second")
+    candidates = buckets.unique(buckets.read_all(pairs, part, parts, PAIR), "first", "second")
     edges = [np.empty(0, SIMILAR_PAIR)]
-    for some in _chunks(found, rows):
-        first, second = (rows.locate(some[name].astype(np.int64)) for name in ("first", "second"))
-        similarities = alike(first, second)
+    for batch in _chunks(candidates, rows):
+        first, second = (rows.locate(batch[name].astype(np.int64)) for name in ("first", "second"))
+        similarities = similarity(first, second)
         kept = similarities >= np.float32(least)
         if not across_templates:
-            kept &= ~on_purpose(first, second)
+            kept &= ~from_sibling_templates(first, second)
         edge = np.empty(int(kept.sum()), SIMILAR_PAIR)
         for name in ("first", "second", "ranks"):
-            edge[name] = some[name][kept]
-        edge["alike"] = similarities[kept]
+            edge[name] = batch[name][kept]
+        edge["similarity"] = similarities[kept]
         edges.append(edge)
     joined = np.concatenate(edges)
     buckets.write(target, joined, np.zeros(1, np.int64))
@@ -59,37 +59,37 @@ def compare(
 _PAIRS_AT_ONCE, _SHINGLES_AT_ONCE = 5_000, 2_000_000
 
 
-def _chunks(found: buckets.Rows, rows: Candidates) -> Iterator[buckets.Rows]:
+def _chunks(pairs: buckets.Rows, rows: Candidates) -> Iterator[buckets.Rows]:
     """Yield the same pairs in batches, smaller ones for long texts."""
-    for some in buckets.chunks(found, _PAIRS_AT_ONCE):
-        sizes = sum(rows.locate(some[name].astype(np.int64)).sizes() for name in ("first", "second"))
-        yield from np.split(some, np.flatnonzero(np.diff(np.cumsum(sizes) // _SHINGLES_AT_ONCE)) + 1)
+    for batch in buckets.chunks(pairs, _PAIRS_AT_ONCE):
+        sizes = sum(rows.locate(batch[name].astype(np.int64)).sizes() for name in ("first", "second"))
+        yield from np.split(batch, np.flatnonzero(np.diff(np.cumsum(sizes) // _SHINGLES_AT_ONCE)) + 1)
 
 
-def alike(first: Located, second: Located) -> npt.NDArray[np.float32]:
-    """How alike the rows of each pair are: as whole conversations or in their answers, whichever is less.
+def similarity(first: Located, second: Located) -> npt.NDArray[np.float32]:
+    """Return the similarity of each pair: of the whole conversations or of the answers, whichever is lower.
 
-    By words where both have enough of them, else by characters where both are so short; others are too far apart in
-    length. Answers too short for a shingle are alike where they are the same.
+    Rows are compared by words if both have enough words, and by characters if both are short. Other pairs differ too
+    much in length, and get 0. Answers too short for a shingle have similarity 1 if they are equal.
     """
-    whole = _alike(first, second, WORDS, CHARACTERS)
-    answer = _alike(first, second, ANSWER_WORDS, ANSWER_CHARACTERS)
+    whole = _jaccard(first, second, WORDS, CHARACTERS)
+    answer = _jaccard(first, second, ANSWER_WORDS, ANSWER_CHARACTERS)
     answer[first.hashes("answer") == second.hashes("answer")] = 1.0
     return np.minimum(whole, answer)
 
 
-def on_purpose(first: Located, second: Located) -> npt.NDArray[np.bool_]:
-    """Pairs from different templates of one data set: the same said in many ways, which is what templates are for."""
+def from_sibling_templates(first: Located, second: Located) -> npt.NDArray[np.bool_]:
+    """Return which pairs come from different templates of one data set: they are meant to say the same in many ways."""
     templates = first.hashes("template"), second.hashes("template")
     named = (templates[0] != 0) & (templates[1] != 0)
-    of_one = first.hashes("dataset") == second.hashes("dataset")
-    differ: npt.NDArray[np.bool_] = named & of_one & (templates[0] != templates[1])
+    same_dataset = first.hashes("dataset") == second.hashes("dataset")
+    differ: npt.NDArray[np.bool_] = named & same_dataset & (templates[0] != templates[1])
     return differ
 
 
-def _alike(first: Located, second: Located, *ways: int) -> npt.NDArray[np.float32]:
-    found = np.zeros(first.count, np.float32)
-    for way in reversed(ways):
-        by_this, has_both = jaccards(first.shingles(way), second.shingles(way))
-        found[has_both] = by_this[has_both]
-    return found
+def _jaccard(first: Located, second: Located, *kinds: int) -> npt.NDArray[np.float32]:
+    similarities = np.zeros(first.count, np.float32)
+    for kind in reversed(kinds):
+        values, both_have_any = jaccards(first.shingles(kind), second.shingles(kind))
+        similarities[both_have_any] = values[both_have_any]
+    return similarities

@@ -1,4 +1,4 @@
-"""What of a batch of records is compared: whole conversations, answers, each as its language cuts it."""
+"""Take from a batch of records what is compared: whole conversations, answers, and how each language is cut."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ BYTES_AT_ONCE: Final = 2 << 20
 
 
 def languages_of(batch: pa.RecordBatch) -> tuple[list[ShingleRule], Hashes]:
-    """How each row is cut into shingles, and a number that keeps its language apart."""
-    found = [_of_language(code) for code in batch.column("language").to_pylist()]
-    return [shape for shape, _ in found], np.array([salt for _, salt in found], np.uint64)
+    """Return how each row is cut into shingles, and a salt that keeps its language apart."""
+    rules = [_of_language(code) for code in batch.column("language").to_pylist()]
+    return [rule for rule, _ in rules], np.array([salt for _, salt in rules], np.uint64)
 
 
 Talk = Sequence[tuple[str, str]]
 
 
 def wholes(talks: Sequence[Talk]) -> list[str]:
-    """All turns of each conversation, as they are compared."""
+    """Return all turns of each conversation in the form in which they are compared."""
     return [comparable(" ".join([content for _, content in talk])) for talk in talks]
 
 
@@ -42,8 +42,8 @@ def templates(batch: pa.RecordBatch) -> Hashes:
     """Return a number for the template of each row, 0 for none."""
     names = batch.column("template").dictionary_encode()
     numbers = np.array([hash_of(name) if name else 0 for name in names.dictionary.to_pylist()], np.uint64)
-    found: Hashes = numbers[names.indices.to_numpy()]
-    return found
+    hashes: Hashes = numbers[names.indices.to_numpy()]
+    return hashes
 
 
 @functools.lru_cache(maxsize=1024)
@@ -52,5 +52,5 @@ def _of_language(code: str) -> tuple[ShingleRule, int]:
 
 
 def hash_of(text: str) -> int:
-    """64 bits that stand for a text."""
+    """Return a 64-bit hash of a text."""
     return xxhash.xxh3_64_intdigest(text.encode())

@@ -37,7 +37,7 @@ def test_a_frame_without_rows_has_its_columns(chats):
         (lambda folder: glotmill.load_collection(folder).to_pandas(split="test"), "has no splits"),
         (lambda folder: glotmill.ingest({"xp3": "."}, "out"), "unknown kind of source 'xp3'; the nearest are xp3x"),
         (lambda folder: glotmill.ingest({}, "out", overrides={"filter.x": 1}), "did you mean filters?"),
-        (lambda folder: glotmill.build([], "out"), "nothing to build from"),
+        (lambda folder: glotmill.build([], "out"), "no input was given: expected --input DIR"),
         (lambda folder: glotmill.finetune({"stesp": 3}, "out"), "did you mean steps?"),
         (lambda folder: glotmill.Model.load("nowhere"), "no checkpoint at nowhere"),
         (lambda folder: glotmill.load_report("nowhere"), "nowhere"),

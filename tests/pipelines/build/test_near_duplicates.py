@@ -134,9 +134,9 @@ def test_twins_are_found_behind_the_same_answers_from_other_templates(tmp_path):
 
 
 def test_pairs_of_long_rows_are_compared_few_at_once(tmp_path, monkeypatch):
-    sizes, alike = [], similarity.alike
+    sizes, compute = [], similarity.similarity
     monkeypatch.setattr(similarity, "_SHINGLES_AT_ONCE", 20_000)
-    monkeypatch.setattr(similarity, "alike", lambda one, two: sizes.append(int(one.sizes().sum())) or alike(one, two))
+    monkeypatch.setattr(similarity, "similarity", lambda a, b: sizes.append(int(a.sizes().sum())) or compute(a, b))
     prompt = text(1, 900)
     rows = [row(n, text(n // 2, 40) if n % 2 else one_word_changed(text(n // 2, 40), 39), prompt) for n in range(100)]
     assert len(built(tmp_path, [rows])) == 50
