@@ -1,4 +1,4 @@
-"""A small SQLite file that several processes write at once and that a kill at any moment leaves whole."""
+"""Share a small SQLite file between processes. A kill at any moment leaves it consistent."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final
 
 from core.errors import OutputError
 
-_PATIENCE: Final = 60.0  # seconds that one process waits for the others
-_PAUSE: Final = 0.02  # seconds between two tries, where SQLite does not wait by itself
+_PATIENCE: Final = 60.0  # seconds to wait for locks of other processes
+_PAUSE: Final = 0.02  # seconds between two tries where SQLite itself does not wait
 
 
 class Database:
@@ -53,7 +53,7 @@ class Database:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # a full disk has ended it already
+                if self._connection.in_transaction:  # a full disk has rolled it back already
                     self._connection.execute("ROLLBACK")
                 raise
 
@@ -62,8 +62,8 @@ class Database:
             self._connection.close()
 
     def _write_ahead(self) -> None:
-        # SQLite waits for locks by itself, but not for this one: of two processes that open a new file together, one
-        # fails immediately, because it is locked.
+        # SQLite waits for most locks, but not for this one: if two processes open a new file together, one fails
+        # immediately.
         until = time.monotonic() + _PATIENCE
         while True:
             try:

@@ -1,15 +1,15 @@
-"""The one tree of errors.
+"""Define the tree of errors.
 
     GlotmillError
-    ├── DryRun                    not an error: what was to be built is built, and nothing was run
+    ├── DryRun                    not an error: the pipeline was built, but not run
     └── UserError                 the user can fix it: one line on stderr, exit status 2
         ├── ConfigError           a configuration key or value
         ├── UnknownNameError      a name that is not in a table; carries the nearest ones
-        ├── SourceError           an input that cannot be read as what it was said to be
+        ├── SourceError           an input that cannot be read in the declared format
         ├── OutputError           an output folder that cannot be used or written
         └── MissingDependencyError  an optional package; the message says how to install it
 
-A message says what was seen, what is expected, the nearest valid name where there is one, and what to do.
+A message says what was given, what is expected, the nearest valid name if there is one, and what to do.
 Anything that is not a UserError is a bug in glotmill: exit status 1.
 """
 
@@ -25,11 +25,11 @@ class GlotmillError(Exception):
 
 
 class DryRun(GlotmillError):
-    """Ends a run that was only to show what would be run."""
+    """End of a run that only shows what would be run."""
 
 
 class UserError(GlotmillError):
-    """Something that the user can put right."""
+    """An error that the user can fix."""
 
 
 class ConfigError(UserError):
@@ -37,7 +37,7 @@ class ConfigError(UserError):
 
 
 class SourceError(UserError):
-    """An input that cannot be read as what it was said to be."""
+    """An input that cannot be read in the declared format."""
 
 
 class OutputError(UserError):
@@ -64,19 +64,19 @@ class UnknownNameError(UserError):
 
 
 def nearest(seen: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Up to `count` names of `known` that look like `seen`, the most alike first, whatever their case."""
+    """Return up to `count` names of `known` that are similar to `seen`, the most similar first. Case does not count."""
     by_folded: dict[str, str] = {}
     for name in known:
         by_folded.setdefault(name.casefold(), name)
     folded = seen.casefold()
     close = difflib.get_close_matches(folded, list(by_folded), n=count, cutoff=0.6)
-    # The beginning of a name is a good clue, too, however long the rest.
+    # A name that begins with `seen` is near, too, even if it is much longer.
     begun = sorted(name for name in by_folded if len(folded) >= 3 and name.startswith(folded) and name not in close)
     return [by_folded[name] for name in (*close, *begun)][:count]
 
 
 def explain_os_error(error: OSError, doing: str) -> str:
-    """One line for an operating-system error: what was being done, what went wrong, what to do."""
+    """Return one line for an operating-system error: what was being done, what went wrong, and what to do."""
     advice = {
         errno.ENOSPC: "free some space, then run the same command again: finished shards are kept",
         errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",

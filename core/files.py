@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and are known by their content."""
+"""Write files that appear whole or not at all, and hash the content of files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def content_hash(path: Path, start: int = 0, end: int | None = None) -> str:
-    """xxh3-128 of the bytes of a file from `start` up to, not including, `end`, as 32 hex digits.
+    """Return xxh3-128 of the bytes of a file from `start` up to, not including, `end`, as 32 hex digits.
 
     An object is not read for this: the tag of its content in the store is used.
     """
@@ -63,6 +63,6 @@ def content_hash(path: Path, start: int = 0, end: int | None = None) -> str:
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files that a killed run left in a folder."""
     if is_remote(folder):
-        return  # they lie elsewhere
+        return  # temporary files of an object store are on this machine, outside the folder
     for path in folder.rglob(".*.tmp"):
         path.unlink(missing_ok=True)

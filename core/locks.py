@@ -1,4 +1,4 @@
-"""One run at a time writes to a folder."""
+"""Lock a folder, so that only one run at a time writes to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, Final
 from core.errors import OutputError, explain_os_error
 from core.paths import is_remote, remove
 
-# The lock of an object store is renewed so often, and counts for so long after it was renewed.
+# Seconds between two renewals of a lock in an object store, and seconds until a lock that is not renewed expires.
 _RENEWED, _STALE = 20.0, 90.0
 _NAME: Final = ".lock"
 _TRIES: Final = 5
@@ -36,9 +36,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def check(folder: Path) -> None:
-    """OutputError if the lock of this process was taken by another one."""
+    """Raise OutputError if another process took over the lock of this process."""
     if str(folder) in _lost:
-        raise OutputError(f"another run took over {folder} while this one stood still: this one ends here")
+        raise OutputError(
+            f"another run took over {folder} while this run was suspended: this run ends; wait for the other one"
+        )
 
 
 @contextlib.contextmanager
@@ -71,7 +73,7 @@ def _take(folder: Path) -> Any:
                 handle.seek(0)
                 holder = handle.read().strip() or "unknown"
             raise OutputError(_taken(folder, f"process {holder}")) from None
-        # The run before may have removed the file between its opening and its locking: a lock on it shuts nobody out.
+        # The previous run may have removed the file between open and flock. A lock on a removed file excludes nobody.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(handle.fileno()), os.stat(path)):
                 return handle
@@ -110,16 +112,16 @@ def _claim(path: Path, own: str, folder: Path) -> None:
             file.write(_lock(own))
         return
     except FileExistsError:
-        found = _read(path)
-    holder = _taken(folder, f"process {found.get('process', 'unknown')}")
-    if _may_be_alive(path, found):
-        raise OutputError(holder)
-    # Several may have found it so: the one that is first to write its name beside it takes it.
+        holder = _read(path)
+    message = _taken(folder, f"process {holder.get('process', 'unknown')}")
+    if _may_be_alive(path, holder):
+        raise OutputError(message)
+    # Several processes may see an expired lock. The first to create this file takes it.
     try:
-        with (folder / ".work" / "locks" / str(found.get("token", "none"))).open("xb") as file:
+        with (folder / ".work" / "locks" / str(holder.get("token", "none"))).open("xb") as file:
             file.write(own.encode())
     except FileExistsError:
-        raise OutputError(holder) from None
+        raise OutputError(message) from None
     path.write_bytes(_lock(own))
 
 
@@ -141,21 +143,21 @@ def _read(path: Path) -> Mapping[str, Any]:
             values = json.loads(path.read_bytes())
         except (FileNotFoundError, ValueError):
             return {}
-        except OSError:  # it was renewed between its being found and its being read
+        except OSError:  # the lock was renewed between listing and reading
             time.sleep(0.1)
             continue
         return values if isinstance(values, dict) else {}
     raise OSError(f"{path} cannot be read")
 
 
-def _may_be_alive(path: Path, found: Mapping[str, Any]) -> bool:
-    if found.get("machine") == _machine():
-        return bool(_started(int(found["process"])) == found["started"])
-    if time.time() - float(found.get("renewed", 0)) <= _STALE:
+def _may_be_alive(path: Path, holder: Mapping[str, Any]) -> bool:
+    if holder.get("machine") == _machine():
+        return bool(_started(int(holder["process"])) == holder["started"])
+    if time.time() - float(holder.get("renewed", 0)) <= _STALE:
         return True
-    # The clocks of two machines may differ: one that is alive renews its lock while it is looked at.
+    # The clocks of two machines may differ, so wait and see whether the lock is renewed.
     time.sleep(1.5 * _RENEWED)
-    return _read(path) != found
+    return _read(path) != holder
 
 
 @functools.cache
@@ -165,11 +167,11 @@ def _machine() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
-        return uuid.uuid4().hex  # nobody can tell: each process is a machine of its own
+        return uuid.uuid4().hex  # unknown: treat each process as its own machine
 
 
 def _started(process: int) -> str:
-    """When a process began, in ticks since the machine did; "" for one that is not there."""
+    """Return the start time of a process in ticks since boot, or "" if there is no such process."""
     try:
         return Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):

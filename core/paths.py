@@ -1,7 +1,7 @@
-"""Paths, of this machine and of object stores: `s3://bucket/folder`, `gs://bucket/folder`, whatever fsspec knows.
+"""Handle paths of this machine and of object stores: `s3://bucket/folder`, `gs://bucket/folder`, and others of fsspec.
 
-A path of an object store comes as a UPath, which does all that glotmill asks of a pathlib.Path; what only files of this
-machine can do, such as being mapped into memory, `local` makes possible with a copy.
+A path of an object store is a UPath, which has all methods of pathlib.Path that glotmill uses. Where only a local file
+will do, for example to map it into memory, `local` makes a copy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import xxhash
 from core.errors import MissingDependencyError, UserError
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]+)://")
-# What a file system needs that fsspec knows of, but does not bring: its package, and our extra for it.
+# The package that each scheme of fsspec needs, and the extra of glotmill that installs it.
 _PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcp"), "gcs": ("gcsfs", "gcp")}
 
 
@@ -33,14 +33,14 @@ def as_path(text: str | PurePath) -> Path:
 
     UserError for a scheme that nobody knows, or one whose package is not installed.
     """
-    found = _SCHEME.match(str(text))
-    if not found:
+    scheme = _SCHEME.match(str(text))
+    if not scheme:
         return Path(text)
     if is_remote(text):
         return text  # type: ignore[return-value]
-    if "::" in str(text) or not str(text)[found.end() :].strip("/"):
-        raise UserError(f"{text} is no path: expected one such as {found[0]}BUCKET/FOLDER")
-    return _remote_path(str(text), found[1])
+    if "::" in str(text) or not str(text)[scheme.end() :].strip("/"):
+        raise UserError(f"{text} is not a path in an object store: expected {scheme[0]}BUCKET/FOLDER")
+    return _remote_path(str(text), scheme[1])
 
 
 def _remote_path(text: str, scheme: str) -> Path:
@@ -48,7 +48,7 @@ def _remote_path(text: str, scheme: str) -> Path:
 
     package, extra = _PACKAGES.get(scheme, ("", ""))
     try:
-        # Other processes write here, too: a listing that was kept would not know.
+        # Other processes write to the store, too, so a cached listing may be out of date.
         options: Any = {"use_listings_cache": False} if package else {}
         path: Any = UPath(text, **options)
         path.fs  # noqa: B018 - imports what the file system needs
@@ -57,12 +57,12 @@ def _remote_path(text: str, scheme: str) -> Path:
             raise MissingDependencyError(package, extra, f"{scheme}:// paths") from error
         raise UserError(f"{text}: {error}") from error
     except ValueError as error:
-        raise UserError(f"{text}: no file system is known by {scheme}://; expected s3://, gs:// or a path") from error
+        raise UserError(f"{text}: unknown file system {scheme}://; expected s3://, gs:// or a path") from error
     return path  # type: ignore[no-any-return]
 
 
 def is_remote(path: object) -> bool:
-    """Whether a path is one of an object store."""
+    """Return whether a path is in an object store."""
     return not isinstance(path, str | PurePath)
 
 
@@ -97,24 +97,24 @@ def readable(path: Path) -> Iterator[Any]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Every file below a folder, however deep, in the order of their names; none where there is no such folder.
+    """Return every file below a folder, at any depth, sorted by name; nothing if there is no such folder.
 
     Characters such as * in the folder's name are not wildcards.
     """
     if not is_remote(folder):
         return sorted(path for path in folder.rglob("*") if not path.is_dir())
     root = folder.path.strip("/")  # type: ignore[attr-defined]
-    found = folder.fs.find(root, detail=True)  # type: ignore[attr-defined]
+    objects = folder.fs.find(root, detail=True)  # type: ignore[attr-defined]
     names = [
         name[len(root) + 1 :]
-        for name, told in found.items()
+        for name, told in objects.items()
         if name.startswith(root + "/") and not _marks_a_folder(name, told)
     ]
     return sorted(folder / name for name in names)
 
 
 def _marks_a_folder(name: str, told: Any) -> bool:
-    """Whether an object is there only so that an empty folder can be seen."""
+    """Return whether an object exists only to make an empty folder visible."""
     return name.endswith("/") or str(told.get("Key", told.get("name", ""))).endswith("/") or told["type"] != "file"
 
 
@@ -143,7 +143,7 @@ def remove(path: Path) -> None:
 
 
 def content_tag(path: Path) -> str:
-    """32 hex digits that an object's content is known by, as its store tells it, without reading the object."""
+    """Return 32 hex digits that identify an object's content, from the store's checksum, without reading the object."""
     info = path.fs.info(path.path)  # type: ignore[attr-defined]
     names = ("ETag", "md5Hash", "crc32c", "etag")
     tag = next((str(info[name]) for name in names if info.get(name)), None) or path.fs.ukey(path.path)  # type: ignore[attr-defined]
@@ -161,22 +161,22 @@ def local(path: Path) -> Path:
 
 
 class _Copies:
-    """Copies of objects, the ones used last, up to a number of bytes. One that is still mapped lives on unseen."""
+    """Local copies of the objects used last, up to a number of bytes. A deleted copy stays readable while mapped."""
 
     _MOST_BYTES: Final = 8 << 30
-    _KEPT_ANYWAY: Final = 16  # they may just be being opened
+    _KEPT_ANYWAY: Final = 16  # another thread may be opening them
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="glotmill-copies-"))
         self._process = os.getpid()
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
         self._kept: OrderedDict[str, int] = OrderedDict()
         atexit.register(self._clear)
 
     def of(self, path: Path) -> Path:
         key = xxhash.xxh3_128_hexdigest(f"{path} {content_tag(path)}".encode())
         copy = self._folder / key
-        with self._one_at_a_time:
+        with self._lock:
             if key not in self._kept:
                 coming = self._folder / f"{key}.coming"
                 path.fs.get_file(path.path, str(coming))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Which code is running: the version, and a hash of the sources, so that a resumed run never mixes two programs."""
+"""Identify the running code by version and a hash of its sources, so that a resumed run never mixes two programs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def code_hash(*packages: str) -> str:
     digest = xxhash.xxh3_64()
     for package in packages:
         spec = importlib.util.find_spec(package)
-        for place in (spec.submodule_search_locations if spec else None) or ():
-            for path in sorted(Path(place).rglob("*")):
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            for path in sorted(Path(folder).rglob("*")):
                 if path.suffix in _HASHED and path.is_file():
-                    digest.update(path.relative_to(place).as_posix().encode() + b"\0" + path.read_bytes())
+                    digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
