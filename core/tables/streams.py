@@ -107,7 +107,7 @@ class ByteStream(io.RawIOBase):
 def open_bytes(path: Path) -> tuple[io.BufferedReader, ByteStream]:
     """Open the decompressed bytes of a file; return a buffered reader and the stream below it, which has the fault."""
     stream = ByteStream(path)
-    return io.BufferedReader(stream, 1 << 16), stream
+    return io.BufferedReader(stream, 1 << 18), stream
 
 
 def text_size(path: Path) -> int:
