@@ -24,10 +24,10 @@ def read(path: Path, limit: int = 0) -> Iterator[tuple[Language, list[str]]]:
     """
     if not path.is_dir():
         raise SourceError(f"{path}: expected a folder with a file or a folder for every language")
-    found = _records(path) if (path / "manifest.json").exists() else _files(path)
+    pairs = _records(path) if (path / "manifest.json").exists() else _files(path)
     texts: dict[str, list[str]] = {}
     languages: dict[str, Language] = {}
-    for language, text in found:
+    for language, text in pairs:
         languages[language.code] = language
         texts.setdefault(language.code, []).append(text)
     if not texts:

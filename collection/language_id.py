@@ -58,8 +58,8 @@ def decide(
     last = prose(messages[-1].content)
     length = _length(last, declared)
     telling = length >= config.min_characters
-    found = detector.detect(last, declared) if telling else UNKNOWN
-    decision = _weigh(found, last, length, declared, detector, config)
+    detection = detector.detect(last, declared) if telling else UNKNOWN
+    decision = _weigh(detection, last, length, declared, detector, config)
     if decision.verdict != LanguageVerdict.UNDECIDED:
         return decision
 
@@ -145,7 +145,7 @@ def _without_declaration(detection: Detection, text: str, telling: bool, config:
     )
 
 
-# Scripts that one language writes, nearly all that is found in them: two characters tell it.
+# Scripts that one language writes, in nearly all text: two characters identify it.
 _ONLY_LANGUAGE: Final = {
     "Armn": "hye_Armn",
     "Geor": "kat_Geor",
@@ -176,25 +176,25 @@ def _weigh(
     detector: Detector,
     config: LanguageIdConfig,
 ) -> LanguageDecision:
-    found, score = detection.language, detection.score
-    if found is None:
+    detected, score = detection.language, detection.score
+    if detected is None:
         return LanguageDecision(LanguageVerdict.UNDECIDED)
     if declared is None:
         sure = score >= config.min_undeclared_score
         return (
-            LanguageDecision(LanguageVerdict.DETECTED, found, score)
+            LanguageDecision(LanguageVerdict.DETECTED, detected, score)
             if sure
             else LanguageDecision(LanguageVerdict.UNDECIDED)
         )
-    if declared.group == found.group or declared.group in detection.groups:
-        return LanguageDecision(LanguageVerdict.AGREED, found, score)
-    if not detector.knows(declared) and not (found.group == _OVERRULES_UNSUPPORTED and text.isascii()):
-        return LanguageDecision(LanguageVerdict.UNSUPPORTED, found, score)
-    related = are_related(declared, found)
+    if declared.group == detected.group or declared.group in detection.groups:
+        return LanguageDecision(LanguageVerdict.AGREED, detected, score)
+    if not detector.knows(declared) and not (detected.group == _OVERRULES_UNSUPPORTED and text.isascii()):
+        return LanguageDecision(LanguageVerdict.UNSUPPORTED, detected, score)
+    related = are_related(declared, detected)
     enough = (_OVERRULING_RELATIVES if related else _OVERRULING) * config.min_characters
     if score < config.min_score or length < enough:
         return LanguageDecision(LanguageVerdict.UNDECIDED)
-    return LanguageDecision(LanguageVerdict.CONTRADICTED, found, score)
+    return LanguageDecision(LanguageVerdict.CONTRADICTED, detected, score)
 
 
 def _length(text: str, declared: Language | None) -> float:

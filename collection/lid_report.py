@@ -48,14 +48,14 @@ class LidReport:
     def macro_aya(self) -> float:
         """Mean accuracy over those of Aya's 101 languages that there is text for."""
         wanted = {score.language.group for score in self.scores if _of_aya(score.language)}
-        found = [accuracy for group, accuracy in self.groups.items() if group in wanted]
-        return sum(found) / len(found) if found else 0.0
+        accuracies = [accuracy for group, accuracy in self.groups.items() if group in wanted]
+        return sum(accuracies) / len(accuracies) if accuracies else 0.0
 
     @property
     def macro(self) -> float:
         """Mean accuracy over all groups."""
-        found = self.groups.values()
-        return sum(found) / len(found) if found else 0.0
+        accuracies = self.groups.values()
+        return sum(accuracies) / len(accuracies) if accuracies else 0.0
 
     @property
     def texts(self) -> int:
@@ -86,9 +86,9 @@ def judge(detector: Detector, texts: Iterable[tuple[Language, list[str]]], decla
     for language, lines in texts:
         score = LanguageScore(language, texts=len(lines))
         begun = time.process_time()
-        found = [detector.detect(line, language if declared else None).language for line in lines]
+        answers = [detector.detect(line, language if declared else None).language for line in lines]
         seconds += time.process_time() - begun
-        for answer in found:
+        for answer in answers:
             if answer is not None and answer.group == language.group:
                 score.right += 1
             else:

@@ -24,8 +24,8 @@ _QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "，": ",", "�
 
 def find_refusal(text: str) -> str | None:
     """Return the beginning of a refusal at the start of a sentence, early in a text, or None."""
-    found = _pattern().search(_folded(text[:_BEGINNING]))
-    return found[1] if found else None
+    match = _pattern().search(_folded(text[:_BEGINNING]))
+    return match[1] if match else None
 
 
 @functools.cache

@@ -146,9 +146,9 @@ def _guarded(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace(SEPARATOR, _GUARD) if SEPARATOR in value else value
     if isinstance(value, list | tuple):
-        return [_guarded(one) for one in value]
+        return [_guarded(member) for member in value]
     if isinstance(value, Mapping):
-        return {name: _guarded(one) for name, one in value.items()}
+        return {name: _guarded(member) for name, member in value.items()}
     return value
 
 

@@ -57,26 +57,26 @@ def read_templates(file: Path) -> list[Template]:
     if not isinstance(values, Mapping) or not isinstance(values.get("templates"), Mapping):
         raise SourceError(f"{file}: expected `dataset:` and `templates:`, as PromptSource has them")
     dataset, subset = str(values.get("dataset") or ""), str(values.get("subset") or "")
-    return [_template(file, str(key), one, dataset, subset) for key, one in values["templates"].items()]
+    return [_template(file, str(key), entry, dataset, subset) for key, entry in values["templates"].items()]
 
 
 def find_files(path: Path) -> list[Path]:
     """Return the template files of a path: itself, or every `*.yaml` below it, sorted. Raise SourceError if none."""
     if path.is_file():
         return [path]
-    found = sorted(one for suffix in ("*.yaml", "*.yml") for one in path.rglob(suffix))
-    if not found:
+    files = sorted(file for suffix in ("*.yaml", "*.yml") for file in path.rglob(suffix))
+    if not files:
         raise SourceError(
             f"{path}: no templates there: expected a templates.yaml of PromptSource, or a folder with some below it"
         )
-    return found
+    return files
 
 
 def _template(file: Path, key: str, values: Any, dataset: str, subset: str) -> Template:
     if not isinstance(values, Mapping) or not isinstance(values.get("jinja"), str) or not values.get("name"):
         raise SourceError(f"{file}: template {key}: expected a `!Template` with `name` and `jinja`")
-    told = values.get("metadata")
-    metadata = told if isinstance(told, Mapping) else {}
+    entry = values.get("metadata")
+    metadata = entry if isinstance(entry, Mapping) else {}
     original, languages = metadata.get("original_task"), metadata.get("languages")
     return Template(
         id=str(values.get("id") or key),
