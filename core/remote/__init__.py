@@ -1,15 +1,15 @@
-"""Servers asked over HTTP: many requests at once, within a rate limit and a budget, none paid for twice.
+"""Send requests to servers over HTTP, concurrently, within a rate limit and a budget, paying for none twice.
 
-A piece of work opens a `Session`, which knows the answers on disk and what the whole run has spent; of it, it gets a
-`Remote` for each server, and hands rows to `Session.in_order`, which works on many of them at once:
+A work unit opens a `Session`, which knows the answers on disk and the spending of the whole run. The session gives a
+`Remote` for each server, and `Session.in_order` works on many rows concurrently:
 
     with Session(job) as session:
         server = session.remote(make_client("cohere", url, account, config), account)
         for result in session.in_order(lambda row: server.ask(request_for(row)), rows):
             ...
 
-`Remote.ask` gives an `Answer`, or raises a `Failure` where this request has none after all retries; a `BudgetSpent`
-where it was not sent for want of money. What stops the whole run is a `UserError`: a wrong key, a server that is gone.
+`Remote.ask` returns an `Answer`. It raises `Failure` if the request has no answer after all retries, and `BudgetSpent`
+if the budget does not allow the request. A `UserError`, such as a wrong key or a lost server, stops the whole run.
 """
 
 from core.remote.answer import Answer, Failure, Request

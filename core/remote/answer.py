@@ -1,4 +1,4 @@
-"""What is asked of a server, what it answers, and what it looks like when it does not."""
+"""Define a request to a server, its answer, and the failure of a request without an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.errors import ConfigError, GlotmillError
 
 COMPLETE: Final = "complete"
 LENGTH: Final = "length"  # cut at the limit of tokens
-# What servers say of an answer that is whole.
+# The finish reasons of a complete answer.
 WHOLE: Final = (COMPLETE, "unknown", "eos", "eos_token")
 
 
@@ -31,7 +31,7 @@ _TAKEN_BY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question: the JSON that is sent, without any key, and the most tokens that its answer can have."""
+    """One request: the JSON body, without any key, and the largest possible number of tokens in the answer."""
 
     body: Mapping[str, Any]
     most_tokens: int = 0
@@ -40,9 +40,10 @@ class Request:
     def chat(
         cls, model: str, messages: tuple[tuple[str, str], ...], max_tokens: int, parameters: Mapping[str, Any] = {}
     ) -> Request:
-        """A chat, in the words that Cohere's v2 and OpenAI's API have in common; `parameters` go as they are.
+        """Return a chat request with the keys that Cohere's v2 API and OpenAI's API share, and `parameters` unchanged.
 
-        ConfigError for a parameter that says again what is said elsewhere, or would make an answer cost more.
+        Raises:
+            ConfigError: a parameter has a key of its own in the configuration, or would make an answer cost more.
         """
         if taken := sorted(_TAKEN & parameters.keys()):
             raise ConfigError(
@@ -52,21 +53,21 @@ class Request:
         return cls({"model": model, "messages": turns, "max_tokens": max_tokens, **parameters}, max_tokens)
 
     def key(self, server: str) -> str:
-        """32 hex digits that name this question to this server."""
+        """Return 32 hex digits that identify this request to this server."""
         body = orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS)
         return xxhash.xxh3_128_hexdigest(server.encode() + b"\0" + body)
 
     @property
     def input_tokens(self) -> int:
-        """The most tokens that the question can have: no tokenizer makes more of a text than it has bytes."""
+        """The largest possible number of input tokens: no tokenizer makes more tokens of a text than it has bytes."""
         return len(orjson.dumps(self.body))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: its text, why it ended (`complete`, `length` or the server's word), the model's own name.
+    """An answer: its text, its finish reason (`complete`, `length` or the server's word), the model's own name.
 
-    `cached` says that it was on disk already, so that nothing was sent.
+    `cached` means that the answer was on disk already and no request was sent.
     """
 
     text: str
@@ -89,9 +90,9 @@ class Answer:
 class Failure(GlotmillError):
     """One request without an answer.
 
-    `kind` is a word to count by: `timeout`, `connection`, `broken_answer`, `status_500`. `again` says that the same
-    request may well be answered later, `fatal` that no request will be, as with a wrong key. `retry_after` are the
-    seconds that the server asked for.
+    Failures are counted by `kind`: `timeout`, `connection`, `broken_answer`, `status_500`. `again` means that a retry
+    may succeed. `fatal` means that no request can succeed, as with a wrong key. `retry_after` is the number of seconds
+    that the server asked the client to wait.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a run may spend."""
+"""Read the budget of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.remote.answer import Failure
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a run may spend, with all its resumes: requests, tokens in and out, US dollars; None: no end."""
+    """The limits of a run, with all its resumes: requests, tokens in and out, US dollars; None is no limit."""
 
     requests: int | None = None
     tokens: int | None = None
@@ -18,7 +18,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """The budget that `requests=1000,tokens=2e6,usd=5` means; "" means none."""
+        """Return the budget written as `requests=1000,tokens=2e6,usd=5`; "" is no budget."""
         values: dict[str, float] = {}
         known = [field.name for field in fields(cls)]
         for item in filter(None, (part.strip() for part in text.split(","))):
@@ -39,7 +39,7 @@ class Budget:
 
 
 class BudgetSpent(Failure):
-    """This request would go beyond the budget, and was not sent."""
+    """The failure of a request that was not sent because it would exceed the budget."""
 
-    def __init__(self, what: str, spent: float, limit: float) -> None:
-        super().__init__("budget", f"{what} {spent:,.10g} of {limit:,.10g} spent")
+    def __init__(self, resource: str, spent: float, limit: float) -> None:
+        super().__init__("budget", f"{resource} {spent:,.10g} of {limit:,.10g} spent")

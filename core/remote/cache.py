@@ -1,4 +1,4 @@
-"""Every answer that was paid for, on disk, by the content of its question."""
+"""Store every answer on disk under the hash of its request."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answ
 
 
 class Cache:
-    """The answers in a folder. Several processes may use it at once; an entry is there whole or not at all."""
+    """The answers in a folder. Several processes may share it; each entry is written whole or not at all."""
 
     def __init__(self, folder: Path) -> None:
         self._database = Database(folder / FILE, _SCHEMA)
 
     def get(self, key: str) -> Answer | None:
-        """The answer, None where there is none, or one whose bytes are not what was written."""
+        """Return the answer, or None if there is no entry or the entry fails its checksum."""
         with self._database.reading() as connection:
-            found = connection.execute("SELECT answer, sum FROM answers WHERE key = ?", (key,)).fetchone()
-        if found is None or xxhash.xxh3_64_hexdigest(found[0]) != found[1]:
+            row = connection.execute("SELECT answer, sum FROM answers WHERE key = ?", (key,)).fetchone()
+        if row is None or xxhash.xxh3_64_hexdigest(row[0]) != row[1]:
             return None
         try:
-            return Answer.from_bytes(found[0])
+            return Answer.from_bytes(row[0])
         except (orjson.JSONDecodeError, TypeError):  # written by another version
             return None
 
     def put(self, key: str, answer: Answer) -> None:
-        """Keeps an answer: once this returns it survives the end of the process."""
+        """Store an answer; once this returns, the answer survives the end of the process."""
         data = answer.to_bytes()
         with self._database.writing() as connection:
             connection.execute(

@@ -1,11 +1,13 @@
-"""How servers are asked, whose key is used, and what an answer costs. None of it changes what is asked."""
+"""Configure requests to servers: pace, key and prices. None of it changes the content of a request."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
+
+from annotated_types import Ge, Gt
 
 from core.errors import ConfigError
 
@@ -15,29 +17,21 @@ _HOSTS: Final = {"cohere": ("cohere.com", "cohere.ai"), "openai": ("openai.com",
 
 @dataclass(frozen=True)
 class RemoteConfig:
-    """How many requests at once, how fast, how patiently."""
+    """The number of concurrent requests, their rate, and the handling of failures."""
 
-    concurrency: int = 16  # requests at once, in each process
-    requests_per_minute: float = 0  # over all processes of this machine; 0: no limit
-    timeout: float = 120  # seconds that one request may take as a whole
-    retries: int = 6  # after 408, 409, 425, 429, 5xx, a timeout, a lost connection, a broken answer
-    backoff: float = 1  # seconds before the first retry, twice as long before each next one, at most a minute
-    longest_wait: float = 600  # seconds; a server that asks to wait for longer stops the run
-    give_up_after: int = 20  # so many requests in a row without an answer stop the run
+    concurrency: Annotated[int, Ge(1)] = 16  # requests at once, in each process
+    requests_per_minute: Annotated[float, Ge(0)] = 0  # over all processes of this machine; 0: no limit
+    timeout: Annotated[float, Gt(0)] = 120  # seconds that one request may take as a whole
+    retries: Annotated[int, Ge(0)] = 6  # after 408, 409, 425, 429, 5xx, a timeout, a lost connection, a broken answer
+    backoff: Annotated[float, Gt(0)] = 1  # seconds before the first retry, doubled for each next one, at most a minute
+    longest_wait: Annotated[float, Gt(0)] = 600  # seconds; a server that asks to wait for longer stops the run
+    give_up_after: Annotated[int, Ge(1)] = 20  # so many requests in a row without an answer stop the run
     cache: str = ""  # folder of the answers, on this machine; empty: OUT/answers
-
-    def __post_init__(self) -> None:
-        for name, least in (("concurrency", 1), ("retries", 0), ("give_up_after", 1), ("requests_per_minute", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"remote.{name} is {getattr(self, name)}: expected {least} or more")
-        for name in ("timeout", "backoff", "longest_wait"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"remote.{name} is {getattr(self, name)}: expected a number of seconds above 0")
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What a server asks for a million tokens, in US dollars."""
+    """The prices of a server, in US dollars for a million tokens."""
 
     input: float = 0  # US dollars for a million tokens that are sent; 0 both: unknown
     output: float = 0  # the same for tokens that are answered
@@ -52,9 +46,9 @@ class Prices:
 
 @dataclass(frozen=True)
 class Account:
-    """Who asks: the environment variable that holds the key, and the prices.
+    """The environment variable that holds the key, and the prices.
 
-    Without a name, COHERE_API_KEY and OPENAI_API_KEY are sent to these firms' own hosts, and no key to any other.
+    Without a name, COHERE_API_KEY and OPENAI_API_KEY are sent to the hosts of these vendors; other hosts get no key.
     """
 
     api_key_env: str = ""  # environment variable with the key; empty: the vendor's own, for the vendor's hosts alone
@@ -62,7 +56,7 @@ class Account:
 
 
 def key_of(kind: str, url: str, account: Account) -> str:
-    """The key for a server, "" where none is to be sent; ConfigError where the named variable is not set."""
+    """Return the key for a server, or "" to send none. Raise ConfigError if the named variable is not set."""
     if account.api_key_env:
         key = os.environ.get(account.api_key_env, "").strip()
         if not key:
@@ -76,11 +70,11 @@ def key_of(kind: str, url: str, account: Account) -> str:
 
 
 def checked_url(url: str) -> str:
-    """The URL of a server without a slash at its end; ConfigError where it is none, or holds a password."""
+    """Return a server's URL without a trailing slash. Raise ConfigError if it is malformed or holds a password."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
-            f"{url!r} is no URL of a server: expected http://HOST:PORT or https://HOST, with or without a path"
+            f"{url!r} is not the URL of a server: expected http://HOST:PORT or https://HOST, with or without a path"
         )
     if parts.username or parts.password or parts.query:
         raise ConfigError(

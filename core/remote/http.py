@@ -1,4 +1,4 @@
-"""The connection that all clients share, and how an HTTP answer that is none becomes a `Failure`."""
+"""Open the connection that all clients share, and turn HTTP errors into a `Failure`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from core.remote.config import RemoteConfig
 
 _LARGEST: Final = 32 << 20  # bytes of one answer
 _SHOWN: Final = 300  # characters of a server's own words
-_MOST_TOKENS: Final = 1 << 40  # of one request: a server that tells of more, or of less than none, made it up
+_MOST_TOKENS: Final = 1 << 40  # of one request: a server that reports more, or a negative number, is wrong
 _AGAIN: Final = frozenset({408, 409, 425, 429})
-# Nothing that is asked with this key, at this address, will be answered.
+# No request with this key to this address can succeed.
 _FATAL: Final = frozenset({401, 402, 403, 404, 405, 498})
 
 
 def connection(config: RemoteConfig) -> httpx.Client:
-    """An HTTP client whose every answer ends, one way or another, within the time that a request may take."""
+    """Return an HTTP client that ends every answer within the time limit of a request."""
     return httpx.Client(
         timeout=config.timeout,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=config.concurrency),
@@ -63,7 +63,7 @@ class _Bounded(httpx.SyncByteStream):
 
 
 def guarded(secret: Secret, send: Callable[[], Answer]) -> Answer:
-    """What `send` gives, without the key in it. An error becomes a `Failure`, without the key and without its cause."""
+    """Return the answer of `send` with the key removed. An error becomes a `Failure` without the key or the cause."""
     try:
         answer = send()
         if not all(0 <= count < _MOST_TOKENS for count in (answer.input_tokens, answer.output_tokens)):
@@ -78,26 +78,26 @@ def guarded(secret: Secret, send: Callable[[], Answer]) -> Answer:
         LookupError,
         AttributeError,
         ArithmeticError,
-    ) as error:  # of whatever the server made up
+    ) as error:  # the server sent an unexpected body
         failure = broken("not what such a server answers", f"{type(error).__name__}: {error}")
     else:
         said = (answer.text, answer.finish_reason, answer.model)
-        text, reason, model = (secret.hidden_in(_whole(one)) for one in said)
+        text, reason, model = (secret.hidden_in(_whole(field)) for field in said)
         return (
             answer if (text, reason, model) == said else replace(answer, text=text, finish_reason=reason, model=model)
         )
-    # Cut only now: half a key is no longer known for one.
+    # Cut only after the key is removed: half a key would no longer be recognized.
     failure.args = tuple(_whole(secret.hidden_in(str(argument))[:_SHOWN]) for argument in failure.args)
     raise failure.with_traceback(None) from None
 
 
 def _whole(text: str) -> str:
-    """`text` without half characters: a model that is cut inside an emoji sends one, and no file takes it."""
+    """Return `text` without half characters: a model that is cut inside an emoji sends one, and no file can hold it."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def failure_of(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
-    """The failure that an exception of httpx means."""
+    """Return the failure for an exception of httpx."""
     if isinstance(error, httpx.TimeoutException):
         return Failure("timeout", "no whole answer in time", again=True)
     if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
@@ -108,14 +108,14 @@ def failure_of(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
 
 
 def json_of(response: httpx.Response) -> Any:
-    """The JSON of an answer; Failure for a status that is none of success."""
+    """Return the JSON of an answer. Raise Failure for a status other than success."""
     if not response.is_success:
         raise failure_of_status(response.status_code, response.headers, response.text)
     return response.json()
 
 
 def failure_of_status(status: int, headers: Mapping[str, str], body: str) -> Failure:
-    """The failure that an HTTP status means, with what the server says of it."""
+    """Return the failure for an HTTP status, with the server's message."""
     words = " ".join(body.split())
     again = status in _AGAIN or status >= 500
     if not 400 <= status < 600:
@@ -125,7 +125,7 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: str) -> Fai
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """The seconds that a server asks to wait, given as `Retry-After` in seconds or as a date; None where it does not.
+    """Return the seconds of a `Retry-After` header, given in seconds or as a date, or None without such a header.
 
     >>> retry_after({"retry-after": "2"})
     2.0
@@ -146,5 +146,5 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 
 def broken(what: str, seen: Any) -> Failure:
-    """The failure of an answer that came, but is not what this kind of server answers."""
+    """Return the failure for an answer that this kind of server should not send."""
     return Failure("broken_answer", f"{what}: {seen}", again=True)

@@ -1,4 +1,4 @@
-"""Asking: out of the cache, or over the network within rate limit and budget, again where it failed."""
+"""Answer requests from the cache, or send them within rate limit and budget, with retries."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LONGEST_BACKOFF: Final = 60.0
-# Rows begun before the first of them is done: one that hangs should not keep the others waiting.
+# Rows begun for each thread before the first is done: a slow row should not delay the others.
 _AHEAD: Final = 32
 _ROWS_A_COLLECTION: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteJob:
-    """What every piece of work knows of how servers are asked: small enough to travel with every task.
+    """The settings that every work unit needs to send requests, small enough to travel with every task.
 
-    `answers` is the folder of the cache, `spent` the one where all processes of the run count what they spend. Both
-    are files of SQLite, which processes of one machine can share. Workers that are `spread` over machines each count
-    for themselves, and without a folder for answers forget them at the end of their piece of work.
+    `answers` is the folder of the cache. `spent` is the folder of the ledger that all processes of the run share. Both
+    hold SQLite files, which processes of one machine can share. Workers that are `spread` over machines each keep their
+    own ledger. Without a folder for answers, they lose their answers at the end of the work unit.
     """
 
     config: RemoteConfig
@@ -51,9 +51,10 @@ class RemoteJob:
 
     @classmethod
     def of(cls, config: RemoteConfig, budget: Budget, out: Path, *, spread: bool = False) -> RemoteJob:
-        """The job of a run that writes to `out`, a folder of this machine unless it is `spread`.
+        """Return the job of a run that writes to `out`, a folder on this machine unless the run is `spread`.
 
-        ConfigError for what cannot hold on several machines, or in a folder that is on none.
+        Raises:
+            ConfigError: the run has a budget, but several machines or a remote folder.
         """
         elsewhere = "://" in str(out)
         if (spread or elsewhere) and budget != Budget():
@@ -72,20 +73,24 @@ class RemoteJob:
         )
 
     def begin(self, out: Path, fresh: bool = False) -> None:
-        """To be called by the driver before the work: lets go what a killed run kept back. A `fresh` run has spent
-        nothing yet; answers that were paid for stay. OutputError where another run is at work in `out`.
+        """Release what a killed run held back; the driver calls this before the work.
+
+        A `fresh` run starts with nothing spent, but keeps the answers on disk.
+
+        Raises:
+            OutputError: another run is writing to `out`.
         """
-        if self.has_spent:  # else nothing is written: the folder may turn out to be somebody else's
+        if self.has_spent:  # otherwise write nothing: the folder may belong to another command
             with locks.locked(out), contextlib.closing(UsageLedger(Path(self.spent), self.budget)) as ledger:
                 ledger.begin_run(fresh)
 
     @property
     def has_spent(self) -> bool:
-        """Whether there is an account of what was spent: on one machine there is, from the first question on."""
+        """Whether a ledger exists: on one machine it does, from the first request on."""
         return bool(self.spent) and (Path(self.spent) / LEDGER_FILE).exists()
 
     def spending(self) -> Spending:
-        """What the run has spent, with all its resumes; nothing where there is no account of it."""
+        """Return what the run has spent, with all its resumes; zero without a ledger."""
         if not self.has_spent:
             return Spending()
         with contextlib.closing(UsageLedger(Path(self.spent), self.budget)) as ledger:
@@ -93,11 +98,11 @@ class RemoteJob:
 
 
 class Halted(Exception):
-    """Raised in a thread that gives up because another one has stopped the run."""
+    """The exception of a thread that gives up because another thread has stopped the run."""
 
 
 class Session:
-    """The cache, the ledger and the threads of one piece of work."""
+    """The cache, the ledger and the threads of one work unit."""
 
     def __init__(self, job: RemoteJob) -> None:
         self.config = job.config
@@ -118,31 +123,31 @@ class Session:
         self._stack.close()
 
     def remote(self, client: Client, account: Account) -> Remote:
-        """The way to one server; closed with the session."""
+        """Return access to one server, closed with the session."""
         self._stack.callback(client.close)
         return Remote(self, client, account)
 
     def in_order(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """`function` of each item, in their order, on as many at once as the configuration says.
+        """Yield `function` of each item in the order of items, with as many threads as the configuration sets.
 
-        Items are taken as they are needed. An error of one stops all, as soon as what is on its way has arrived; it is
-        raised when its turn comes.
+        Items are read as they are needed. An error in one item stops all items, once the pending requests have ended.
+        It is raised at its place in the order.
         """
         threads = self.config.concurrency
-        self.halt.clear()  # an error that its caller survives, by asking row by row, is over
+        self.halt.clear()  # the caller may have handled the last error, by a retry row by row
         waiting: deque[Future[R]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="glotmill-remote")
         try:
             for number, item in enumerate(items):
                 waiting.append(pool.submit(function, item))
                 if number % _ROWS_A_COLLECTION == 0:
-                    gc.collect(1)  # it is off while a piece of work runs; exceptions and HTTP leave cycles
+                    gc.collect(1)  # collection is off while a work unit runs; exceptions and HTTP leave cycles
                 if len(waiting) >= threads * _AHEAD or waiting[0].done():
                     yield self._result(waiting)
             while waiting:
                 yield self._result(waiting)
         finally:
-            if waiting:  # whoever takes the results has had enough
+            if waiting:  # the caller stopped reading results
                 self.halt.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -156,7 +161,7 @@ class Session:
         return result
 
     def _cause(self, error: BaseException, waiting: Iterable[Future[R]]) -> BaseException:
-        """The error that stopped the run, where this one is only of a thread that stopped with it."""
+        """Return the error that stopped the run, if `error` only says that another thread stopped it."""
         if isinstance(error, Halted):
             for future in waiting:
                 if not future.cancel() and (other := future.exception()) and not isinstance(other, Halted):
@@ -165,7 +170,7 @@ class Session:
 
 
 class Remote:
-    """One server, asked through a session by any number of threads."""
+    """One server, which any number of threads may ask through a session."""
 
     def __init__(self, session: Session, client: Client, account: Account) -> None:
         self._session, self._client, self._prices = session, client, account.usd_per_million
@@ -174,9 +179,11 @@ class Remote:
         self._unanswered = 0
 
     def ask(self, request: Request) -> Answer:
-        """The answer to a request, sent unless it is on disk; a second thread with the same request waits for it.
+        """Return the answer to a request, from disk if it is there; a second thread with the same request waits.
 
-        Failure where this request has none after all retries. UserError where no request will have one.
+        Raises:
+            Failure: this request has no answer after all retries.
+            UserError: no request can be answered.
         """
         key = request.key(self._client.server)
         with self._alone(key):
@@ -226,15 +233,15 @@ class Remote:
                 tries += 1
 
     def _backoff(self, tries: int) -> float:
-        """Twice as long each time, and by chance up to half less, so that threads do not come back all at once."""
+        """Return the seconds before a retry: doubled each time, less up to half at random to spread threads."""
         return min(_LONGEST_BACKOFF, self._session.config.backoff * 2.0**tries) * random.uniform(0.5, 1.0)
 
     def _try(self, request: Request) -> Answer:
-        """Sends the request once, when rate limit and budget let it."""
+        """Send the request once, when rate limit and budget allow it."""
         ledger = self._session.ledger
         most_in, most_out = request.input_tokens, request.most_tokens
         hold = Hold(most_in + most_out, self._prices.cost(most_in, most_out))
-        ledger.afford(hold)  # a place in the queue may be far off
+        ledger.afford(hold)  # fail before a long wait in the queue
         self._wait(ledger.slot())
         while wait := ledger.begin(hold):
             self._wait(wait)
@@ -257,9 +264,9 @@ class Remote:
             raise Halted
 
     def _note_unanswered(self, failure: Failure) -> None:
-        """Stops the run where nothing is answered any more."""
+        """Stop the run after too many requests in a row without an answer."""
         if not failure.again:
-            return  # it was this request that the server did not like
+            return  # the server rejected this request only
         with self._turn:
             self._unanswered += 1
             enough = self._unanswered >= self._session.config.give_up_after
@@ -267,6 +274,6 @@ class Remote:
             self._session.halt.set()
             raise UserError(
                 f"{self._client.server} has not answered {self._unanswered} requests in a row, after "
-                f"{self._session.config.retries} retries each; the last: {failure}. What is done is kept: run the same "
-                "command again when the server is there"
+                f"{self._session.config.retries} retries each; the last: {failure}. Finished work is kept: run the "
+                "same command again when the server is back"
             ) from None

@@ -1,4 +1,4 @@
-"""What a run has spent, over all its processes and resumes, and when its next request may go."""
+"""Record what a run has spent, over all its processes and resumes, and schedule its next request."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _WHILE_OTHERS_ARE_ASKED: Final = 0.02
 
 @dataclass
 class Spending:
-    """Requests that were sent, and what came of them: answers, failures by kind. `cached`: asked, but not sent.
+    """Counts of requests sent, answers, and failures by kind. `cached` counts answers found on disk.
 
-    Requests are counted before they are sent, so that requests - answers - failures is what was cut off by a kill.
+    Requests are counted before they are sent, so requests - answers - failures is the number that a kill cut off.
     """
 
     requests: int = 0
@@ -40,20 +40,20 @@ class Spending:
     failures: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in a manifest."""
+        """Return the values for a manifest."""
         return {**asdict(self), "usd": round(self.usd, 6), "failures": dict(sorted(self.failures.items()))}
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What is kept back from the budget for a request that is on its way: the most that it can cost."""
+    """The part of the budget that is held back for a pending request: the most that it can cost."""
 
     tokens: int
     usd: float
 
 
 class UsageLedger:
-    """Counts in a file that all processes of a run share. `own` is what went through this one."""
+    """The counts in a file that all processes of a run share. `own` holds the counts of this process."""
 
     def __init__(self, folder: Path, budget: Budget, requests_per_minute: float = 0) -> None:
         self._database = Database(folder / FILE, _SCHEMA)
@@ -63,7 +63,7 @@ class UsageLedger:
         self.own = Spending()
 
     def begin_run(self, fresh: bool = False) -> None:
-        """Lets go what a killed run held back; forgets all if `fresh`. For the driver, before its workers begin."""
+        """Release what a killed run held back, and reset all counts if `fresh`; the driver calls this first."""
         with self._database.writing() as connection:
             if fresh:
                 connection.execute("DELETE FROM failures")
@@ -71,7 +71,7 @@ class UsageLedger:
             connection.execute("UPDATE spent SET held_tokens = 0, held_usd = 0, next_slot = 0, paused_until = 0")
 
     def slot(self) -> float:
-        """Takes the next place in the queue of the rate limit; the seconds until it comes up."""
+        """Take the next slot of the rate limit and return the seconds until it begins."""
         if not self._interval:
             return 0.0
         now = time.time()
@@ -82,7 +82,7 @@ class UsageLedger:
         return float(mine - now)
 
     def afford(self, hold: Hold) -> None:
-        """BudgetSpent for a request that can never be paid for."""
+        """Raise BudgetSpent for a request that can never fit the budget."""
         with self._database.reading() as connection:
             values = connection.execute(
                 "SELECT requests, input_tokens + output_tokens, usd, held_tokens, held_usd FROM spent"
@@ -92,22 +92,23 @@ class UsageLedger:
     def _has_to_wait(
         self, hold: Hold, requests: int, tokens: int, usd: float, held_tokens: int, held_usd: float
     ) -> bool:
-        """Whether a request can be paid for only if what is on its way costs less than it may; BudgetSpent if never."""
-        for what, limit, spent, held, more in (
+        """Return whether a request must wait for pending ones to cost less. Raise BudgetSpent if it never fits."""
+        for resource, limit, spent, held, more in (
             ("requests", self._budget.requests, requests, 0, 1),
             ("tokens", self._budget.tokens, tokens, held_tokens, hold.tokens),
             ("usd", self._budget.usd, usd, held_usd, hold.usd),
         ):
             if limit is not None and spent + held + more > limit + 1e-9:
                 if spent + more > limit + 1e-9 or held <= 1e-9:
-                    raise BudgetSpent(what, spent, limit)
+                    raise BudgetSpent(resource, spent, limit)
                 return True
         return False
 
     def begin(self, hold: Hold) -> float:
-        """Books a request that is about to be sent: 0.0, or the seconds after which to try again.
+        """Book a request that is about to be sent; return 0.0, or the seconds after which to try again.
 
-        BudgetSpent where it cannot be paid for even when all that is on its way is settled.
+        Raises:
+            BudgetSpent: the request does not fit the budget even after all pending requests are settled.
         """
         now = time.time()
         with self._database.writing() as connection:
@@ -127,7 +128,7 @@ class UsageLedger:
         return 0.0
 
     def answered(self, hold: Hold, input_tokens: int, output_tokens: int, usd: float) -> None:
-        """Settles a request that was answered."""
+        """Settle a request that was answered."""
         with self._database.writing() as connection:
             connection.execute(
                 "UPDATE spent SET answers = answers + 1, input_tokens = input_tokens + ?, output_tokens ="
@@ -141,7 +142,7 @@ class UsageLedger:
             self.own.usd += usd
 
     def failed(self, hold: Hold, kind: str, pause: float = 0) -> None:
-        """Settles a request that was not; `pause` are seconds in which no process may send any."""
+        """Settle a request without an answer; no process may send a request for `pause` seconds."""
         with self._database.writing() as connection:
             connection.execute(
                 "UPDATE spent SET held_tokens = held_tokens - ?, held_usd = held_usd - ?,"
@@ -155,12 +156,12 @@ class UsageLedger:
             self.own.failures[kind] = self.own.failures.get(kind, 0) + 1
 
     def found(self) -> None:
-        """Counts an answer that was on disk; the file learns of it when the ledger is closed."""
+        """Count an answer found on disk; `close` writes this count to the file."""
         with self._count:
             self.own.cached += 1
 
     def spending(self) -> Spending:
-        """What the whole run has spent so far."""
+        """Return what the whole run has spent so far."""
         with self._database.reading() as connection:
             counts = connection.execute(f"SELECT {', '.join(_COUNTS)} FROM spent").fetchone()
             failures = dict(connection.execute("SELECT kind, count FROM failures").fetchall())

@@ -1,7 +1,7 @@
-"""What a model has answered already, so that a run that was stopped goes on, and nothing is paid for twice.
+"""Store the answers of models, so that a stopped run can resume and pays for no answer twice.
 
-A key holds all that an answer depends on: the model's bytes, its tokenizer, the prompt, how it was decoded, the version
-of glotmill. So one model never gets another's answers, nor a mended program those of the faulty one.
+A key holds all that an answer depends on: the model's bytes, its tokenizer, the prompt, the decoding settings, the
+version of glotmill. A model never gets the answers of another model or of another version.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import orjson
 from core.database import Database
 from core.version import VERSION
 
-_PIECE: Final = 500  # SQLite takes so many variables, and more
+_PIECE: Final = 500  # variables in one query, below the limit of SQLite
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
-_SUM: Final = 8  # bytes before an answer that tell whether it is whole
+_SUM: Final = 8  # bytes of the checksum before an answer
 
 
 class Cache:
-    """A file of answers by the hash of what was asked."""
+    """A file of answers under the hash of each input."""
 
     def __init__(self, path: Path) -> None:
-        # An answer is in the file once it is written: a kill loses nothing, a power cut the last ones.
+        # A kill loses no written answer; a power cut may lose the last ones.
         self._database = Database(path, _SCHEMA, "remove it, or name another with --cache")
         self.hits = self.misses = 0
 
@@ -45,9 +45,9 @@ class Cache:
         answer: Callable[[list[Any]], list[bytes]],
         together: int,
     ) -> list[bytes]:
-        """An answer to each of what is `asked` in a `context` (the model, how it is run).
+        """Return the answer to each input in `asked`, in a `context` (the model and its settings).
 
-        `answer` is given what is new, each once, at most `together` at a time; every lot is kept at once.
+        `answer` gets each new input once, at most `together` in a call; the answers of each call are stored first.
         """
         prefix = orjson.dumps([VERSION, *context])
         keys = [hashlib.blake2b(prefix + orjson.dumps(one), digest_size=16).digest() for one in asked]
@@ -67,7 +67,7 @@ class Cache:
         return [known[key] for key in keys]
 
     def _find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The answers that are kept. One whose bytes were changed since is none: it is asked for again."""
+        """Return the stored answers. Entries that fail their checksum count as missing."""
         found: dict[bytes, bytes] = {}
         wanted = list(dict.fromkeys(keys))
         for start in range(0, len(wanted), _PIECE):

@@ -1,7 +1,7 @@
-"""Models whose answers are kept: each interface of `eval.models.base`, with a cache before it.
+"""Put a cache before each model interface of `eval.models.base`.
 
-What is asked together is kept together, and lost together where one of it fails. A model whose answers are paid for
-names smaller lots: `texts_together`, `documents_together`, `answers_together`.
+Each batch is cached as a unit; if one request fails, the whole batch is retried. A model with paid answers sets smaller
+batches: `texts_together`, `documents_together`, `answers_together`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from eval.models.base import (
     Vectors,
 )
 
-# So many are asked for before they are written down. Longest first inside: like lengths go together.
+# Inputs of one batch, whose answers are stored together. The longest come first, so that similar lengths meet.
 _TEXTS: Final = 2_048
 _ANSWERS: Final = 256
 
 
 class CachedEmbedder:
-    """Vectors by model, kind and text."""
+    """An embedding model with its vectors cached by model, kind and text."""
 
     def __init__(self, identity: Identity, model: EmbedModel, cache: Cache) -> None:
         self._identity, self._model, self._cache = identity, model, cache
@@ -58,7 +58,7 @@ class CachedEmbedder:
 
 
 class CachedReranker:
-    """Scores by model, query and document; of a ranker whose scores hang together, by the whole list."""
+    """A reranker with its scores cached by model, query and document; uncached if scores depend on the whole list."""
 
     def __init__(self, identity: Identity, model: RerankModel, cache: Cache, *, apart: bool = True) -> None:
         self._identity, self._model, self._cache, self._apart = identity, model, cache, apart
@@ -76,7 +76,7 @@ class CachedReranker:
 
 
 class CachedChat:
-    """Answers by model, prompt and limits; likelihoods by model, prompt and answer."""
+    """A chat model with answers cached by model, prompt and limits, and likelihoods by model, prompt and answer."""
 
     def __init__(self, identity: Identity, model: ChatModel, cache: Cache) -> None:
         self._identity, self._model, self._cache = identity, model, cache
@@ -100,5 +100,5 @@ class CachedChat:
 
 
 def _lot(model: object, name: str, usual: int) -> int:
-    """How many a model wants to be asked for before its answers are written down."""
+    """Return the batch size that a model sets under `name`, or the usual one."""
     return int(getattr(model, name, usual))

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import orjson
 import xxhash
+from annotated_types import Ge, Le
 
 from collection import templates
 from collection.languages import Language
@@ -51,12 +52,8 @@ class SelectConfig:
 
     names: tuple[str, ...] = ()  # only templates of these names; none named: all
     original_task: bool = False  # only templates for the task that the data set was made for
-    similarity: float = 1.0  # a template this much like an earlier one of its data set is not used; 1: all are
+    similarity: Annotated[float, Ge(0.5), Le(1)] = 1.0  # templates this similar to an earlier one are left out; 1: none
     min_target_words: int = 1  # fewer words in the answer make the row a reject; Aya: 3
-
-    def __post_init__(self) -> None:
-        if not 0.5 <= self.similarity <= 1:
-            raise ConfigError(f"select.similarity is {self.similarity}: expected 0.5 to 1, where 1 uses all templates")
 
 
 @dataclass(frozen=True)

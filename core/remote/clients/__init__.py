@@ -1,6 +1,6 @@
-"""Kinds of servers: how a request is sent once, and its answer understood. Retries and limits are not their affair.
+"""Send a request once to each kind of server and read its answer; `core.remote.session` retries and limits.
 
-`cohere` speaks Cohere's v2 chat through the official SDK, `openai` the chat of OpenAI and of all that imitate it.
+`cohere` speaks Cohere's v2 chat through the official SDK, `openai` the chat of OpenAI and compatible servers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KINDS: Final = ("cohere", "openai")
 
 
 def make_client(kind: str, url: str, account: Account, config: RemoteConfig) -> Client:
-    """A client of a chat server; UnknownNameError for an unknown kind, ConfigError for a URL or key that cannot be."""
+    """Return a client of a chat server. Raise UnknownNameError for the kind, ConfigError for a bad URL or key."""
     url = checked_url(url)
     need("httpx")
     if kind == "cohere":

@@ -1,4 +1,4 @@
-"""What a client is, and how it keeps its key to itself."""
+"""Define the interface of a client, and keep its key secret."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from core.remote.answer import Answer, Request
 
 
 class Client(Protocol):
-    """`server` names kind and address: an answer in the cache belongs to it."""
+    """A client of one server. `server` names its kind and address, and is part of the key of a cached answer."""
 
     server: str
 
     def send(self, request: Request) -> Answer:
-        """The answer to one request, sent once; Failure where there is none. Threads may call it at once."""
+        """Return the answer to one request, sent once. Raise Failure without one. Threads may call it concurrently."""
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Close the connections."""
 
 
 class Secret:
-    """A key that shows itself nowhere."""
+    """A key that is never printed."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -35,25 +35,25 @@ class Secret:
         return bool(self._key)
 
     def reveal(self) -> str:
-        """The key itself: for the one place that sends it."""
+        """Return the key itself, for the code that sends it."""
         return self._key
 
     def hidden_in(self, text: str) -> str:
-        """`text` without the key: a server may repeat what it was sent."""
+        """Return `text` without the key: a server may repeat what it was sent."""
         return text.replace(self._key, "***") if len(self._key) >= _SECRET else text
 
 
-# Servers of one's own are given words like EMPTY for a key, which are no secret, and may stand in an answer.
+# Shorter keys are words such as EMPTY for a local server: not secret, and possible in an answer.
 _SECRET: Final = 12
 
 
 def finish(names: Mapping[str, str], reason: Any) -> str:
-    """A server's word for why an answer ended, as ours where there is one."""
+    """Return the finish reason for a server's word, or that word in lower case if it is not in `names`."""
     text = str(reason or "unknown")
     return names.get(text, text.lower())
 
 
 def need(module: str, purpose: str = "asking a server") -> None:
-    """MissingDependencyError where a package that talks to servers is not installed."""
+    """Raise MissingDependencyError if a package is not installed."""
     if importlib.util.find_spec(module) is None:
         raise MissingDependencyError(module, "augment", purpose)

@@ -1,4 +1,4 @@
-"""Cohere's v2 chat, through the official SDK: its schema is Cohere's affair, the retries are ours."""
+"""Send requests to Cohere's v2 chat through the official SDK, without the retries of the SDK."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.remote.config import RemoteConfig
 from core.remote.http import broken, connection, failure_of_status, guarded
 
 _FINISH: Final = {"COMPLETE": COMPLETE, "STOP_SEQUENCE": COMPLETE, "MAX_TOKENS": LENGTH}
-# The server gave up on it: another try may do better.
+# The server gave up; a retry may succeed.
 _GAVE_UP: Final = frozenset({"ERROR", "TIMEOUT"})
 _NAMED: Final = ("model", "messages", "max_tokens")
 
 
 class CohereClient:
-    """Asks a server that speaks Cohere's v2 chat: Cohere's own, a private deployment, `glotmill serve`."""
+    """A client of a server with Cohere's v2 chat: Cohere's own, a private deployment, `glotmill serve`."""
 
     def __init__(self, url: str, key: str, config: RemoteConfig) -> None:
         self.server = f"cohere {url}"

@@ -1,4 +1,4 @@
-"""The chat of OpenAI's API, which most servers of open models imitate: vLLM, llama.cpp, Ollama, TGI, and many more."""
+"""Send requests to the chat of OpenAI's API, as vLLM, llama.cpp, Ollama, TGI and many other servers offer it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FINISH: Final = {"stop": COMPLETE, "length": LENGTH}
 
 
 class OpenAIClient:
-    """Asks `URL/chat/completions`; the URL ends as the server's documents say, mostly in `/v1`."""
+    """A client of `URL/chat/completions`; the server's documentation says how the URL ends, mostly in `/v1`."""
 
     def __init__(self, url: str, key: str, config: RemoteConfig) -> None:
         self.server = f"openai {url}"

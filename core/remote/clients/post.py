@@ -1,4 +1,4 @@
-"""Any other server that takes JSON and gives JSON."""
+"""Send requests to any other server that takes and returns JSON."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from core.remote.http import broken, connection, guarded, json_of
 
 
 class PostClient:
-    """Posts the body of a request to `url` + `path`. `read` makes text of the JSON that comes.
+    """A client that posts the body of a request to `url` + `path`. `read` returns the text in the JSON of the answer.
 
-    Where `read` raises a ValueError, TypeError, LookupError or AttributeError, the answer is broken and asked for
-    again. The key goes into the field `key_field` of the body, or without one into a bearer header; it is no part of
+    If `read` raises a ValueError, TypeError, LookupError or AttributeError, the answer is broken and the request is
+    retried. The key goes into the field `key_field` of the body, or without one into a bearer header. It is not part of
     the request, so that no cache holds it.
     """
 

@@ -12,6 +12,7 @@ import time
 import httpx
 import pytest
 
+from core.config import build
 from core.errors import ConfigError, OutputError, UnknownNameError, UserError
 from core.remote import (
     Account,
@@ -379,6 +380,15 @@ def test_budgets_are_read():
     for text in ("requests", "requests=many", "usd=-1", "usd=inf", "tokens=nan"):
         with pytest.raises(ConfigError, match="expected"):
             Budget.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [("concurrency", 0, "1 or more"), ("retries", -1, "0 or more"), ("timeout", 0, "more than 0")],
+)
+def test_settings_have_ranges(key, value, expected):
+    with pytest.raises(ConfigError, match=f"remote.{key} is {value}.*: expected {expected}"):
+        build(RemoteConfig, {key: value}, "remote.")
 
 
 def test_a_budget_does_not_hold_on_several_machines(tmp_path):

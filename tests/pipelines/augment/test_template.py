@@ -10,6 +10,7 @@ from collection import store
 from collection.language_id import LanguageIdConfig
 from collection.quality import FilterConfig
 from collection.validate import problems
+from core import config as configuration
 from core.errors import ConfigError, OutputError, SourceError
 from pipelines.augment.task_data import TaskData
 from pipelines.augment.template import SelectConfig, TemplateConfig, template
@@ -151,8 +152,8 @@ def test_templates_are_chosen_by_name_task_and_likeness(quiz, tmp_path):
     assert alike.rows_in <= 36 and alike.notes
     with pytest.raises(ConfigError, match="'chose'"):
         run(tmp_path, data, out="d", select=SelectConfig(names=("chose",)))
-    with pytest.raises(ConfigError, match=r"0\.5 to 1"):
-        SelectConfig(similarity=0.2)
+    with pytest.raises(ConfigError, match=r"select\.similarity is 0\.2: expected 0\.5 or more and at most 1"):
+        configuration.build(TemplateConfig, {"select": {"similarity": 0.2}})
 
 
 def test_answers_of_one_or_two_words_can_be_turned_away(quiz, tmp_path):
