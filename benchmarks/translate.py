@@ -36,7 +36,7 @@ from core import tables
 from pipelines.augment.translate import TranslateConfig, translate
 from pipelines.augment.translators.config import CTranslate2Config
 from pipelines.augment.translators.ctranslate2 import CTranslate2
-from pipelines.augment.translators.replay import Replay
+from pipelines.augment.translators.replay import ReplayTranslator
 from pipelines.runner import RunConfig
 
 BEGIN, END = "<!-- written by benchmarks/translate.py -->", "<!-- end -->"
@@ -225,7 +225,7 @@ def quality(shared: Path) -> str:
     chrf, detector, english = CHRF(), make_detector("vote"), resolve("eng_Latn")
     scored: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for system in ("nllb", "bergamot-tiny"):
-        engine = Replay(f"{place}?system={system}")
+        engine = ReplayTranslator(f"{place}?system={system}")
         for code, folder in targets(place):
             language = table()[code]
             if engine.generator(english, language) is None:

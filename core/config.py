@@ -53,7 +53,7 @@ def merged(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
 def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
     """Return `values` as a frozen dataclass, with known keys, right types and values within their ranges.
 
-    A range stands in the annotation of its field: `Annotated[int, Ge(1)]`, from annotated_types.
+    The annotation of a field gives its range: `Annotated[int, Ge(1)]`, from annotated_types.
     A class with sections whose keys depend on others has a class method `prepared` that makes objects of them first.
     Errors name keys below `path`.
 

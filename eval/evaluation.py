@@ -17,9 +17,9 @@ from eval.contamination import Share, measure
 from eval.data.examples import NothingToAsk
 from eval.data.sources import Found, Reader, Row, Source
 from eval.model_pool import ModelPool
-from eval.models.answer_cache import Cache
+from eval.models.answer_cache import AnswerCache
 from eval.outcome import Outcome
-from eval.request import Request
+from eval.request import EvaluationRequest
 from eval.results import Missing, Report, Score, examples_path, write_examples
 from eval.scoring import scores_of
 from eval.suites.base import SuiteContext, SuiteKind, TaskRows
@@ -31,7 +31,12 @@ class Evaluation:
     """An evaluation at work: its models, and the scores so far."""
 
     def __init__(
-        self, request: Request, out: Path, cache: Cache, progress: Progress, languages: Sequence[Language]
+        self,
+        request: EvaluationRequest,
+        out: Path,
+        cache: AnswerCache,
+        progress: Progress,
+        languages: Sequence[Language],
     ) -> None:
         self._request, self._out, self._cache, self._progress = request, out, cache, progress
         self._languages = languages

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.config import EvalConfig
-from eval.models.answer_cache import Cache
+from eval.models.answer_cache import AnswerCache
 from eval.models.base import Loaded, Options, load
 from eval.models.cached import CachedChat, CachedEmbedder, CachedReranker
 from eval.suites.base import NamedModel
@@ -16,7 +16,7 @@ from eval.task import Suite
 class ModelPool:
     """The model under evaluation and its helpers: first stages, opponents and judges."""
 
-    def __init__(self, config: EvalConfig, cache: Cache) -> None:
+    def __init__(self, config: EvalConfig, cache: AnswerCache) -> None:
         self._options = Options(config.batch, config.max_input, config.dtype, config.timeout)
         self._cache = cache
         self._loaded: dict[str, Loaded] = {}

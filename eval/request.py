@@ -11,7 +11,7 @@ from eval.config import EvalConfig
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """A model, the data and the tasks to evaluate it on."""
 
     model: str

@@ -19,20 +19,20 @@ from core.run_folder import RunFolder, read_json
 from eval.contamination import check_collection
 from eval.data.sources import Tree, find_sources
 from eval.evaluation import Evaluation
-from eval.models.answer_cache import Cache
-from eval.request import Request
+from eval.models.answer_cache import AnswerCache
+from eval.request import EvaluationRequest
 from eval.results import REPORT, RESULTS, Report
 from eval.suites.catalogue import chosen
 from eval.task import Task
 
-__all__ = ["PAGE", "Request", "evaluate"]
+__all__ = ["PAGE", "EvaluationRequest", "evaluate"]
 
 REQUEST: Final = "request.json"  # which evaluation a folder holds
 PAGE: Final = "report.html"
 CACHE: Final = "answers.sqlite"
 
 
-def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = False) -> Report:
+def evaluate(request: EvaluationRequest, out: Path, progress: Progress, *, fresh: bool = False) -> Report:
     """Run an evaluation into a folder and return its report; UserError where the request cannot be met."""
     begun = time.monotonic()
     tasks = chosen(request.suites, request.tasks, request.task_files)
@@ -48,7 +48,7 @@ def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = F
     folder = _folder(out)
     with folder.held():
         _begin(folder, request, fresh)
-        with Cache(request.cache or out / CACHE) as cache:
+        with AnswerCache(request.cache or out / CACHE) as cache:
             work = Evaluation(request, out, cache, progress, languages)
             try:
                 for task in fitting:
@@ -65,7 +65,7 @@ def evaluate(request: Request, out: Path, progress: Progress, *, fresh: bool = F
     return report
 
 
-def _check_fitting(request: Request, tasks: Sequence[Task], fitting: Sequence[Task]) -> None:
+def _check_fitting(request: EvaluationRequest, tasks: Sequence[Task], fitting: Sequence[Task]) -> None:
     where = ", ".join(request.data)
     if not fitting:
         layouts = ", ".join(f"{task.name} ({task.data.files[0]})" for task in tasks[:6])
@@ -82,7 +82,7 @@ def _folder(out: Path) -> RunFolder:
     return RunFolder(out, "evaluation", (REQUEST, REPORT, PAGE, RESULTS), (REQUEST,), kept=cache, shared=True)
 
 
-def _begin(folder: RunFolder, request: Request, fresh: bool) -> None:
+def _begin(folder: RunFolder, request: EvaluationRequest, fresh: bool) -> None:
     """Record which evaluation the folder holds.
 
     `fresh` removes the results of an evaluation, but not the cached answers, which may have cost money. An old report

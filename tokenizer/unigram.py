@@ -28,7 +28,7 @@ _THREADS: Final = 4
 
 
 @dataclass(frozen=True)
-class Words:
+class PieceCounts:
     """Every word of a text once, and how often each language has it."""
 
     texts: list[str]
@@ -44,7 +44,7 @@ class Words:
         return np.bincount(self.word, weights=weighed, minlength=len(self.texts)).astype(np.float64)
 
 
-def words(lines: Mapping[str, Sequence[str]], processor: Any) -> Words:
+def words(lines: Mapping[str, Sequence[str]], processor: Any) -> PieceCounts:
     """The words of all lines, as the processor normalises them, each with the blank before it."""
     index: dict[str, int] = {}
     word: list[int] = []
@@ -60,12 +60,12 @@ def words(lines: Mapping[str, Sequence[str]], processor: Any) -> Words:
             word.append(index.setdefault(text, len(index)))
             language.append(place)
             count.append(times)
-    return Words(
+    return PieceCounts(
         list(index), np.array(word, np.int64), np.array(language, np.int64), np.array(count, np.float64), codes
     )
 
 
-def prune(model: Any, counts: Words, weights: Mapping[str, float], size: int, done: Callable[[], None]) -> Any:
+def prune(model: Any, counts: PieceCounts, weights: Mapping[str, float], size: int, done: Callable[[], None]) -> Any:
     """A model of `size` pieces, of the given one. Single characters stay. `done` is called as the work goes on."""
     weighed = counts.weighed(weights)
     model = model_file.copy(model)

@@ -15,7 +15,7 @@ FILE: Final = "answers.sqlite"
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL, sum TEXT NOT NULL)"
 
 
-class Cache:
+class ResponseCache:
     """The answers in a folder. Several processes may share it; each entry is written whole or not at all."""
 
     def __init__(self, folder: Path) -> None:

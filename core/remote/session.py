@@ -19,7 +19,7 @@ from core import locks
 from core.errors import ConfigError, UserError
 from core.remote.answer import Answer, Failure, Request
 from core.remote.budget import Budget
-from core.remote.cache import Cache
+from core.remote.cache import ResponseCache
 from core.remote.clients.client import Client
 from core.remote.config import Account, RemoteConfig
 from core.remote.usage_ledger import FILE as LEDGER_FILE
@@ -109,7 +109,7 @@ class Session:
         self.halt = threading.Event()
         with contextlib.ExitStack() as stack:
             own = stack.enter_context(tempfile.TemporaryDirectory(prefix="glotmill-")) if job.spread else ""
-            self.cache = stack.enter_context(contextlib.closing(Cache(Path(job.answers or own))))
+            self.cache = stack.enter_context(contextlib.closing(ResponseCache(Path(job.answers or own))))
             ledger = UsageLedger(Path(job.spent or own), job.budget, job.config.requests_per_minute)
             self.ledger = stack.enter_context(contextlib.closing(ledger))
             self._stack = stack.pop_all()

@@ -87,14 +87,14 @@ def flores_model() -> str | None:
 def _rouge() -> Any:
     from rouge_score import rouge_scorer
 
-    class Words:
+    class _WordTokenizer:
         """rouge-score's own tokenizer keeps the letters a to z alone."""
 
         @staticmethod
         def tokenize(text: str) -> list[str]:
             return word_tokenizer.words(text)
 
-    return rouge_scorer.RougeScorer(["rougeLsum"], tokenizer=Words())
+    return rouge_scorer.RougeScorer(["rougeLsum"], tokenizer=_WordTokenizer())
 
 
 def rouge_lsum(answer: str, references: Sequence[str]) -> float:

@@ -22,7 +22,7 @@ _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, valu
 _SUM: Final = 8  # bytes of the checksum before an answer
 
 
-class Cache:
+class AnswerCache:
     """A file of answers under the hash of each input."""
 
     def __init__(self, path: Path) -> None:

@@ -62,7 +62,7 @@ class LogLikelihood(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Limits:
+class GenerationLimits:
     """How answers are made."""
 
     max_tokens: int = 128
@@ -94,7 +94,7 @@ class ChatModel(Protocol):
 
     scores_choices: bool  # whether it tells how likely given answers are
 
-    def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
+    def generate(self, prompts: Sequence[str], limits: GenerationLimits) -> list[Generation]:
         """An answer to each prompt."""
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eval.models.answer_cache import Cache
+from eval.models.answer_cache import AnswerCache
 from eval.models.base import (
     ChatModel,
     EmbedModel,
     Generation,
+    GenerationLimits,
     Identity,
-    Limits,
     LogLikelihood,
     RerankModel,
     TextKind,
@@ -35,7 +35,7 @@ _ANSWERS: Final = 256
 class CachedEmbedder:
     """An embedding model with its vectors cached by model, kind and text."""
 
-    def __init__(self, identity: Identity, model: EmbedModel, cache: Cache) -> None:
+    def __init__(self, identity: Identity, model: EmbedModel, cache: AnswerCache) -> None:
         self._identity, self._model, self._cache = identity, model, cache
         self.dimensions = model.dimensions
 
@@ -60,7 +60,7 @@ class CachedEmbedder:
 class CachedReranker:
     """A reranker with its scores cached by model, query and document; uncached if scores depend on the whole list."""
 
-    def __init__(self, identity: Identity, model: RerankModel, cache: Cache, *, apart: bool = True) -> None:
+    def __init__(self, identity: Identity, model: RerankModel, cache: AnswerCache, *, apart: bool = True) -> None:
         self._identity, self._model, self._cache, self._apart = identity, model, cache, apart
 
     def scores(self, query: str, documents: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -78,11 +78,11 @@ class CachedReranker:
 class CachedChat:
     """A chat model with answers cached by model, prompt and limits, and likelihoods by model, prompt and answer."""
 
-    def __init__(self, identity: Identity, model: ChatModel, cache: Cache) -> None:
+    def __init__(self, identity: Identity, model: ChatModel, cache: AnswerCache) -> None:
         self._identity, self._model, self._cache = identity, model, cache
         self.scores_choices = model.scores_choices
 
-    def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
+    def generate(self, prompts: Sequence[str], limits: GenerationLimits) -> list[Generation]:
         def answer(new: list[Any]) -> list[bytes]:
             return [orjson.dumps([one.text, one.truncated]) for one in self._model.generate(new, limits)]
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from eval.data.sources import hashed
 from eval.models.base import (
     Generation,
+    GenerationLimits,
     Identity,
-    Limits,
     Loaded,
     LogLikelihood,
     Options,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SPARE = 33  # bits of a hash beyond the 31 that number a prompt
 
 
-class Chat:
+class CheckpointChat:
     """Answers and likelihoods of an encoder-decoder."""
 
     scores_choices = True
@@ -44,10 +44,10 @@ class Chat:
         # On the device once, however many ways of answering follow.
         self._model = replace(model, params=ready(model.params, self._run))
         self._shape: dict[str, Any] = {"rows": options.batch, "max_input": options.max_input}
-        self._generators: dict[Limits, Any] = {}
+        self._generators: dict[GenerationLimits, Any] = {}
         self._scorer: Any = None
 
-    def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
+    def generate(self, prompts: Sequence[str], limits: GenerationLimits) -> list[Generation]:
         from finetune.decoding.decoder import Decoding
         from finetune.decoding.generator import TextGenerator
 
@@ -102,7 +102,7 @@ def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
     if suite == "chat":
         if head:
             raise cannot(spec, suite, f"it is {head.name}, which generates no text")
-        return Loaded(identity, Chat(folder, options), "text")
+        return Loaded(identity, CheckpointChat(folder, options), "text")
     if head is None:
         raise cannot(spec, suite, "it has no head for that; `glotmill finetune` with [head] trains one (docs/heads.md)")
     if suite == "embed" and head.output != "vectors":

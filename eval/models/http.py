@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import MissingDependencyError, SourceError
-from eval.models.base import Generation, Identity, Limits, Loaded, LogLikelihood, Options, TextKind, Vectors, cannot
+from eval.models.base import (
+    Generation,
+    GenerationLimits,
+    Identity,
+    Loaded,
+    LogLikelihood,
+    Options,
+    TextKind,
+    Vectors,
+    cannot,
+)
 
 _TEXTS: Final = 96  # the most texts that a call of embed may have
 _DOCUMENTS: Final = 1_000  # and documents of a call of rerank
@@ -84,7 +94,7 @@ class Server:
         pieces = [documents[start : start + _DOCUMENTS] for start in range(0, len(documents), _DOCUMENTS)]
         return np.concatenate([np.empty(0), *self._together(ask, pieces)])
 
-    def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
+    def generate(self, prompts: Sequence[str], limits: GenerationLimits) -> list[Generation]:
         import cohere
 
         def ask(prompt: str) -> Generation:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from collection.languages import Language
-from eval.models.base import ChatModel, Generation, Limits
+from eval.models.base import ChatModel, Generation, GenerationLimits
 
-_LIMITS: Final = Limits(max_tokens=16)
+_LIMITS: Final = GenerationLimits(max_tokens=16)
 _ASK: Final = """You compare two answers to a request that was made in {language}.
 Weigh, in this order: is the answer in {language} (unless another language was asked for)? Does it do what was asked?
 Is it correct, and easy to follow? Is it well written? Length alone is no merit, nor is the order.

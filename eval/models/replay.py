@@ -19,8 +19,8 @@ import orjson
 from core.errors import SourceError
 from eval.models.base import (
     Generation,
+    GenerationLimits,
     Identity,
-    Limits,
     Loaded,
     LogLikelihood,
     Options,
@@ -34,7 +34,7 @@ _NEEDED: Final = {"chat": "prompt", "embed": "embedding", "rerank": "query"}
 _MAKES: Final[dict[str, Any]] = {"chat": "text", "embed": "vectors", "rerank": "scores"}
 
 
-class Replay:
+class ReplayModel:
     """Answers, vectors and scores from a file; SourceError for what it does not have."""
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class Replay:
     def has(self, suite: str) -> bool:
         return bool({"chat": self._texts or self._choices, "embed": self._vectors, "rerank": self._scores}[suite])
 
-    def generate(self, prompts: Sequence[str], limits: Limits) -> list[Generation]:
+    def generate(self, prompts: Sequence[str], limits: GenerationLimits) -> list[Generation]:
         return [Generation(self._find(self._texts, prompt, prompt)) for prompt in prompts]
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
@@ -107,7 +107,7 @@ def _lines(path: Path) -> list[bytes]:
 def load(spec: str, argument: str, suite: str, options: Options) -> Loaded:
     """`replay:FILE`."""
     path = Path(argument)
-    model = Replay(path)
+    model = ReplayModel(path)
     identity = Identity(spec, path.stem, file_hash(path))
     if suite == "rerank" and not model.has(suite) and model.has("embed"):
         return Loaded(identity, model, "vectors")

@@ -12,7 +12,7 @@ from core.errors import ConfigError
 from eval.config import ChatSettings
 from eval.data.examples import NothingToAsk, identifiers, texts
 from eval.data.sources import Row, take
-from eval.models.base import ChatModel, Generation, Limits
+from eval.models.base import ChatModel, Generation, GenerationLimits
 from eval.outcome import Outcome
 from eval.suites.base import SuiteContext, SuiteKind, TaskRows
 from eval.task import Suite, Task
@@ -75,10 +75,10 @@ class ChatSuite(SuiteKind):
         """Return whether a row has all that its prompts name, and an answer that can be scored."""
         return all(row.get(name, "") is not None for name in self.task.columns()) and self.has_answer(row)
 
-    def limits(self) -> Limits:
+    def limits(self) -> GenerationLimits:
         """Return how answers are generated."""
         tokens = self.settings.max_tokens or self.task.max_tokens
-        return Limits(tokens, self.settings.temperature, self.context.seed)
+        return GenerationLimits(tokens, self.settings.temperature, self.context.seed)
 
     @classmethod
     def _check_prompts(cls, task: Task) -> None:
@@ -96,7 +96,7 @@ def rates(answer: Generation) -> dict[str, Sequence[float]]:
     return {"empty_rate": (float(not answer.text.strip()),), "truncated_rate": (float(answer.truncated),)}
 
 
-def decoding(limits: Limits) -> dict[str, Any]:
+def decoding(limits: GenerationLimits) -> dict[str, Any]:
     """Return how answers were generated, for a signature."""
     how = f"t={limits.temperature}" if limits.temperature else "greedy"
     return {"decoding": f"{how},{limits.max_tokens}"}

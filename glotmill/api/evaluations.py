@@ -51,11 +51,11 @@ def evaluate(
     from core import files
     from eval.config import EvalConfig
     from eval.report.report_page import render
-    from eval.run import PAGE, Request
+    from eval.run import PAGE, EvaluationRequest
     from eval.run import evaluate as run
 
     folder = path_of(out)
-    request = Request(
+    request = EvaluationRequest(
         model=model,
         data=tuple([data] if isinstance(data, str) else map(str, paths_of(data))),
         suites=tuple(suites),

@@ -75,12 +75,12 @@ def run(
     from core.progress import Progress
     from eval.config import EvalConfig
     from eval.report.report_page import render
-    from eval.run import PAGE, Request, evaluate
+    from eval.run import PAGE, EvaluationRequest, evaluate
 
     resolved = load(EvalConfig, config, set or ())
     if limit is not None:
         resolved = dataclasses.replace(resolved, limit=limit)
-    request = Request(
+    request = EvaluationRequest(
         model,
         tuple(data),
         _split(suite),

@@ -13,13 +13,13 @@ from core.progress import Progress
 from eval.config import ChatSettings, EvalConfig, RerankSettings
 from eval.metrics.signature import signature_parts
 from eval.results import Report, examples_path, read_statistics
-from eval.run import Request, evaluate
+from eval.run import EvaluationRequest, evaluate
 
 ENGLISH = ["Good morning", "I like books", "It is raining today", "The cat sleeps"]
 
 
 def _request(model, data, suites=("embed",), **more):
-    return Request(model, (str(data),), suites, **more)
+    return EvaluationRequest(model, (str(data),), suites, **more)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_data_that_no_task_fits_says_what_is_expected(meaning, tmp_path):
     with pytest.raises(SourceError, match="no task finds its files here; expected layouts such as"):
         _run(_request(meaning, tmp_path / "empty"), tmp_path / "out")
     with pytest.raises(ConfigError, match="there is no --data"):
-        _run(Request(meaning, (), ("embed",)), tmp_path / "out")
+        _run(EvaluationRequest(meaning, (), ("embed",)), tmp_path / "out")
 
 
 def test_a_task_whose_files_are_not_there_is_an_error_and_one_of_another_suite_too(meaning, sentences, tmp_path):

@@ -52,9 +52,9 @@ def open_generator(config: GeneratorConfig, session: Session) -> Generator:
     """The generator, asked through a session that also closes it; ConfigError for what cannot be asked."""
     kind, place = parse(config.spec)
     if kind == "replay":
-        from pipelines.augment.generators.replay import Replay
+        from pipelines.augment.generators.replay import ReplayGenerator
 
-        return Replay(place)
+        return ReplayGenerator(place)
     from pipelines.augment.generators.http import HttpGenerator
 
     return HttpGenerator(place, config, session)

@@ -18,7 +18,7 @@ from core.remote.answer import COMPLETE, Answer, Failure
 from pipelines.augment.generators.base import Question
 
 
-class Replay:
+class ReplayGenerator:
     """Answers out of a file, which is held in memory. What it does not hold has no answer."""
 
     def __init__(self, path: str) -> None:

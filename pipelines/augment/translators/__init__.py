@@ -39,7 +39,7 @@ TRANSLATORS: Final[dict[str, TranslatorRow]] = {
     "apertium": TranslatorRow("pipelines.augment.translators.apertium", "Apertium"),
     "ctranslate2": TranslatorRow("pipelines.augment.translators.ctranslate2", "CTranslate2", "PATH"),
     "http": TranslatorRow("pipelines.augment.translators.http", "HttpTranslator", "URL"),
-    "replay": TranslatorRow("pipelines.augment.translators.replay", "Replay", "PATH"),
+    "replay": TranslatorRow("pipelines.augment.translators.replay", "ReplayTranslator", "PATH"),
 }
 
 

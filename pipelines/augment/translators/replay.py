@@ -34,7 +34,7 @@ class _Recording(NamedTuple):
     system: str
 
 
-class Replay(Translator):
+class ReplayTranslator(Translator):
     """See the module. SourceError where nothing is recorded."""
 
     placeholder = "{{{}}}"
@@ -79,9 +79,9 @@ class Replay(Translator):
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(spec: str, changed: int) -> Replay:
+def _loaded(spec: str, changed: int) -> ReplayTranslator:
     # Kept by what the file is, not by its name alone: a later run in the same process may have another one there.
-    return Replay(spec)
+    return ReplayTranslator(spec)
 
 
 def _recordings(path: Path) -> Iterator[_Recording]:

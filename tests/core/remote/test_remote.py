@@ -26,7 +26,7 @@ from core.remote import (
     Session,
     make_client,
 )
-from core.remote.cache import Cache
+from core.remote.cache import ResponseCache
 from core.remote.clients.client import Secret
 from core.remote.clients.post import PostClient
 from core.remote.config import Prices, checked_url, key_of
@@ -270,15 +270,15 @@ def test_a_torn_entry_is_no_entry(teacher, tmp_path):
 def test_a_file_that_is_no_cache_is_told_by_its_name(tmp_path):
     (tmp_path / "answers.sqlite").write_bytes(b"no database at all " * 100)
     with pytest.raises(OutputError, match=r"answers\.sqlite cannot be used"):
-        Cache(tmp_path)
+        ResponseCache(tmp_path)
 
 
 WRITER = """
 import sys, itertools
 from pathlib import Path
 from core.remote.answer import Answer
-from core.remote.cache import Cache
-cache = Cache(Path(sys.argv[1]))
+from core.remote.cache import ResponseCache
+cache = ResponseCache(Path(sys.argv[1]))
 for number in itertools.count():
     cache.put(f"{sys.argv[2]}-{number}", Answer("answer " * 500))
     print(number, flush=True)
@@ -301,7 +301,7 @@ def test_a_kill_leaves_whole_answers_of_all_processes(tmp_path):
         kept[name] = max([kept[name], *map(int, rest[:-1])])
         process.stdout.close()
         process.wait()
-    with contextlib.closing(Cache(tmp_path)) as cache:
+    with contextlib.closing(ResponseCache(tmp_path)) as cache:
         for name, last in kept.items():
             assert all(cache.get(f"{name}-{number}").text == "answer " * 500 for number in range(last + 1))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, SourceError
-from eval.models.base import Limits, Options, load
+from eval.models.base import GenerationLimits, Options, load
 from eval.models.checkpoint import identify
 from finetune.checkpoints import model_folder
 from finetune.model.architecture import Architecture
@@ -32,7 +32,7 @@ def folder(tmp_path_factory, small_tokenizer):
 def test_it_answers_and_tells_how_likely_answers_are(folder):
     loaded = load(f"checkpoint:{folder}", "chat", Options(batch=2))
     assert loaded.makes == "text" and loaded.identity.name == "model"
-    answers = loaded.model.generate(["habari", "你好", "мир"], Limits(max_tokens=3))
+    answers = loaded.model.generate(["habari", "你好", "мир"], GenerationLimits(max_tokens=3))
     assert len(answers) == 3 and all(isinstance(one.text, str) for one in answers)
     likely = loaded.model.log_likelihoods([("habari", "nzuri"), ("habari", "世界")])
     assert all(np.isfinite(one.value) and one.value < 0 for one in likely)
@@ -40,13 +40,15 @@ def test_it_answers_and_tells_how_likely_answers_are(folder):
 
 def test_what_is_drawn_for_a_prompt_does_not_depend_on_what_else_is_asked(folder):
     chat = load(f"checkpoint:{folder}", "chat", Options(batch=2)).model
-    limits = Limits(max_tokens=6, temperature=1.0)
+    limits = GenerationLimits(max_tokens=6, temperature=1.0)
     prompts = ["habari", "你好", "мир", "siku", "นี่"]
     together = [one.text for one in chat.generate(prompts, limits)]
     assert len({*together}) > 3
     assert [chat.generate([prompt], limits)[0].text for prompt in prompts] == together
     assert [one.text for one in chat.generate(prompts[::-1], limits)] == together[::-1]
-    assert [one.text for one in chat.generate(prompts, Limits(max_tokens=6, temperature=1.0, seed=1))] != together
+    assert [
+        one.text for one in chat.generate(prompts, GenerationLimits(max_tokens=6, temperature=1.0, seed=1))
+    ] != together
 
 
 def test_it_is_known_by_its_weights_and_by_how_it_is_run(folder, tmp_path, small_tokenizer):

@@ -7,7 +7,7 @@ from parity_data import vector
 
 from core.errors import ConfigError, SourceError
 from eval.models import base as models
-from eval.models.base import Limits, Options
+from eval.models.base import GenerationLimits, Options
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def test_answers_come_in_order_and_refusals_for_a_while_are_tried_again(cohere_s
     url, asked = cohere_server("fail=3")
     loaded = load(f"http:{url}#command", "chat")
     prompts = [f"שאלה {n}" for n in range(12)]
-    assert [one.text for one in loaded.model.generate(prompts, Limits())] == [f"echo {prompt}" for prompt in prompts]
+    assert [one.text for one in loaded.model.generate(prompts, GenerationLimits())] == [
+        f"echo {prompt}" for prompt in prompts
+    ]
     assert len(asked()) == 12
     with pytest.raises(ConfigError, match="does not tell how likely"):
         loaded.model.log_likelihoods([("a", "b")])
@@ -52,7 +54,7 @@ def test_answers_come_in_order_and_refusals_for_a_while_are_tried_again(cohere_s
 def test_what_a_server_will_not_do_is_said_in_a_line(cohere_server, load):
     url, _ = cohere_server("short")
     with pytest.raises(SourceError, match="answered 404: model unknown-1 not found"):
-        load(f"http:{url}#unknown-1", "chat").model.generate(["x"], Limits())
+        load(f"http:{url}#unknown-1", "chat").model.generate(["x"], GenerationLimits())
     with pytest.raises(SourceError, match="gave 0 vectors for 1 texts"):
         load(f"http:{url}#short", "embed")
 
@@ -65,11 +67,13 @@ def test_a_server_that_is_not_there(load):
 def test_connections_that_break_are_tried_again(cohere_server, load):
     url, asked = cohere_server("drop=3")
     model = load(f"http:{url}#command", "chat").model
-    assert [one.text for one in model.generate(list("abcdef"), Limits())] == [f"echo {one}" for one in "abcdef"]
+    assert [one.text for one in model.generate(list("abcdef"), GenerationLimits())] == [
+        f"echo {one}" for one in "abcdef"
+    ]
     assert len(asked()) == 6
     always, _ = cohere_server("drop=1")
     with pytest.raises(SourceError, match=r"^http://\S+ cannot be reached: [^\n]+$"):
-        load(f"http:{always}#command", "chat").model.generate(["a"], Limits())
+        load(f"http:{always}#command", "chat").model.generate(["a"], GenerationLimits())
 
 
 def test_documents_of_several_calls_get_their_scores(cohere_server, load):
@@ -86,7 +90,7 @@ def result(index, score=0.5):
 
 
 ASK = {
-    "chat": lambda model: model.generate(["a"], Limits()),
+    "chat": lambda model: model.generate(["a"], GenerationLimits()),
     "rerank": lambda model: model.scores("a", ["b", "c"]),
     "embed": lambda model: model.embed(["a", "b"], "query"),
 }
@@ -136,4 +140,4 @@ def test_an_answer_without_content_is_empty_and_thoughts_are_no_answer(cohere_se
     for content, text in ((None, ""), ([], ""), ([{"type": "thinking", "thinking": "hm"}, SAYS], "x")):
         answer = {"id": "1", "finish_reason": "MAX_TOKENS", "message": {"role": "assistant", "content": content}}
         url, _ = cohere_server(f"answer={json.dumps(answer)}")
-        assert load(f"http:{url}#m", "chat").model.generate(["a"], Limits()) == [(text, True)]
+        assert load(f"http:{url}#m", "chat").model.generate(["a"], GenerationLimits()) == [(text, True)]

@@ -11,7 +11,7 @@ from eval.data.examples import identifiers, texts
 from eval.data.sources import content_hash
 from eval.outcome import Outcome
 from eval.results import Example
-from eval.run import Request, evaluate
+from eval.run import EvaluationRequest, evaluate
 from eval.suites.base import SuiteKind
 from eval.suites.catalogue import read
 from eval.suites.table import SUITE_KINDS
@@ -56,7 +56,7 @@ def test_a_suite_kind_of_a_test_module_is_evaluated(task_file, tmp_path, write_l
     words = ["habari", "दुनिया", "世界"]
     write_lines(tmp_path / "data/norms.swh.jsonl", [{"text": word} for word in words])
     model = record([{"text": word, "embedding": [float(v) for v in vector(word)]} for word in words])
-    request = Request(model, (str(tmp_path / "data"),), ("embed",), task_files=(task_file,))
+    request = EvaluationRequest(model, (str(tmp_path / "data"),), ("embed",), task_files=(task_file,))
     report = evaluate(request, tmp_path / "out", Progress.silent())
     (score,) = report.scores
     assert (score.task, score.language, score.score, score.n) == ("norms", "swh_Latn", 1.0, 3)

@@ -16,7 +16,7 @@ from pipelines.augment.translators.apertium import Apertium
 from pipelines.augment.translators.base import Translated, Untranslated
 from pipelines.augment.translators.config import CTranslate2Config, EngineConfig
 from pipelines.augment.translators.ctranslate2 import CTranslate2, family_of, names_of
-from pipelines.augment.translators.replay import Replay
+from pipelines.augment.translators.replay import ReplayTranslator
 
 ENG, SPA, CAT, SWH, ARB = map(resolve, ("eng_Latn", "spa_Latn", "cat_Latn", "swh_Latn", "arb_Arab"))
 
@@ -250,16 +250,16 @@ class TestReplay:
 
     def test_what_was_recorded_comes_back(self, tmp_path, write_lines):
         path = write_lines(tmp_path / "said.jsonl", self.rows("b", "a"))
-        engine = Replay(str(path))
+        engine = ReplayTranslator(str(path))
         known, unknown = engine.translate(["Good day", "Bad day"], ENG, SPA)
         assert known.text == "Buenos díasa" and unknown.reason is Reason.NOT_TRANSLATED
         assert engine.generator(ENG, SPA).startswith("replay of a+b ") and engine.generator(SPA, ENG) is None
-        assert Replay(f"{path}?system=b").translate(["Good day"], ENG, SPA)[0].text == "Buenos díasb"
+        assert ReplayTranslator(f"{path}?system=b").translate(["Good day"], ENG, SPA)[0].text == "Buenos díasb"
 
     def test_a_tsv_is_read_too(self, tmp_path):
         path = tmp_path / "said.tsv"
         path.write_text("source\ttarget\tsource_language\ttarget_language\nYes\tنعم\teng_Latn\tarb_Arab\n", "utf-8")
-        assert Replay(str(path)).translate(["Yes"], ENG, ARB)[0].text == "نعم"
+        assert ReplayTranslator(str(path)).translate(["Yes"], ENG, ARB)[0].text == "نعم"
 
     @pytest.mark.parametrize(
         ("text", "told"),
@@ -269,9 +269,9 @@ class TestReplay:
         path = tmp_path / "said.jsonl"
         path.write_text(text)
         with pytest.raises(SourceError, match=told):
-            Replay(str(path))
+            ReplayTranslator(str(path))
         with pytest.raises(SourceError):
-            Replay(str(tmp_path / "nowhere.jsonl"))
+            ReplayTranslator(str(tmp_path / "nowhere.jsonl"))
 
     def test_real_recordings_are_read(self, shared):
         place = shared("data/recorded_mt_flores")
