@@ -60,7 +60,7 @@ class EvalConfig:
     limit: int = 0  # items of a task in a language; 0: all
     seed: int = 0  # of bootstraps, examples before a question, and drawn answers
     batch: int = 16  # prompts that a checkpoint answers together
-    max_input: int = 1024  # ids of a prompt; a longer one loses its end, and is told
+    max_input: int = 1024  # ids of a prompt; a longer one is cut at its end and named in the notes
     dtype: str = "float32"  # of a checkpoint
     timeout: float = 120.0  # seconds that a server may take
     embed: EmbedSettings = field(default_factory=EmbedSettings)

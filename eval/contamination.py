@@ -17,7 +17,7 @@ _HELD_OUT: Final = ("validation", "test")  # splits that nothing is trained on
 
 
 class Share(NamedTuple):
-    """Of the items of a task in a language that are long enough to be told, how many are in the collection."""
+    """The share of a task's examples in one language that the collection holds; too short ones are left out."""
 
     items: int
     told: int
@@ -42,7 +42,7 @@ def measure(sets: Mapping[str, Mapping[str, Sequence[str]]], collection: Path) -
         if text
     ]
     index = ContaminationIndex.of(items)
-    # A text that several items of a set have stands in the index once; in the order in which texts come.
+    # A text that several examples share is in the index once, in the order of first occurrence.
     owners: dict[tuple[str, str], set[str]] = {}
     for item in items:
         owners.setdefault((item.set, plain(item.text)), set()).add(item.id)

@@ -40,7 +40,7 @@ class Score:
     n: int
     signature: str
     interval: Interval | None = None
-    main: bool = False  # the metric that stands for the task
+    main: bool = False  # the main metric of the task
     higher_is_better: bool = True
     group: str = ""  # within a task: a dimension and precision of embeddings, a pair of languages
     contaminated: float | None = None  # share of the items that are in what the model was trained on

@@ -16,7 +16,7 @@ from eval.results import Missing, Score
 
 
 def scores_of(outcome: Outcome, identity: Identity, seed: int) -> tuple[list[Score], list[Missing]]:
-    """A score by every metric of an outcome, the first of them the main one; and why there is none by others."""
+    """Return a score by every metric of an outcome, the main one first, and the reasons of missing scores."""
     found: list[Score] = []
     missing: list[Missing] = []
     for name in outcome.metrics:

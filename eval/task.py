@@ -72,7 +72,7 @@ class Task:
     def __post_init__(self) -> None:
         where = f"the task {self.name}"
         if not re.fullmatch(r"[\w][\w.-]*", self.name):
-            raise ConfigError(f"{where}: its name stands in paths: expected letters, digits, _, - and points")
+            raise ConfigError(f"{where}: its name is part of paths; expected letters, digits, _, - and points")
         if self.shots < 0:
             raise ConfigError(f"{where}: shots is {self.shots}: expected 0 or more")
         if self.sentences and "documents" not in self.fields:

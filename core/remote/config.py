@@ -25,7 +25,7 @@ class RemoteConfig:
     retries: Annotated[int, Ge(0)] = 6  # after 408, 409, 425, 429, 5xx, a timeout, a lost connection, a broken answer
     backoff: Annotated[float, Gt(0)] = 1  # seconds before the first retry, doubled for each next one, at most a minute
     longest_wait: Annotated[float, Gt(0)] = 600  # seconds; a server that asks to wait for longer stops the run
-    give_up_after: Annotated[int, Ge(1)] = 20  # so many requests in a row without an answer stop the run
+    give_up_after: Annotated[int, Ge(1)] = 20  # requests in a row without an answer that stop the run
     cache: str = ""  # folder of the answers, on this machine; empty: OUT/answers
 
 

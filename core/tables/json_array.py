@@ -100,7 +100,7 @@ class _Window:
             return True
 
     def element(self, limit: int) -> Element | None:
-        """Return the JSON value at the current position; None if there is none."""
+        """Return the JSON value at the current position; None at the end."""
         while True:
             value, end, error_at = _decode(self._text, self._at)
             # An error at the end of the window, or a string without an end, may mean that the rest is not read yet.
