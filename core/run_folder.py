@@ -105,9 +105,9 @@ class RunFolder:
             difference: names a difference that matters, or returns ""; by default every difference matters.
         """
         if message := (difference or first_difference)(before, now):
+            kept = "; answers are kept" if any((self.path / name).exists() for name in self.kept) else ""
             raise OutputError(
-                f"{self.path} holds another {self.noun}: {message}. "
-                f"Use another --out, or --fresh to start over{'; answers are kept' if self.kept else ''}"
+                f"{self.path} holds another {self.noun}: {message}. Use another --out, or --fresh to start over{kept}"
             )
 
     def check_inputs(self, inputs: Iterable[str]) -> None:

@@ -36,7 +36,7 @@ def configured(cls: type[Config], config: ConfigLike, overrides: Overrides) -> C
 
 def path_of(path: PathLike) -> Path:
     """Return the path that a text or path-like object names."""
-    return path if isinstance(path, Path) else as_path(os.fspath(path))
+    return as_path(str(path))  # str, since os.fspath takes the protocol off a path in an object store
 
 
 def paths_of(paths: PathLike | Iterable[PathLike]) -> list[Path]:

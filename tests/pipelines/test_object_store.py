@@ -229,9 +229,9 @@ def test_a_run_that_lost_its_lock_ends_without_a_manifest(bucket, monkeypatch):
     run = runner.run
 
     def stands_still(*arguments):
-        (bucket / "in/.lock").write_text(json.dumps({"token": "another"}))
         deadline = time.monotonic() + 30
         while not locks._lost and time.monotonic() < deadline:
+            (bucket / "in/.lock").write_text(json.dumps({"token": "another"}))  # a renewal may have replaced it
             time.sleep(0.05)
         return run(*arguments)
 

@@ -164,7 +164,7 @@ def test_a_misspelt_factor_names_the_nearest():
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"factors": "linear_decay * constant"}, "holds constant and linear_warmup already"),
+        ({"factors": "linear_decay * constant"}, "already includes constant and linear_warmup"),
         ({"factors": "linear_warmup", "base": 0.5}, "base is 0.5, and no factor of .* add constant or linear_decay"),
         ({"warmup_steps": 500}, "warmup_steps is 500, and no factor of 'constant' uses it: add linear_warmup or"),
         ({"factors": "constant * linear_warmup", "decay_factor": 0.9}, "add decay_every or linear_decay"),

@@ -84,7 +84,7 @@ def test_what_is_exported_as_sharegpt_comes_back_as_it_was(ingested, glotmill, t
         (["build", "--input", "ingested", "--out", "o", "--set", "raw_limit=-1"], "raw_limit is -1"),
         (["build", "--input", "ingested", "--out", "o", "--set", "run.workers=-3"], "run.workers is -3"),
         (["build", "--input", "ingested", "--out", "o", "--plan", "--decontaminate", "q=none"], "none"),
-        (["ingest", "--source", "aya=rows.jsonl", "--out", "ingested"], "holds the output of another run"),
+        (["ingest", "--source", "aya=rows.jsonl", "--out", "ingested"], "holds another run: config.sources"),
         (["ingest", "--source", "sharegpt=rows.jsonl", "--out", "o"], "rows.jsonl cannot be read as sharegpt"),
     ],
 )

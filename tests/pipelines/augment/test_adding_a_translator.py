@@ -1,7 +1,6 @@
 """Add a translator as CONTRIBUTING describes: one class and one row. This module is the only file that knows it."""
 
 import pytest
-from pipelines.plan.augment import of_translate
 from typer.testing import CliRunner
 
 from collection import store
@@ -10,6 +9,7 @@ from core.remote import Budget
 from pipelines.augment.translate import TranslateConfig, translate
 from pipelines.augment.translators import TRANSLATORS, TranslatorRow, forms, parse
 from pipelines.augment.translators.base import Translated, Translator
+from pipelines.plan.translate import of_translate
 from pipelines.runner import RunConfig
 
 
