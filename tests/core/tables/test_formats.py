@@ -32,7 +32,7 @@ def test_only_a_line_feed_ends_a_line_and_empty_lines_count(tmp_path):
 
 def test_lines_are_decompressed_and_decoded_by_their_byte_order_mark(tmp_path):
     path = tmp_path / "swh_Latn.txt.gz"
-    path.write_bytes(gzip.compress(b"habari\nyako\n"))
+    path.write_bytes(gzip.compress(b"habari\nyako\n", mtime=0))
     assert texts(path) == ["habari", "yako"] and uncompressed_name(path) == "swh_Latn.txt"
     path = tmp_path / "x.txt"
     path.write_bytes("ሰላም\nዓለም\n".encode("utf-16"))
@@ -91,7 +91,7 @@ def test_tables_without_a_header_line_or_quotation_marks(tmp_path):
     [
         ("x.tsv", b"a\tb\n1\n", r"x\.tsv:1 cannot be read as tsv: 1 fields, expected 2"),
         ("x.jsonl", b'{"a": 1}\n[1]\n', r"x\.jsonl:2 cannot be read as jsonl: JSON of type array"),
-        ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 999)[:-9], r"x\.jsonl\.gz:\d+ cannot be read as jsonl"),
+        ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 999, mtime=0)[:-9], r"x\.jsonl\.gz:\d+ cannot be read as jsonl"),
         ("x.parquet", b"PAR1", r"x\.parquet cannot be read as parquet"),
         ("absent.csv", None, r"absent\.csv cannot be read as csv: No such file"),
     ],
@@ -108,7 +108,7 @@ def test_a_file_mentions_words_in_its_head_or_its_columns(tmp_path):
     pq.write_table(pa.table({"premise": ["hypothesis"]}), tmp_path / "x.parquet")
     assert FORMATS["parquet"].mentions(tmp_path / "x.parquet", ["premise"])
     assert not FORMATS["parquet"].mentions(tmp_path / "x.parquet", ["hypothesis"])
-    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(b'{"premise": 1}\n'))
+    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(b'{"premise": 1}\n', mtime=0))
     assert FORMATS["jsonl"].mentions(tmp_path / "x.jsonl.gz", ['"premise"'])
     assert not FORMATS["jsonl"].mentions(tmp_path / "x.jsonl.gz", ["hypothesis"])
 
