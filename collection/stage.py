@@ -24,7 +24,7 @@ from core.paths import absolute, as_path, files_in, is_remote, remove
 from core.progress import Progress
 from core.run_folder import RUN, WORK, RunFolder, identity_hash, read_json
 
-_OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md", ".work", ".lock")
+_OWN = ("data", "rejects", "manifest.json", "stats.json", "README.md")
 _PAID = "answers"  # what servers were paid for: glotmill's own, but --fresh leaves it
 # Blanks, so that an error can be noted in their place when the disk is full.
 _LAST_RESORT, _NOTE_BYTES = "last-resort.json", 16_384

@@ -31,7 +31,7 @@ class RunFolder:
     Attributes:
         path: the folder; it may not exist yet.
         noun: what the folder holds, for errors: "run", "evaluation", "tokenizer".
-        names: the entries that the command writes at the top of the folder.
+        names: the entries that the command writes at the top of the folder, apart from `kept`, the lock and WORK.
         marks: files among them that show that glotmill wrote the folder.
         proof: a key that a mark in JSON must have to count; "" where its name is enough.
         kept: entries that clearing leaves, such as answers that were paid for.
@@ -87,7 +87,7 @@ class RunFolder:
 
     def is_empty(self) -> bool:
         """Return whether the folder holds none of the command's output, finished or not."""
-        return not any(name in self.names and name not in (_LOCK, WORK) for name in names_in(self.path))
+        return not any(name in self.names for name in names_in(self.path))
 
     def check_whole(self) -> None:
         """Raise OutputError if `clear` was stopped half-way in this folder."""
@@ -132,8 +132,7 @@ class RunFolder:
             if path != mark:
                 remove(path)
         for name in self.names:
-            if name not in (_LOCK, WORK, *self.kept):
-                remove(self.path / name)
+            remove(self.path / name)
         remove(self.path / WORK)
 
 
@@ -161,22 +160,21 @@ def identity_hash(identity: Identity) -> str:
     return xxhash.xxh3_128_hexdigest(json.dumps(identity, ensure_ascii=False, sort_keys=True).encode())
 
 
-def first_difference(before: Any, now: Any, path: str = "") -> str:
+def first_difference(before: Identity, now: Identity) -> str:
     """Return the first difference of two identities, such as "config.a.b was 1, is 2"; "" where they are equal."""
-    before, now = json.loads(json.dumps(before)), json.loads(json.dumps(now))
+    return _difference(json.loads(json.dumps(before)), json.loads(json.dumps(now)), "")
+
+
+def _difference(before: Any, now: Any, path: str) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted(before.keys() | now.keys()):
-            message = first_difference(
-                before.get(key, "absent"), now.get(key, "absent"), f"{path}.{key}" if path else str(key)
-            )
+            message = _difference(before.get(key, "absent"), now.get(key, "absent"), f"{path}.{key}" if path else key)
             if message:
                 return message
         return ""
     if isinstance(before, list) and isinstance(now, list) and any(isinstance(item, dict) for item in before + now):
         if len(before) != len(now):
             return f"{path}.length was {len(before)}, is {len(now)}"
-        messages = (
-            first_difference(*pair, f"{path}[{index}]") for index, pair in enumerate(zip(before, now, strict=True))
-        )
+        messages = (_difference(*pair, f"{path}[{index}]") for index, pair in enumerate(zip(before, now, strict=True)))
         return next(filter(None, messages), "")
     return "" if before == now else f"{path} was {before!r}, is {now!r}"
