@@ -86,6 +86,7 @@ def _range(cls: Any, path: Sequence[int | str]) -> str:
     annotation: Any = cls
     for key in path:
         annotation = _within(annotation, key)
+    annotation = _options(annotation)[0]
     bounds = typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
     words = [
         text.format(getattr(bound, name))
@@ -98,14 +99,20 @@ def _range(cls: Any, path: Sequence[int | str]) -> str:
 
 def _within(annotation: Any, key: int | str) -> Any:
     """Return the annotation of one field, entry or element of a value with this annotation."""
+    annotation = _options(annotation)[0]
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     if dataclasses.is_dataclass(annotation):
         return typing.get_type_hints(annotation, include_extras=True).get(str(key), Any)
     arguments = typing.get_args(annotation)
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return next((_within(option, key) for option in arguments if option is not type(None)), Any)
     return arguments[1 if len(arguments) == 2 and arguments[1] is not ... else 0] if arguments else Any
+
+
+def _options(annotation: Any) -> list[Any]:
+    """Return the types of a union without None, or the one type."""
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return [annotation]
+    return [option for option in typing.get_args(annotation) if option is not type(None)]
 
 
 def as_dict(config: Any) -> dict[str, Any]:

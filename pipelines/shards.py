@@ -16,6 +16,7 @@ from typing import Any, Final
 import xxhash
 
 from collection.manifest import Input
+from collection.store import part_name
 from core import files
 from core.errors import SourceError, explain_os_error
 from core.paths import absolute, as_path, files_below, is_remote
@@ -47,6 +48,11 @@ class ShardTask:
     count: int
     slices: tuple[SourceSlice, ...]
     key: str
+
+    @property
+    def name(self) -> str:
+        """The name of its marker: that of its part, and its key."""
+        return f"{part_name(self.index, self.count).removesuffix('.parquet')}-{self.key}"
 
 
 @dataclass(frozen=True)

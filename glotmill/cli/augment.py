@@ -47,14 +47,14 @@ def template(
 
     Templates are run in a sandbox, each with bounded time and memory. A killed run is taken up by the same command.
     """
-    from core.config import build, merged, read_toml
+    from core.config import load
     from core.errors import ConfigError
     from core.progress import Progress
     from pipelines.augment.task_data import TaskData
     from pipelines.augment.template import TemplateConfig
     from pipelines.augment.template import template as run
 
-    resolved = build(TemplateConfig, merged(read_toml(config) if config else {}, set or ()))
+    resolved = load(TemplateConfig, config, set or ())
     if bool(templates) != bool(data):
         given, other = ("--templates", "--data") if templates else ("--data", "--templates")
         raise ConfigError(f"{given} was given without {other}: a set of templates goes with its data")

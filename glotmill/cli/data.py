@@ -47,12 +47,12 @@ def ingest(
 
     The same command resumes a killed run. Arguments after -- go to Beam.
     """
-    from core.config import build, merged, read_toml
+    from core.config import load
     from core.progress import Progress
     from pipelines.ingest.config import IngestConfig, IngestSource
     from pipelines.ingest.job import ingest as run
 
-    resolved = build(IngestConfig, merged(read_toml(config) if config else {}, set or ()))
+    resolved = load(IngestConfig, config, set or ())
     given = [IngestSource(*_pair("--source", text, "KIND=PATH", "xp3x=data/xp3x")) for text in source or ()]
     resolved = dataclasses.replace(resolved, sources=(*resolved.sources, *given))
     if detector:

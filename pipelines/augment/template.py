@@ -25,7 +25,7 @@ from collection.manifest import Input, Manifest, Tally, total_of, unfair_reasons
 from collection.record import Message, Record
 from collection.reject import REASONS, Reason, Reject
 from collection.stage import Marker, RunState, complete, is_made
-from collection.store import PartWriter, part_name
+from collection.store import PartWriter
 from collection.templates import Template, word_count
 from core import config as configuration
 from core import files, version
@@ -40,7 +40,8 @@ from pipelines.augment.task_data import TaskData, language_of, rows_of, subsets_
 from pipelines.ingest.clean import RowCleaner, RowConfig, detector_of, wanted_languages
 from pipelines.ingest.sources.base import Parsed, ParseFault, split_in_path
 from pipelines.rows import read_rows, size_of
-from pipelines.runner import Phase, RunConfig
+from pipelines.runner import RunConfig
+from pipelines.shard_phase import run_shard_phase
 from pipelines.shards import Plan, ShardTask, SourceSlice, plan
 
 CODE: Final = ("core", "collection", "pipelines")
@@ -103,14 +104,11 @@ def template(
     runner.check_paths(beam_args, [str(out), *(file.path for file in planned.inputs)])
     begun = time.monotonic()
     with runner.workplace(out, identity, fresh, beam_args) as place:
-        tasks = [task for task in planned.tasks if not place.is_done(_name(task))]
-        if len(tasks) < len(planned.tasks):
-            progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
-        phase = Phase("template", partial(run_task, config=config, place=place), tasks)
-        with progress.watch(place.beats, planned.weight):
-            weight = sum(piece.weight for task in tasks for piece in task.slices) * _WORK_A_BYTE
-            runner.run([phase], config.run, weight, beam_args, place)
-        manifest = _manifest(planned, chosen, identity, [place.read(_name(task)) for task in planned.tasks])
+        function = partial(run_task, config=config)
+        run_shard_phase(
+            "template", function, planned, place, config.run, beam_args, progress, work_per_byte=_WORK_A_BYTE
+        )
+        manifest = _manifest(planned, chosen, identity, [place.read(task.name) for task in planned.tasks])
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
         _check_sets(manifest, out)
         complete(out, manifest)
@@ -212,7 +210,7 @@ class TaskSource:
 
 def run_task(task: ShardTask, *, config: TemplateConfig, place: RunState) -> Tally | None:
     """Reads, renders, refines and writes one shard; its counts. A shard that is done already is left alone."""
-    name = _name(task)
+    name = task.name
     if place.is_done(name):
         return None
     with (
@@ -325,10 +323,6 @@ def _row_id(template: Template | None, row: Row) -> str:
 
 def _with_parent(outcome: Record | Reject, parent: str) -> Record | Reject:
     return dataclasses.replace(outcome, parent_id=parent) if isinstance(outcome, Record) else outcome
-
-
-def _name(task: ShardTask) -> str:
-    return f"{part_name(task.index, task.count).removesuffix('.parquet')}-{task.key}"
 
 
 def _identity(config: TemplateConfig, planned: Plan, chosen: Chosen, detector: str) -> dict[str, Any]:

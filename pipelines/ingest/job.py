@@ -17,7 +17,7 @@ from typing import Any
 from collection.manifest import Manifest, Tally, total_of, unfair_reasons
 from collection.reject import REASONS, Reason
 from collection.stage import RunState, complete, is_made
-from collection.store import PartWriter, part_name
+from collection.store import PartWriter
 from core import config as configuration
 from core import version
 from core.errors import SourceError
@@ -30,7 +30,7 @@ from pipelines.ingest.clean import RowCleaner, detector_of, wanted_languages
 from pipelines.ingest.config import IngestConfig
 from pipelines.ingest.sources.base import RowSource, SourceKind
 from pipelines.rows import read_rows, size_of
-from pipelines.runner import Phase
+from pipelines.shard_phase import run_shard_phase
 from pipelines.shards import Plan, ShardTask, plan
 
 CODE = ("core", "collection", "pipelines")
@@ -67,13 +67,7 @@ def ingest(
     runner.check_paths(beam_args, [str(out), *(file.path for file in planned.inputs)])
     begun = time.monotonic()
     with runner.workplace(out, identity, fresh, beam_args) as place:
-        tasks = [task for task in planned.tasks if not place.is_done(_name(task))]
-        if len(tasks) < len(planned.tasks):
-            progress.note(f"resuming: {len(planned.tasks) - len(tasks)} of {len(planned.tasks)} shards are done")
-        phase = Phase("ingest", partial(run_task, config=config, place=place), tasks)
-        with progress.watch(place.beats, planned.weight):
-            weight = sum(piece.weight for task in tasks for piece in task.slices)
-            runner.run([phase], config.run, weight, beam_args, place)
+        run_shard_phase("ingest", partial(run_task, config=config), planned, place, config.run, beam_args, progress)
         manifest = _manifest(planned, sources, identity, place)
         manifest.run["seconds"] = round(time.monotonic() - begun, 1)
         _check_sources(manifest, sources)
@@ -83,7 +77,7 @@ def ingest(
 
 def run_task(task: ShardTask, *, config: IngestConfig, place: RunState) -> Tally | None:
     """Read, clean and write one shard, and return its counts; None for a shard that is done already."""
-    name = _name(task)
+    name = task.name
     if place.is_done(name):
         return None
     sources = config.make_sources()
@@ -109,10 +103,6 @@ def run_task(task: ShardTask, *, config: IngestConfig, place: RunState) -> Tally
             file: count for file, count in file_rows.items() if count == caps[file] or file in cut
         }
     return work.tally
-
-
-def _name(task: ShardTask) -> str:
-    return f"{part_name(task.index, task.count).removesuffix('.parquet')}-{task.key}"
 
 
 def _identity(config: IngestConfig, planned: Plan, detector: str) -> dict[str, Any]:
@@ -141,7 +131,7 @@ def _check_sources(manifest: Manifest, sources: Sequence[RowSource]) -> None:
 
 
 def _manifest(planned: Plan, sources: Sequence[SourceKind], identity: dict[str, Any], place: RunState) -> Manifest:
-    markers = [place.read(_name(task)) for task in planned.tasks]
+    markers = [place.read(task.name) for task in planned.tasks]
     tally = total_of(marker.tally for marker in markers)
     verdicts: dict[str, dict[str, int]] = {}
     for (language, verdict), count in sorted(tally.verdicts.items()):

@@ -195,6 +195,7 @@ class Bounded:
     sizes: tuple[Annotated[int, Ge(3)], ...] = ()
     by_name: dict[str, "Bounded"] = field(default_factory=dict)
     inner: "Bounded | None" = None
+    limit: Annotated[int, Ge(1)] | None = None
 
 
 @pytest.mark.parametrize(
@@ -205,6 +206,7 @@ class Bounded:
         ({"sizes": [4, 2]}, "sizes.1 is 2: expected 3 or more"),
         ({"by_name": {"a": {"share": 2}}}, "by_name.a.share is 2: expected more than 0 and at most 1"),
         ({"inner": {"sizes": [-1]}}, "inner.sizes.0 is -1: expected 3 or more"),
+        ({"inner": {"limit": 0}}, "inner.limit is 0: expected 1 or more"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_key_and_its_range(values, message):
